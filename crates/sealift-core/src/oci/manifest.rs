@@ -1,0 +1,189 @@
+//! Manifests: received bytes first, a typed view second.
+//!
+//! The bytes are the truth and are never serialised again; the view exists to walk the graph.
+//! Specification: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md>.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::descriptor::null_as_empty;
+use super::{Descriptor, Digest, MediaType, media_type};
+
+/// The largest manifest read. Registries accept 4 MiB (distribution-spec); a larger body is an attack on memory
+/// (CVE-2024-29902).
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The most entries one manifest may list; stops quadratic work on a hostile index of a million tiny entries.
+const MAX_MANIFEST_ENTRIES: usize = 50_000;
+
+/// A manifest exactly as received, whose digest has been checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RawManifest {
+    descriptor: Descriptor,
+    bytes: Bytes,
+}
+
+impl RawManifest {
+    /// Returns the manifest of these bytes, with the SHA-256 digest computed here.
+    pub fn new(media_type: impl Into<MediaType>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { descriptor: Descriptor::of(media_type, &bytes), bytes }
+    }
+
+    /// Returns the manifest of these bytes if they have `digest`.
+    pub fn with_digest(media_type: impl Into<MediaType>, bytes: Bytes, digest: &Digest) -> Result<Self, ManifestError> {
+        let found = Digest::of(digest.algorithm(), &bytes);
+        if found != *digest {
+            return Err(ManifestError::DigestMismatch { expected: digest.clone(), found });
+        }
+        Ok(Self { descriptor: Descriptor::new(media_type, found, bytes.len() as u64), bytes })
+    }
+
+    /// Returns media type, digest and size.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Returns the bytes as received.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Returns the typed view.
+    ///
+    /// # Errors
+    /// Refuses what could be read in two ways: an index that also has layers, a body that calls itself another type
+    /// than it was served as (CVE-2021-41190).
+    pub fn parse(&self) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&self.descriptor.media_type, &self.bytes)
+    }
+
+    /// Returns how a referrers listing describes this manifest: its artifact type, and all its annotations.
+    ///
+    /// Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
+    pub fn to_referrer_entry(&self) -> Result<Descriptor, ManifestError> {
+        let manifest = self.parse()?;
+        Ok(Descriptor {
+            artifact_type: manifest.artifact_type().map(str::to_owned),
+            annotations: manifest.annotations,
+            ..self.descriptor.to_plain()
+        })
+    }
+}
+
+/// The parts of a manifest that the graph is made of, whatever its media type.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The type the manifest gives itself, if any.
+    pub media_type: Option<MediaType>,
+    /// The manifest's own `artifactType` field; see [`Manifest::artifact_type`] for the effective one.
+    #[serde(rename = "artifactType")]
+    pub declared_artifact_type: Option<String>,
+    /// The manifest this one refers to.
+    pub subject: Option<Descriptor>,
+    /// Configuration of an image manifest.
+    pub config: Option<Descriptor>,
+    /// Layers of an image manifest, or the blobs of an artifact manifest.
+    #[serde(default, alias = "blobs", deserialize_with = "null_as_no_entries")]
+    pub layers: Vec<Descriptor>,
+    /// Entries of an index.
+    #[serde(default, deserialize_with = "null_as_no_entries")]
+    pub manifests: Vec<Descriptor>,
+    /// Annotations.
+    #[serde(default, deserialize_with = "null_as_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    fn parse(served: &MediaType, bytes: &[u8]) -> Result<Self, ManifestError> {
+        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(ManifestError::TooLarge { limit: MAX_MANIFEST_BYTES });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        if let Some(declared) = manifest.media_type.as_ref().filter(|declared| *declared != served) {
+            return Err(ManifestError::MediaType { served: served.clone(), declared: declared.clone() });
+        }
+        if served.is_index() && (manifest.config.is_some() || !manifest.layers.is_empty()) {
+            return Err(ManifestError::Ambiguous);
+        }
+        if !served.is_index() && !manifest.manifests.is_empty() {
+            return Err(ManifestError::Ambiguous);
+        }
+        if manifest.layers.len() + manifest.manifests.len() > MAX_MANIFEST_ENTRIES {
+            return Err(ManifestError::TooManyEntries { limit: MAX_MANIFEST_ENTRIES });
+        }
+        Ok(manifest)
+    }
+
+    /// Returns the effective artifact type: the declared one, else the configuration's media type.
+    pub fn artifact_type(&self) -> Option<&str> {
+        let config = self.config.as_ref().map(|config| config.media_type.as_str());
+        self.declared_artifact_type.as_deref().filter(|declared| !declared.is_empty()).or(config)
+    }
+
+    /// Returns what the manifest consists of, in the order to push it: configuration, layers, manifests.
+    pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
+        self.config.iter().chain(&self.layers).chain(&self.manifests)
+    }
+
+    /// Says whether the manifest is the signature of a known scheme, judging by every type it shows.
+    ///
+    /// Fallback indexes lie about artifact types (cosign up to 3.1 writes `application/vnd.oci.empty.v1+json`), so
+    /// the layers decide.
+    pub fn holds_sigstore_bundle(&self) -> bool {
+        self.layers.iter().any(|layer| layer.media_type.is_sigstore_bundle())
+    }
+
+    /// Says whether the manifest is a Notary Project signature, in either of its two spellings.
+    pub fn is_notary_signature(&self) -> bool {
+        self.artifact_type() == Some(media_type::NOTARY_SIGNATURE)
+    }
+}
+
+fn null_as_no_entries<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Says why bytes are not a usable manifest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It could be read both as an image and as an index (CVE-2021-41190).
+    #[error("the manifest has the fields of an image and of an index")]
+    Ambiguous,
+    /// The bytes have another digest.
+    #[error("the manifest has digest {found}, not {expected}")]
+    DigestMismatch {
+        /// Digest asked for.
+        expected: Digest,
+        /// Digest of the bytes.
+        found: Digest,
+    },
+    /// The bytes are not the JSON of a manifest.
+    #[error("the manifest is not valid JSON of its type")]
+    Json(#[source] serde_json::Error),
+    /// It was served as one type and calls itself another (CVE-2021-41190).
+    #[error("the manifest was served as `{served}` and calls itself `{declared}`")]
+    MediaType {
+        /// Media type it was served or listed as.
+        served: MediaType,
+        /// Media type in its body.
+        declared: MediaType,
+    },
+    /// It is larger than any manifest may be.
+    #[error("the manifest is larger than {limit} bytes")]
+    TooLarge {
+        /// Largest size, in bytes.
+        limit: u64,
+    },
+    /// It lists more entries than any manifest may.
+    #[error("the manifest lists more than {limit} entries")]
+    TooManyEntries {
+        /// Most entries.
+        limit: usize,
+    },
+}

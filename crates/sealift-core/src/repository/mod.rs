@@ -1,0 +1,301 @@
+//! Where content lives: the one contract that registries, layouts and memory share.
+//!
+//! The contract is tested by one suite, `sealift_sandbox::conformance::repository`, which every kind passes.
+
+mod content;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use content::{Content, ContentError};
+
+use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
+
+/// A place to read content from. A copy's source is one of these, so it cannot be written by mistake.
+#[async_trait]
+pub trait ReadRepository: Debug + Send + Sync {
+    /// Returns the place's name.
+    fn name(&self) -> &RepositoryName;
+
+    /// Returns the descriptor of a manifest, without its bytes where the store can.
+    ///
+    /// The answer to a digest has that digest, or the call fails.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`] when the repository answers that it has no such manifest; anything else means
+    /// that it could not tell.
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError>;
+
+    /// Returns a manifest, bytes as stored, digest checked, at most [`crate::oci::MAX_MANIFEST_BYTES`].
+    ///
+    /// # Errors
+    /// As [`ReadRepository::resolve`].
+    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError>;
+
+    /// Says whether the content is here.
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError>;
+
+    /// Returns a blob or a manifest as a checked stream; no more than `descriptor.size` bytes are ever read.
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError>;
+
+    /// Returns what one listing says refers to `subject`, in the listing's order, or `None` where the listing does
+    /// not exist: no referrers API, no fallback tag.
+    ///
+    /// Entries are claims: their digests are not checked here, and their `artifact_type` and `annotations` may be
+    /// wrong or missing. A tag that is not an index, or is the subject itself, is [`RepositoryError::Squatted`].
+    ///
+    /// # Errors
+    /// Any error means that the listing could not be read whole; it is never an empty listing.
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        listing: ReferrersListing,
+    ) -> Result<Option<Vec<Descriptor>>, RepositoryError>;
+
+    /// Returns the tags, in no particular order.
+    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError>;
+}
+
+/// One of the two places where a repository lists what refers to a subject.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ReferrersListing {
+    /// The referrers API, or what a layout knows by itself.
+    Api,
+    /// The index under the tag `sha256-<hex>`.
+    FallbackTag,
+}
+
+/// A place to read content from and write content to.
+#[async_trait]
+pub trait Repository: ReadRepository {
+    /// Returns the same place as a source.
+    fn as_read(&self) -> &dyn ReadRepository;
+
+    /// Stores a blob, or a manifest under its digest; does nothing when it is already there.
+    ///
+    /// The store checks size and digest as the content arrives; content that does not match leaves nothing behind.
+    async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError>;
+
+    /// Stores a blob of `source` with the fewest bytes moved: not at all when present, by mounting within one
+    /// registry, else by streaming.
+    async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
+        if self.exists(descriptor).await? {
+            return Ok(Arrival::Present);
+        }
+        let content = source.fetch(descriptor).await.map_err(|error| error.at_source())?;
+        self.push(descriptor, content).await.map(|_| Arrival::Copied)
+    }
+
+    /// Makes the fallback tag of `subject` list `entries` besides what it lists already.
+    ///
+    /// Does nothing where the repository lists referrers by itself. Entries already there stay, bytes unchanged;
+    /// concurrent writers lose nothing: the store writes conditionally or reads back and merges.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Squatted`] when the tag holds something else, which is left alone.
+    async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError>;
+
+    /// Removes `entries` from the fallback tag of `subject`, and the tag when nothing is left.
+    async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError>;
+
+    /// Points `tag` at a manifest, pushing the manifest in the same step.
+    async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError>;
+
+    /// Deletes a manifest by digest, or a tag alone.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unsupported`] where the registry deletes nothing.
+    async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError>;
+}
+
+/// What a push did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pushed {
+    /// Stored, and nothing more is needed.
+    Stored,
+    /// Stored, but the repository does not list the manifest under its subject: call
+    /// [`Repository::link_referrers`].
+    Unlisted,
+}
+
+/// How a blob came to be at its destination.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Arrival {
+    /// Its bytes were moved.
+    Copied,
+    /// The registry took it over from another of its repositories.
+    Mounted,
+    /// It was there already.
+    Present,
+}
+
+/// Says why a repository did not do what was asked.
+///
+/// "No" and "could not tell" are different variants: only [`RepositoryError::NotFound`] means that something is not
+/// there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// Content does not match its descriptor.
+    #[error("content of {repository} is not what its descriptor says")]
+    Content {
+        /// The repository.
+        repository: RepositoryName,
+        /// What does not match.
+        #[source]
+        source: ContentError,
+    },
+    /// The credentials are good but do not allow this (HTTP 403).
+    #[error("{repository} denies the {operation}: {message}")]
+    Denied {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked, such as `push`.
+        operation: &'static str,
+        /// The registry's words, bounded and without control characters.
+        message: String,
+    },
+    /// Reading or writing this machine's files failed.
+    #[error("{repository}: {operation} failed")]
+    File {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was attempted, such as `write blob`.
+        operation: &'static str,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What was received is not what the protocol says.
+    #[error("{repository} gave a malformed {what}: {problem}")]
+    Malformed {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was malformed, such as `referrers listing`.
+        what: &'static str,
+        /// How, bounded and without control characters.
+        problem: String,
+    },
+    /// A manifest is not usable.
+    #[error("{repository} holds an unusable manifest {digest}")]
+    Manifest {
+        /// The repository.
+        repository: RepositoryName,
+        /// Digest or tag asked for.
+        digest: String,
+        /// Why it is not usable.
+        #[source]
+        source: ManifestError,
+    },
+    /// The repository answers that it has no such thing.
+    #[error("{repository} has no {what}")]
+    NotFound {
+        /// The repository.
+        repository: RepositoryName,
+        /// What is missing, such as `tag v1`.
+        what: String,
+    },
+    /// The registry refused the request otherwise.
+    #[error("{repository} refused the {operation} (HTTP {status}, {code}): {message}")]
+    Registry {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// The registry's error code, such as `MANIFEST_BLOB_UNKNOWN`, or `-`.
+        code: String,
+        /// The registry's words, bounded and without control characters.
+        message: String,
+    },
+    /// Reading failed at the source of a transfer.
+    #[error("reading the source failed")]
+    Source(#[source] Box<Self>),
+    /// The fallback tag holds something that is no referrers index, such as the image itself, as `cosign copy` leaves.
+    #[error("{repository}: tag {tag} is no referrers index ({found})")]
+    Squatted {
+        /// The repository.
+        repository: RepositoryName,
+        /// The fallback tag.
+        tag: Tag,
+        /// What it holds instead.
+        found: String,
+    },
+    /// The registry asks to wait longer than the time budget allows (HTTP 429).
+    #[error("{repository} throttles requests{}", after(.retry_after))]
+    Throttled {
+        /// The repository.
+        repository: RepositoryName,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// A bound was exceeded.
+    #[error("{repository}: the {what} exceeds {limit}")]
+    TooLarge {
+        /// The repository.
+        repository: RepositoryName,
+        /// What is too large, such as `referrers listing`.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// Credentials are missing or refused (HTTP 401).
+    #[error("{repository} refuses the credentials for {operation}: {message}")]
+    Unauthenticated {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+        /// What was tried and what was answered, without secrets.
+        message: String,
+    },
+    /// No usable answer came: connection, TLS, time-out, 5xx.
+    #[error("{repository} does not answer the {operation}")]
+    Unavailable {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The repository cannot do this at all.
+    #[error("{repository} does not support {operation}")]
+    Unsupported {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+    },
+}
+
+impl RepositoryError {
+    /// Says whether the repository answered that the thing is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Marks the error as the source's, in a call on the destination.
+    #[must_use]
+    pub fn at_source(self) -> Self {
+        match self {
+            Self::Source(_) => self,
+            error => Self::Source(Box::new(error)),
+        }
+    }
+}
+
+fn after(delay: &Option<Duration>) -> String {
+    delay.map_or_else(String::new, |delay| format!("; it asks to wait {} s", delay.as_secs()))
+}
+
+/// Reads a registry's text for people: bounded, without control characters.
+pub fn foreign_text(text: &str) -> String {
+    /// The longest text of a server that is shown; stops log floods.
+    const MAX_SHOWN_CHARS: usize = 300;
+    text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
+}
