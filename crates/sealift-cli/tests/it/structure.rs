@@ -1,0 +1,125 @@
+//! The architecture's invariants that a compiler does not check: see docs/ARCHITECTURE.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate may depend on, of ours: arrows point down only.
+const ALLOWED: [(&str, &[&str]); 7] = [
+    ("sealift-core", &[]),
+    ("sealift-oci", &["sealift-core"]),
+    ("sealift-keyless", &["sealift-core"]),
+    ("sealift-policy", &["sealift-core"]),
+    ("sealift-promote", &["sealift-core", "sealift-policy"]),
+    ("sealift-sandbox", &["sealift-core", "sealift-oci"]),
+    ("sealift-cli", &["sealift-core", "sealift-keyless", "sealift-oci", "sealift-policy", "sealift-promote"]),
+];
+
+/// Packages with one owner, so that what they do is done in one way.
+const OWNERS: [(&str, &[&str]); 5] = [
+    ("reqwest", &["sealift-keyless", "sealift-oci"]),
+    ("clap", &["sealift-cli", "sealift-sandbox"]),
+    ("p256", &["sealift-core"]),
+    ("aws-lc-rs", &["sealift-core"]),
+    ("axum", &["sealift-sandbox"]),
+];
+
+/// The longest file, in lines without its tests.
+const MAX_FILE_LINES: usize = 800;
+/// 90 % of files are at most this long.
+const USUAL_FILE_LINES: usize = 450;
+
+#[test]
+fn dependencies_point_down_only() {
+    let allowed: BTreeMap<_, _> = ALLOWED.into_iter().collect();
+    for (name, dependencies) in normal_dependencies() {
+        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table of crates"));
+        for dependency in dependencies.iter().filter(|dependency| dependency.starts_with("sealift-")) {
+            assert!(may.contains(&dependency.as_str()), "{name} may not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn packages_have_their_owner() {
+    let all = normal_dependencies();
+    for (package, owners) in OWNERS {
+        for (name, dependencies) in &all {
+            let may = owners.contains(&name.as_str());
+            assert!(may || !dependencies.contains(package), "{name} may not depend on {package}: {owners:?} own it");
+        }
+    }
+}
+
+#[test]
+fn files_keep_their_size_budget() {
+    let mut sizes: Vec<(usize, PathBuf)> = sources().into_iter().map(|path| (lines_without_tests(&path), path)).collect();
+    sizes.sort();
+    let (longest, path) = sizes.last().expect("there are sources");
+    assert!(*longest <= MAX_FILE_LINES, "{} has {longest} lines; split it by what it holds", path.display());
+    let usual = &sizes[sizes.len() * 9 / 10];
+    assert!(usual.0 <= USUAL_FILE_LINES, "more than 10 % of files are over {USUAL_FILE_LINES} lines, as {}", usual.1.display());
+}
+
+#[test]
+fn only_a_reason_silences_a_lint() {
+    for path in sources() {
+        let text = read(&path);
+        assert!(!text.contains("#[allow("), "{}: use #[expect(.., reason = \"..\")]", path.display());
+        assert!(!text.contains("todo!(") && !text.contains("unimplemented!("), "{} is unfinished", path.display());
+    }
+}
+
+fn normal_dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let packages = metadata["packages"].as_array().expect("it lists packages");
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().expect("a package lists dependencies");
+            let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
+            (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
+        })
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a name is text").to_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let crates = std::fs::read_dir(root().join("crates")).expect("there are crates");
+    let mut open: Vec<PathBuf> = crates.map(|entry| entry.expect("a crate is readable").path().join("src")).collect();
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a source directory is readable") {
+            let path = entry.expect("an entry is readable").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a source is UTF-8")
+}
+
+fn lines_without_tests(path: &Path) -> usize {
+    let text = read(path);
+    text.split("#[cfg(test)]\nmod tests {").next().map_or(0, |code| code.lines().count())
+}
