@@ -10,5 +10,6 @@
 //!                         Statement ─sign─▶ Bundle ──▶ SignedEntity ──▶ Verifier ──▶ Verified
 //! ```
 
+pub mod attach;
 pub mod oci;
 pub mod repository;

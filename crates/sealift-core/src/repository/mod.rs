@@ -3,6 +3,7 @@
 //! The contract is tested by one suite, `sealift_sandbox::conformance::repository`, which every kind passes.
 
 mod content;
+mod snapshot;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use content::{Content, ContentError};
+pub use snapshot::Snapshot;
 
 use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
 

@@ -1,0 +1,201 @@
+//! Cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`: one image manifest whose layers are the attachments.
+//!
+//! A layer is added by reading, extending and writing the manifest; layers already there keep their descriptors as they
+//! are. Registries offer no condition on a tag write, so the tag is read back and the write repeated when another
+//! writer came between.
+//! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::referrer::push_blobs;
+use super::{AttachError, CosignSuffix, NewLayer};
+use crate::oci::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag, media_type};
+use crate::repository::{Repository, RepositoryError};
+
+/// The most layers cosign reads from one tag.
+pub const MAX_COSIGN_LAYERS: usize = 1000;
+/// The largest configuration read; one entry of 200 bytes for each of 1,000 layers stays far below.
+const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+/// Writes of a contended tag before giving up.
+const MAX_WRITES: usize = 8;
+/// The creation time cosign writes unless asked for another: Go's zero time.
+const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// Adds `layer` to the tag of `subject` and returns the descriptor of the manifest then under the tag.
+///
+/// Does nothing when the tag holds an equal layer: same content, same annotations.
+///
+/// # Errors
+/// [`AttachError::Contended`] when other writers overwrote the tag every time.
+pub async fn attach_cosign_tag(
+    repository: &dyn Repository,
+    subject: &Digest,
+    suffix: CosignSuffix,
+    layer: &NewLayer,
+) -> Result<Descriptor, AttachError> {
+    let failed = |source| AttachError::Repository { subject: subject.clone(), source: Box::new(source) };
+    let tag = suffix.tag(subject);
+    for _ in 0..MAX_WRITES {
+        let existing = match repository.manifest(&Selector::Tag(tag.clone())).await {
+            Ok(manifest) => Some(manifest),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let additions = [layer.descriptor()];
+        let (base, config) = match existing {
+            Some(manifest) if missing_layers(&tag, &manifest, &additions)?.is_empty() => {
+                return Ok(manifest.descriptor().clone());
+            }
+            Some(manifest) => {
+                let config = read_config(repository, &tag, &manifest).await?;
+                (Some(manifest), config)
+            }
+            None => (None, None),
+        };
+        let (manifest, config) = extended(&tag, base.as_ref(), config, &additions)?;
+        push_blobs(repository, &[config, layer.clone()]).await.map_err(failed)?;
+        repository.tag(&manifest, &tag).await.map_err(failed)?;
+        let now = repository.resolve(&Selector::Tag(tag.clone())).await.map_err(failed)?;
+        if now.digest == manifest.descriptor().digest {
+            return Ok(now);
+        }
+    }
+    Err(AttachError::Contended { tag, attempts: MAX_WRITES })
+}
+
+/// What a tag should hold so that neither side of a copy loses a layer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CosignMerge {
+    /// The destination has every layer of the source.
+    KeepDestination,
+    /// Each side has layers of its own: this manifest, with this configuration, has all of them.
+    Merged {
+        /// The new manifest.
+        manifest: Box<RawManifest>,
+        /// Its configuration, to be pushed before it.
+        config: NewLayer,
+    },
+    /// The source has every layer of the destination, so its manifest is taken over, bytes unchanged.
+    TakeSource,
+}
+
+/// Says what `tag` should hold at a destination that has `existing`, when `arriving` is promoted to it.
+///
+/// # Errors
+/// [`AttachError::TooManyLayers`] when the union is larger than cosign reads.
+pub async fn merge_cosign_tag(
+    destination: &dyn Repository,
+    tag: &Tag,
+    existing: &RawManifest,
+    arriving: &RawManifest,
+) -> Result<CosignMerge, AttachError> {
+    let new = missing_layers(tag, existing, &layers_of(tag, arriving)?)?;
+    if new.is_empty() {
+        return Ok(CosignMerge::KeepDestination);
+    }
+    if missing_layers(tag, arriving, &layers_of(tag, existing)?)?.is_empty() {
+        return Ok(CosignMerge::TakeSource);
+    }
+    let config = read_config(destination, tag, existing).await?;
+    let (manifest, config) = extended(tag, Some(existing), config, &new)?;
+    Ok(CosignMerge::Merged { manifest: Box::new(manifest), config })
+}
+
+/// Returns those of `wanted` that `manifest` lacks. Two keys sign the same payload, so content alone does not make
+/// layers equal: the signature is in the annotations.
+fn missing_layers(tag: &Tag, manifest: &RawManifest, wanted: &[Descriptor]) -> Result<Vec<Descriptor>, AttachError> {
+    let present = layers_of(tag, manifest)?;
+    let is_present = |layer: &Descriptor| {
+        present.iter().any(|other| other.digest == layer.digest && other.annotations == layer.annotations)
+    };
+    Ok(wanted.iter().filter(|layer| !is_present(layer)).cloned().collect())
+}
+
+fn layers_of(tag: &Tag, manifest: &RawManifest) -> Result<Vec<Descriptor>, AttachError> {
+    let manifest = manifest.parse().map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
+    Ok(manifest.layers)
+}
+
+/// Returns the configuration of an existing manifest, or none when the repository lost it.
+async fn read_config(
+    repository: &dyn Repository,
+    tag: &Tag,
+    manifest: &RawManifest,
+) -> Result<Option<Value>, AttachError> {
+    let parsed = manifest.parse().map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
+    let Some(descriptor) = parsed.config else { return Ok(None) };
+    let failed = |source| {
+        let subject = manifest.descriptor().digest.clone();
+        AttachError::Repository { subject, source: Box::new(source) }
+    };
+    let content = match repository.fetch(&descriptor).await {
+        Ok(content) => content,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let bytes = content
+        .read_all(MAX_CONFIG_BYTES)
+        .await
+        .map_err(|source| failed(RepositoryError::Content { repository: repository.name().clone(), source }))?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// Returns the manifest of `base` with `additions`, and its configuration, as cosign writes them.
+fn extended(
+    tag: &Tag,
+    base: Option<&RawManifest>,
+    config: Option<Value>,
+    additions: &[Descriptor],
+) -> Result<(RawManifest, NewLayer), AttachError> {
+    let unusable =
+        |source| AttachError::Manifest { what: format!("tag {tag}"), source: crate::oci::ManifestError::Json(source) };
+    let (kind, mut document) = match base {
+        Some(base) => {
+            let document: Value = serde_json::from_slice(base.bytes()).map_err(unusable)?;
+            (base.descriptor().media_type.clone(), document)
+        }
+        None => (
+            MediaType::from_static(media_type::IMAGE_MANIFEST),
+            json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "layers": [] }),
+        ),
+    };
+    let mut layers = document["layers"].as_array().cloned().unwrap_or_default();
+    if layers.len() + additions.len() > MAX_COSIGN_LAYERS {
+        return Err(AttachError::TooManyLayers { tag: tag.clone(), limit: MAX_COSIGN_LAYERS });
+    }
+    let existing: Vec<Value> = layers.iter().map(|layer| layer["digest"].clone()).collect();
+    for layer in additions {
+        layers.push(serde_json::to_value(layer).map_err(unusable)?);
+    }
+    let config_type = document["config"]["mediaType"].as_str().unwrap_or(media_type::IMAGE_CONFIG).to_owned();
+    let config = NewLayer::new(config_type, extended_config(config, &existing, additions));
+    document["config"] = serde_json::to_value(config.descriptor()).map_err(unusable)?;
+    document["layers"] = Value::Array(layers);
+    let bytes = serde_json::to_vec(&document).map_err(unusable)?;
+    Ok((RawManifest::new(kind, bytes), config))
+}
+
+/// Returns an image configuration with one difference and one line of history for each layer; a configuration that is
+/// missing or is no such thing is made anew.
+fn extended_config(config: Option<Value>, existing: &[Value], additions: &[Descriptor]) -> Bytes {
+    let history = || json!({ "created": ZERO_TIME });
+    let mut config = config.filter(|config| config["rootfs"]["diff_ids"].is_array()).unwrap_or_else(|| {
+        json!({
+            "architecture": "", "created": ZERO_TIME, "os": "", "config": {},
+            "history": existing.iter().map(|_| history()).collect::<Vec<_>>(),
+            "rootfs": { "type": "layers", "diff_ids": existing },
+        })
+    });
+    if let Some(differences) = config["rootfs"]["diff_ids"].as_array_mut() {
+        differences.extend(additions.iter().map(|layer| Value::String(layer.digest.to_string())));
+    }
+    if !config["history"].is_array() {
+        config["history"] = json!([]);
+    }
+    if let Some(lines) = config["history"].as_array_mut() {
+        lines.extend(additions.iter().map(|_| history()));
+    }
+    config.to_string().into()
+}

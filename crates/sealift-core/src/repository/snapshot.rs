@@ -1,0 +1,137 @@
+//! A view of a repository that asks for nothing twice.
+//!
+//! Verification, planning and copying of one command read the same listings and manifests; through a snapshot they read
+//! the same ones, so that what was verified is what is moved. Tags are never remembered: they move.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{Content, ReadRepository, ReferrersListing, RepositoryError};
+use crate::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
+
+/// The largest blob remembered, in bytes: signatures and attestations, not layers.
+const MAX_REMEMBERED_BLOB_BYTES: u64 = 256 * 1024;
+/// The most bytes remembered of manifests and blobs together; what comes later is read anew each time.
+const MAX_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
+
+/// A repository as it was when first read.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    repository: &'a dyn ReadRepository,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    listings: HashMap<(Digest, ReferrersListing), Option<Vec<Descriptor>>>,
+    manifests: HashMap<Digest, RawManifest>,
+    blobs: HashMap<Digest, Bytes>,
+    bytes: u64,
+}
+
+impl Remembered {
+    /// Says whether `size` more bytes may be remembered, and counts them.
+    fn admits(&mut self, size: u64) -> bool {
+        let fits = self.bytes.saturating_add(size) <= MAX_REMEMBERED_BYTES;
+        if fits {
+            self.bytes += size;
+        }
+        fits
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// Returns a view of `repository` that has read nothing yet.
+    pub fn new(repository: &'a dyn ReadRepository) -> Self {
+        Self { repository, remembered: Mutex::default() }
+    }
+
+    /// Forgets the listings of `subject`, after something was attached to it.
+    pub fn forget_referrers(&self, subject: &Digest) {
+        self.remembered().listings.retain(|(listed, _), _| listed != subject);
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        // Every entry is complete when it is inserted, so a panic elsewhere leaves nothing half done.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ReadRepository for Snapshot<'_> {
+    fn name(&self) -> &RepositoryName {
+        self.repository.name()
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
+        if let Selector::Digest(digest) = selector
+            && let Some(manifest) = self.remembered().manifests.get(digest)
+        {
+            return Ok(manifest.descriptor().clone());
+        }
+        self.repository.resolve(selector).await
+    }
+
+    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
+        if let Selector::Digest(digest) = selector
+            && let Some(manifest) = self.remembered().manifests.get(digest)
+        {
+            return Ok(manifest.clone());
+        }
+        let manifest = self.repository.manifest(selector).await?;
+        let descriptor = manifest.descriptor();
+        let mut remembered = self.remembered();
+        if !remembered.manifests.contains_key(&descriptor.digest) && remembered.admits(descriptor.size) {
+            remembered.manifests.insert(descriptor.digest.clone(), manifest.clone());
+        }
+        Ok(manifest)
+    }
+
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        let is_known = {
+            let remembered = self.remembered();
+            remembered.manifests.contains_key(&descriptor.digest) || remembered.blobs.contains_key(&descriptor.digest)
+        };
+        if is_known { Ok(true) } else { self.repository.exists(descriptor).await }
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        let known = {
+            let remembered = self.remembered();
+            let manifest = remembered.manifests.get(&descriptor.digest).map(RawManifest::bytes);
+            manifest.or_else(|| remembered.blobs.get(&descriptor.digest)).cloned()
+        };
+        if let Some(bytes) = known.filter(|bytes| bytes.len() as u64 == descriptor.size) {
+            return Ok(Content::from(bytes));
+        }
+        let content = self.repository.fetch(descriptor).await?;
+        if descriptor.size > MAX_REMEMBERED_BLOB_BYTES || !self.remembered().admits(descriptor.size) {
+            return Ok(content);
+        }
+        let read = content.read_all(MAX_REMEMBERED_BLOB_BYTES).await;
+        let bytes = read.map_err(|source| RepositoryError::Content { repository: self.name().clone(), source })?;
+        self.remembered().blobs.insert(descriptor.digest.clone(), bytes.clone());
+        Ok(Content::from(bytes))
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        listing: ReferrersListing,
+    ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+        let key = (subject.clone(), listing);
+        if let Some(entries) = self.remembered().listings.get(&key) {
+            return Ok(entries.clone());
+        }
+        let entries = self.repository.referrers(subject, listing).await?;
+        self.remembered().listings.insert(key, entries.clone());
+        Ok(entries)
+    }
+
+    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
+        self.repository.tags().await
+    }
+}
