@@ -281,6 +281,20 @@ impl RepositoryError {
         matches!(self, Self::NotFound { .. })
     }
 
+    /// Returns the error of reading content of `repository`.
+    ///
+    /// A read that broke for a reason of the repository's own, such as a time-out, is that reason: it says "could not
+    /// tell", where [`RepositoryError::Content`] says "not what was described".
+    pub fn of_content(repository: &RepositoryName, error: ContentError) -> Self {
+        match error {
+            ContentError::Read(cause) => match cause.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(cause) => Self::Unavailable { repository: repository.clone(), operation: "read", source: cause },
+            },
+            source => Self::Content { repository: repository.clone(), source },
+        }
+    }
+
     /// Marks the error as the source's, in a call on the destination.
     #[must_use]
     pub fn at_source(self) -> Self {

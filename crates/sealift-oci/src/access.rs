@@ -1,0 +1,129 @@
+//! How registries are reached: credentials, TLS, time and concurrency, all as values.
+//!
+//! Never reads the environment or a file: the composition root passes in what it read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealift_core::oci::RegistryHost;
+
+use crate::keychain::{Anonymous, Keychain};
+use crate::redact::Secret;
+
+/// Everything a [`crate::Client`] is built from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Access {
+    /// Where credentials come from; asked only when a registry demands some.
+    pub keychain: Arc<dyn Keychain>,
+    /// Registries reached over plain HTTP. Loopback registries are plain without being named here.
+    pub plain_http: BTreeSet<RegistryHost>,
+    /// Whom to trust, and as whom to appear.
+    pub tls: Tls,
+    /// When to stop waiting.
+    pub timeouts: Timeouts,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// Most requests in flight to one registry; protects it, and this machine's memory.
+    pub concurrency: usize,
+    /// Value of the `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Access {
+    /// Returns access without credentials and with default limits.
+    pub fn anonymous() -> Self {
+        Self::with_keychain(Arc::new(Anonymous))
+    }
+
+    /// Returns access with credentials from `keychain` and default limits.
+    pub fn with_keychain(keychain: Arc<dyn Keychain>) -> Self {
+        Self {
+            keychain,
+            plain_http: BTreeSet::new(),
+            tls: Tls::default(),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            concurrency: 16,
+            user_agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Says whether `host` is reached over plain HTTP.
+    pub fn is_plain_http(&self, host: &RegistryHost) -> bool {
+        host.is_loopback() || self.plain_http.contains(host)
+    }
+}
+
+/// Whom to trust over TLS, and as whom to appear.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// PEM bundles of certificate authorities trusted besides the system's.
+    pub authorities: Vec<Vec<u8>>,
+    /// PEM of the client's certificate chain and private key, one after the other.
+    pub client_identity: Option<Secret>,
+    verification: Verification,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Verification {
+    #[default]
+    Required,
+    Skipped,
+}
+
+impl Tls {
+    /// Accepts any server certificate: whoever sits on the network can read and change everything, credentials too.
+    #[must_use]
+    pub fn insecure_skip_tls_unsafe(mut self) -> Self {
+        self.verification = Verification::Skipped;
+        self
+    }
+
+    /// Says whether any server certificate is accepted.
+    pub fn is_insecure(&self) -> bool {
+        self.verification == Verification::Skipped
+    }
+}
+
+/// When to stop waiting for a registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Longest time to connect, TLS included.
+    pub connect: Duration,
+    /// Longest time from the end of a request to the beginning of its answer.
+    pub answer: Duration,
+    /// Longest time in which a body makes no progress worth the name; stops servers that feed drop by drop.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), answer: Duration::from_secs(60), idle: Duration::from_secs(30) }
+    }
+}
+
+/// When and how often a request is tried again: after 408, 429, most 5xx, and broken connections.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryPolicy {
+    /// Most retries of one request.
+    pub retries: u32,
+    /// Longest delay before the first retry; doubles each time, and the actual delay is random below it.
+    pub base_delay: Duration,
+    /// Longest delay of any retry that the registry does not ask for.
+    pub max_delay: Duration,
+    /// Longest total time spent waiting before retries of one request, `Retry-After` included.
+    pub budget: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 5,
+            base_delay: Duration::from_millis(300),
+            max_delay: Duration::from_secs(10),
+            budget: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Where credentials come from.
+//!
+//! A keychain is asked only after a registry demanded credentials, so helpers do not run for anonymous reads.
+
+mod docker_config;
+mod helper;
+mod login;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sealift_core::oci::RegistryHost;
+
+pub use docker_config::{DockerConfigKeychain, KeychainSources};
+pub use login::{CredentialStore, Stored};
+
+use crate::redact::Secret;
+
+/// Finds the credentials for a registry, or for a part of one.
+///
+/// Implementors return [`Credential::Anonymous`] when they know of none, and an error only when they could not find
+/// out.
+#[async_trait]
+pub trait Keychain: Debug + Send + Sync {
+    /// Returns the credentials to present to `resource`.
+    ///
+    /// # Errors
+    /// [`KeychainError`] when a source of credentials is unreadable or a helper fails.
+    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError>;
+}
+
+/// What credentials are wanted for.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Resource {
+    /// The registry.
+    pub host: RegistryHost,
+    /// The repository's path within it, when one is known.
+    pub path: Option<String>,
+}
+
+/// Credentials of one of the kinds that registries take.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Credential {
+    /// None.
+    #[default]
+    Anonymous,
+    /// User name and password, or a token in the password's place.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// A refresh token for the registry's token service, `<token>` of credential helpers.
+    IdentityToken(Secret),
+    /// A token for the registry itself, sent as it is.
+    RegistryToken(Secret),
+}
+
+impl Credential {
+    /// Returns user name and password as typed or stored, taking `<token>` as the name of an identity token.
+    pub fn from_pair(username: impl Into<String>, password: impl Into<Secret>) -> Self {
+        let (username, password) = (username.into(), password.into());
+        if username == IDENTITY_TOKEN_USER {
+            return Self::IdentityToken(password);
+        }
+        Self::Basic { username, password }
+    }
+
+    /// Says whether there is nothing to present.
+    pub fn is_anonymous(&self) -> bool {
+        *self == Self::Anonymous
+    }
+}
+
+/// User name that marks an identity token, in helpers and in configuration files.
+pub(crate) const IDENTITY_TOKEN_USER: &str = "<token>";
+
+/// Knows no credentials.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anonymous;
+
+#[async_trait]
+impl Keychain for Anonymous {
+    async fn resolve(&self, _resource: &Resource) -> Result<Credential, KeychainError> {
+        Ok(Credential::Anonymous)
+    }
+}
+
+/// Credentials given by the user for one registry.
+#[derive(Clone, Debug)]
+pub struct ExplicitKeychain {
+    host: RegistryHost,
+    credential: Credential,
+}
+
+impl ExplicitKeychain {
+    /// Returns `credential` for `host`, and nothing for any other registry.
+    pub fn new(host: RegistryHost, credential: Credential) -> Self {
+        Self { host, credential }
+    }
+}
+
+#[async_trait]
+impl Keychain for ExplicitKeychain {
+    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+        let matches = resource.host == self.host;
+        Ok(if matches { self.credential.clone() } else { Credential::Anonymous })
+    }
+}
+
+/// Several keychains: the first that knows credentials wins.
+#[derive(Clone, Debug, Default)]
+pub struct KeychainChain(Vec<Arc<dyn Keychain>>);
+
+impl KeychainChain {
+    /// Returns a chain that asks `links` in order.
+    pub fn new(links: Vec<Arc<dyn Keychain>>) -> Self {
+        Self(links)
+    }
+}
+
+#[async_trait]
+impl Keychain for KeychainChain {
+    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+        for link in &self.0 {
+            let credential = link.resolve(resource).await?;
+            if !credential.is_anonymous() {
+                return Ok(credential);
+            }
+        }
+        Ok(Credential::Anonymous)
+    }
+}
+
+/// Says why credentials could not be found, stored or erased. Never holds any.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeychainError {
+    /// A file could not be read or written.
+    #[error("credentials file `{}`: {operation} failed", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted, such as `read`.
+        operation: &'static str,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A credential helper could not be run, or answered with an error.
+    #[error("credential helper `{program}` failed to {operation}: {problem}")]
+    Helper {
+        /// The program.
+        program: String,
+        /// What it was asked: `get`, `store` or `erase`.
+        operation: &'static str,
+        /// Its words, or what went wrong, bounded.
+        problem: String,
+    },
+    /// A credential helper did not answer in time.
+    #[error("credential helper `{program}` did not answer within {} s", .limit.as_secs())]
+    HelperTimeout {
+        /// The program.
+        program: String,
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// A source of credentials is not what it should be.
+    #[error("{origin} is not a Docker configuration: {problem}")]
+    Malformed {
+        /// Where it came from: a path, or the name of a variable.
+        origin: String,
+        /// What is wrong, without the values.
+        problem: String,
+    },
+    /// There is no file to store credentials in.
+    #[error("no place to store credentials: neither a configuration directory nor a home directory is known")]
+    NoPlace,
+}
