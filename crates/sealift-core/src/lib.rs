@@ -11,5 +11,6 @@
 //! ```
 
 pub mod attach;
+pub mod copy;
 pub mod oci;
 pub mod repository;

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Registries on loopback with injectable faults and registry quirks, for people and for tests.
+
+pub mod conformance;

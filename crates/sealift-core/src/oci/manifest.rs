@@ -16,7 +16,7 @@ use super::{Descriptor, Digest, MediaType, media_type};
 pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The most entries one manifest may list; stops quadratic work on a hostile index of a million tiny entries.
-const MAX_MANIFEST_ENTRIES: usize = 50_000;
+pub(super) const MAX_MANIFEST_ENTRIES: usize = 50_000;
 
 /// A manifest exactly as received, whose digest has been checked.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -15,6 +15,13 @@ pub const IMAGE_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// OCI layer, gzip: <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md>.
 pub const IMAGE_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// What the media types of OCI layers that must not be pushed begin with, deprecated in image-spec 1.1:
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers>.
+pub const NONDISTRIBUTABLE_LAYER_PREFIX: &str = "application/vnd.oci.image.layer.nondistributable.";
+/// Docker's foreign layer, fetched from its `urls`.
+pub const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+/// Bytes that nothing more is said about (RFC 2046).
+pub const OCTET_STREAM: &str = "application/octet-stream";
 /// The artifact manifest of image-spec 1.1.0-rc2, dropped since: read and copied, never written.
 pub const ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
 /// The empty descriptor `{}`: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>.
@@ -73,6 +80,11 @@ impl MediaType {
     /// Says whether such content lists other manifests.
     pub fn is_index(&self) -> bool {
         matches!(self.as_str(), IMAGE_INDEX | DOCKER_MANIFEST_LIST)
+    }
+
+    /// Says whether such content is a layer that registries need not hold.
+    pub fn is_foreign_layer(&self) -> bool {
+        self.as_str().starts_with(NONDISTRIBUTABLE_LAYER_PREFIX) || self.as_str() == DOCKER_FOREIGN_LAYER
     }
 
     /// Says whether such content is a Sigstore bundle of any version.

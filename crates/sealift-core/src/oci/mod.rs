@@ -6,12 +6,14 @@
 pub mod annotation;
 mod descriptor;
 mod digest;
+mod index;
 mod manifest;
 pub mod media_type;
 mod reference;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, DigestAlgorithm, DigestError, Hasher};
+pub use index::IndexDocument;
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest};
 pub use media_type::MediaType;
 pub use reference::{

@@ -381,6 +381,18 @@ pub enum Selector {
     Tag(Tag),
 }
 
+impl From<Digest> for Selector {
+    fn from(digest: Digest) -> Self {
+        Self::Digest(digest)
+    }
+}
+
+impl From<Tag> for Selector {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
+    }
+}
+
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

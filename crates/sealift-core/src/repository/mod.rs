@@ -3,7 +3,13 @@
 //! The contract is tested by one suite, `sealift_sandbox::conformance::repository`, which every kind passes.
 
 mod content;
+<<<<<<< HEAD
 mod snapshot;
+=======
+pub mod fallback;
+pub mod graph;
+mod memory;
+>>>>>>> d544cd2 (core: copies graphs, walks them with bounds, keeps content in memory)
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -11,7 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use content::{Content, ContentError};
+<<<<<<< HEAD
 pub use snapshot::Snapshot;
+=======
+pub use memory::{MemoryRepository, ReferrersSupport};
+>>>>>>> d544cd2 (core: copies graphs, walks them with bounds, keeps content in memory)
 
 use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
 
@@ -276,6 +286,11 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
+    /// Returns the answer that `repository` has no `what`.
+    pub fn not_found(repository: &RepositoryName, what: impl std::fmt::Display) -> Self {
+        Self::NotFound { repository: repository.clone(), what: what.to_string() }
+    }
+
     /// Says whether the repository answered that the thing is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

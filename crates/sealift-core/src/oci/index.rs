@@ -1,0 +1,150 @@
+//! Indexes that are read, edited and written again: a layout's `index.json` and the index under a fallback tag.
+//!
+//! Never rewrites an entry it did not make: entries and fields keep the bytes they were read with.
+//! Specification: <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::manifest::MAX_MANIFEST_ENTRIES;
+use super::{Descriptor, ManifestError, media_type};
+
+/// The field that holds the entries.
+const ENTRIES: &str = "manifests";
+
+/// An image index whose entries can be added and removed.
+#[derive(Clone, Debug)]
+pub struct IndexDocument {
+    fields: BTreeMap<String, Box<RawValue>>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    raw: Box<RawValue>,
+    /// `None` where the entry is no descriptor this crate can read, such as one of an unknown digest algorithm.
+    descriptor: Option<Descriptor>,
+}
+
+impl IndexDocument {
+    /// Returns an OCI index without entries.
+    ///
+    /// # Errors
+    /// None in practice; JSON encoding is fallible in its signature.
+    pub fn new() -> Result<Self, ManifestError> {
+        let fields = [("schemaVersion", raw(&2)?), ("mediaType", raw(media_type::IMAGE_INDEX)?)];
+        Ok(Self { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), entries: vec![] })
+    }
+
+    /// Reads an index.
+    ///
+    /// # Errors
+    /// Refuses what is not a JSON object with an array of `manifests`, and more entries than any manifest may list.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        let entries: Vec<Box<RawValue>> = match fields.remove(ENTRIES) {
+            None => vec![],
+            Some(entries) => {
+                serde_json::from_str::<Option<_>>(entries.get()).map_err(ManifestError::Json)?.unwrap_or_default()
+            }
+        };
+        if entries.len() > MAX_MANIFEST_ENTRIES {
+            return Err(ManifestError::TooManyEntries { limit: MAX_MANIFEST_ENTRIES });
+        }
+        let entries =
+            entries.into_iter().map(|raw| Entry { descriptor: serde_json::from_str(raw.get()).ok(), raw }).collect();
+        Ok(Self { fields, entries })
+    }
+
+    /// Returns the entries, in order; those that are no readable descriptor are left out, though not lost.
+    pub fn entries(&self) -> impl Iterator<Item = &Descriptor> {
+        self.entries.iter().filter_map(|entry| entry.descriptor.as_ref())
+    }
+
+    /// Says whether nothing is listed, readable or not.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// As [`IndexDocument::new`].
+    pub fn push(&mut self, descriptor: Descriptor) -> Result<(), ManifestError> {
+        self.entries.push(Entry { raw: raw(&descriptor)?, descriptor: Some(descriptor) });
+        Ok(())
+    }
+
+    /// Removes the readable entries that `keep` refuses; says whether any was removed.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Descriptor) -> bool) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| entry.descriptor.as_ref().is_none_or(&mut keep));
+        self.entries.len() != before
+    }
+
+    /// Returns the index as JSON.
+    ///
+    /// # Errors
+    /// As [`IndexDocument::new`].
+    pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
+        let entries: Vec<&RawValue> = self.entries.iter().map(|entry| entry.raw.as_ref()).collect();
+        let entries = raw(&entries)?;
+        let fields: BTreeMap<&str, &RawValue> = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_ref()))
+            .chain([(ENTRIES, entries.as_ref())])
+            .collect();
+        serde_json::to_vec(&fields).map_err(ManifestError::Json)
+    }
+}
+
+fn raw(value: &(impl serde::Serialize + ?Sized)) -> Result<Box<RawValue>, ManifestError> {
+    to_raw_value(value).map_err(ManifestError::Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn keeps_what_it_does_not_know() {
+        let text = r#"{"schemaVersion":2,"x":{"b":1, "a":2},"manifests":[{"digest":"blake3:00", "size":1},
+            {"mediaType":"a/b","size":1,"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "z":1.50}]}"#;
+        let mut index = IndexDocument::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.entries().count(), 1);
+        index.push(Descriptor::of("c/d", b"new")).unwrap();
+        let written = String::from_utf8(index.to_json().unwrap()).unwrap();
+        for kept in [r#"{"b":1, "a":2}"#, r#"{"digest":"blake3:00", "size":1}"#, r#""z":1.50"#, "c/d"] {
+            assert!(written.contains(kept), "{kept} in {written}");
+        }
+    }
+
+    #[test]
+    fn reads_missing_and_null_entries_as_none() {
+        for text in ["{}", r#"{"manifests":null}"#, r#"{"manifests":[]}"#] {
+            assert!(IndexDocument::parse(text.as_bytes()).unwrap().is_empty(), "{text}");
+        }
+        for text in ["", "[]", r#"{"manifests":{}}"#, r#"{"manifests":3}"#] {
+            assert!(IndexDocument::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_is_total(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = IndexDocument::parse(&bytes);
+        }
+
+        #[test]
+        fn what_parses_is_written_and_read_again(text in r#"\{("[a-z]{1,3}":[0-9],){0,3}"manifests":\[(\{("digest":"[a-z0-9:]{0,70}")?\})?\]\}"#) {
+            if let Ok(index) = IndexDocument::parse(text.as_bytes()) {
+                let again = IndexDocument::parse(&index.to_json().unwrap()).unwrap();
+                prop_assert_eq!(again.to_json().unwrap(), index.to_json().unwrap());
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The referrers tag schema: the index under the tag `sha256-<hex>`, for stores without a referrers API.
+//!
+//! Decides what the index is to become; reading and writing it, and settling races, is the store's part.
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>.
+
+use super::RepositoryError;
+use crate::oci::{Descriptor, Digest, IndexDocument, ManifestError, RawManifest, RepositoryName, Tag, media_type};
+
+/// Returns what the index found under the fallback tag of `subject` lists.
+///
+/// # Errors
+/// [`RepositoryError::Squatted`] when it is no OCI index, or the subject itself as `cosign copy` leaves it;
+/// [`RepositoryError::Manifest`] when it cannot be read whole.
+pub fn entries(
+    repository: &RepositoryName,
+    subject: &Digest,
+    found: &RawManifest,
+) -> Result<Vec<Descriptor>, RepositoryError> {
+    refuse_squatter(repository, subject, found)?;
+    let listing = found.parse().map_err(|source| unusable(repository, found, source))?;
+    Ok(listing.manifests)
+}
+
+/// Returns the index that lists `entries` besides what `found` lists, or `None` when it lists them all already.
+///
+/// # Errors
+/// As [`entries`](fn@entries).
+pub fn linked(
+    repository: &RepositoryName,
+    subject: &Digest,
+    found: Option<&RawManifest>,
+    entries: &[Descriptor],
+) -> Result<Option<RawManifest>, RepositoryError> {
+    let mut index = open(repository, subject, found)?;
+    let mut is_changed = false;
+    for entry in entries {
+        if !index.entries().any(|listed| listed.digest == entry.digest) {
+            index.push(entry.clone()).map_err(|source| unusable_tag(repository, subject, source))?;
+            is_changed = true;
+        }
+    }
+    if !is_changed {
+        return Ok(None);
+    }
+    written(repository, subject, &index).map(Some)
+}
+
+/// What is left of a fallback index once entries are removed.
+#[derive(Clone, Debug)]
+pub enum Unlinked {
+    /// Nothing: the tag is to be deleted.
+    Empty,
+    /// This index is to be written.
+    Index(RawManifest),
+    /// The index listed none of them.
+    Unchanged,
+}
+
+/// Returns what becomes of the index `found` without `entries`.
+///
+/// # Errors
+/// As [`entries`](fn@entries).
+pub fn unlinked(
+    repository: &RepositoryName,
+    subject: &Digest,
+    found: &RawManifest,
+    entries: &[Digest],
+) -> Result<Unlinked, RepositoryError> {
+    let mut index = open(repository, subject, Some(found))?;
+    if !index.retain(|listed| !entries.contains(&listed.digest)) {
+        return Ok(Unlinked::Unchanged);
+    }
+    if index.is_empty() {
+        return Ok(Unlinked::Empty);
+    }
+    written(repository, subject, &index).map(Unlinked::Index)
+}
+
+fn open(
+    repository: &RepositoryName,
+    subject: &Digest,
+    found: Option<&RawManifest>,
+) -> Result<IndexDocument, RepositoryError> {
+    let Some(found) = found else {
+        return IndexDocument::new().map_err(|source| unusable_tag(repository, subject, source));
+    };
+    refuse_squatter(repository, subject, found)?;
+    IndexDocument::parse(found.bytes()).map_err(|source| unusable(repository, found, source))
+}
+
+fn written(
+    repository: &RepositoryName,
+    subject: &Digest,
+    index: &IndexDocument,
+) -> Result<RawManifest, RepositoryError> {
+    let json = index.to_json().map_err(|source| unusable_tag(repository, subject, source))?;
+    Ok(RawManifest::new(media_type::IMAGE_INDEX, json))
+}
+
+/// An image or the subject's own index under the tag is not a list of referrers; adding to it would lose the image.
+fn refuse_squatter(repository: &RepositoryName, subject: &Digest, found: &RawManifest) -> Result<(), RepositoryError> {
+    let descriptor = found.descriptor();
+    let squatter = if descriptor.digest == *subject {
+        "the subject itself".to_owned()
+    } else if descriptor.media_type != *media_type::IMAGE_INDEX {
+        super::foreign_text(descriptor.media_type.as_str())
+    } else {
+        return Ok(());
+    };
+    Err(RepositoryError::Squatted {
+        repository: repository.clone(),
+        tag: Tag::referrers_fallback(subject),
+        found: squatter,
+    })
+}
+
+fn unusable(repository: &RepositoryName, found: &RawManifest, source: ManifestError) -> RepositoryError {
+    let digest = found.descriptor().digest.to_string();
+    RepositoryError::Manifest { repository: repository.clone(), digest, source }
+}
+
+fn unusable_tag(repository: &RepositoryName, subject: &Digest, source: ManifestError) -> RepositoryError {
+    let digest = Tag::referrers_fallback(subject).to_string();
+    RepositoryError::Manifest { repository: repository.clone(), digest, source }
+}
