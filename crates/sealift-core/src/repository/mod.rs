@@ -3,13 +3,10 @@
 //! The contract is tested by one suite, `sealift_sandbox::conformance::repository`, which every kind passes.
 
 mod content;
-<<<<<<< HEAD
-mod snapshot;
-=======
 pub mod fallback;
 pub mod graph;
 mod memory;
->>>>>>> d544cd2 (core: copies graphs, walks them with bounds, keeps content in memory)
+mod snapshot;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -17,11 +14,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use content::{Content, ContentError};
-<<<<<<< HEAD
-pub use snapshot::Snapshot;
-=======
 pub use memory::{MemoryRepository, ReferrersSupport};
->>>>>>> d544cd2 (core: copies graphs, walks them with bounds, keeps content in memory)
+pub use snapshot::Snapshot;
 
 use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
 

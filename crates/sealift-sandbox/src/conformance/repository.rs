@@ -12,8 +12,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{
-    Arrival, Content, ContentError, MemoryRepository, Pushed, ReadRepository, ReferrersListing, Repository,
-    RepositoryError,
+    Arrival, Content, ContentError, MemoryRepository, Pushed, ReferrersListing, Repository, RepositoryError,
 };
 use serde_json::{Value, json};
 
@@ -207,7 +206,7 @@ impl Suite<'_> {
         assert_eq!(entry.artifact_type.as_deref(), Some(media_type::EMPTY), "the configuration stands in for the type");
         let below = self.listed(&typed.descriptor().digest).await;
         assert_same(below.iter().map(|entry| entry.digest.clone()), [nested.descriptor().digest.clone()], "nested");
-        self.assert_manifest(&Selector::Digest(digests[0].clone()), &typed, "a referrer is a manifest").await;
+        self.assert_manifest(&typed.descriptor().digest.clone().into(), &typed, "a referrer is a manifest").await;
         self.lists_referrers_of_what_is_not_here_yet().await;
     }
 
