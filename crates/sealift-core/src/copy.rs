@@ -222,12 +222,12 @@ struct GraphCopy<'a> {
     presence: Presence,
 }
 
-/// A manifest of the graph, and what the destination holds.
-enum Looked {
-    /// The manifest, and whether the destination holds it.
-    Read(RawManifest, Held),
-    /// The destination holds it and, by proof, everything below.
-    Proven,
+/// A manifest of the graph as looked up at both ends.
+struct Looked {
+    descriptor: Descriptor,
+    held: Held,
+    /// `None` where the destination's manifest is proof of everything below.
+    raw: Option<RawManifest>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -273,32 +273,31 @@ impl GraphCopy<'_> {
             }
             let looks = level.into_iter().map(|descriptor| self.look(descriptor));
             let mut looks = stream::iter(looks).buffer_unordered(self.options.concurrency);
-            while let Some((descriptor, looked)) = looks.try_next().await? {
-                match looked {
-                    Looked::Proven => self.finished(&descriptor, Arrival::Present, report),
-                    Looked::Read(raw, is_held) => {
-                        walk.admit(&descriptor, raw).map_err(|error| at_source(&descriptor, error))?;
-                        if is_held == Held::Yes {
-                            held.insert(descriptor.digest.clone());
-                            self.finished(&descriptor, Arrival::Present, report);
-                        }
-                    }
+            while let Some(Looked { descriptor, held: is_held, raw }) = looks.try_next().await? {
+                if let Some(raw) = raw {
+                    walk.admit(&descriptor, raw).map_err(|error| at_source(&descriptor, error))?;
+                }
+                if is_held == Held::Yes {
+                    self.finished(&descriptor, Arrival::Present, report);
+                    held.insert(descriptor.digest);
                 }
             }
         }
     }
 
-    async fn look(&self, descriptor: Descriptor) -> Result<(Descriptor, Looked), CopyError> {
+    async fn look(&self, descriptor: Descriptor) -> Result<Looked, CopyError> {
         self.observe(|observer| observer.started(&descriptor));
-        let held = self.destination.exists(&descriptor).await;
-        let held = match held.map_err(|error| CopyError::new(Side::Destination, &descriptor, error))? {
-            true if self.presence == Presence::Proof => return Ok((descriptor, Looked::Proven)),
+        let exists = self.destination.exists(&descriptor).await;
+        let held = match exists.map_err(|error| CopyError::new(Side::Destination, &descriptor, error))? {
             true => Held::Yes,
             false => Held::No,
         };
+        if held == Held::Yes && self.presence == Presence::Proof {
+            return Ok(Looked { descriptor, held, raw: None });
+        }
         let raw = self.source.manifest(&Selector::Digest(descriptor.digest.clone())).await;
         let raw = raw.map_err(|error| CopyError::new(Side::Source, &descriptor, error))?;
-        Ok((descriptor, Looked::Read(raw, held)))
+        Ok(Looked { descriptor, held, raw: Some(raw) })
     }
 
     async fn copy_blobs(&self, graph: &Graph, report: &mut CopyReport) -> Result<(), CopyError> {

@@ -51,7 +51,7 @@ pub enum Unlinked {
     /// Nothing: the tag is to be deleted.
     Empty,
     /// This index is to be written.
-    Index(RawManifest),
+    Index(Box<RawManifest>),
     /// The index listed none of them.
     Unchanged,
 }
@@ -73,7 +73,7 @@ pub fn unlinked(
     if index.is_empty() {
         return Ok(Unlinked::Empty);
     }
-    written(repository, subject, &index).map(Unlinked::Index)
+    written(repository, subject, &index).map(|index| Unlinked::Index(Box::new(index)))
 }
 
 fn open(

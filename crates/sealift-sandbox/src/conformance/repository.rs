@@ -270,7 +270,10 @@ impl Suite<'_> {
         let left = ok(self.repository.referrers(subject, ReferrersListing::FallbackTag).await, "reading");
         assert_eq!(left.unwrap_or_default(), [], "nothing is listed any more");
         let absent = Digest::sha256(b"nothing refers to this");
-        ok(self.repository.unlink_referrers(&absent, &[absent.clone()]).await, "unlinking what was never linked");
+        ok(
+            self.repository.unlink_referrers(&absent, std::slice::from_ref(&absent)).await,
+            "unlinking what was never linked",
+        );
     }
 
     async fn leaves_squatted_tags_alone(&self) {
@@ -428,10 +431,7 @@ impl Suite<'_> {
     }
 
     async fn assert_refused(&self, descriptor: &Descriptor, outcome: Result<Pushed, RepositoryError>, what: &str) {
-        let error = match outcome {
-            Ok(_) => panic!("content {what} is refused"),
-            Err(error) => error,
-        };
+        let Err(error) = outcome else { panic!("content {what} is refused") };
         assert!(!error.is_not_found(), "content {what} is not called missing: {error:?}");
         assert!(!self.exists(descriptor).await, "content {what} leaves nothing behind");
     }
