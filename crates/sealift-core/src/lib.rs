@@ -12,5 +12,13 @@
 
 pub mod attach;
 pub mod copy;
+pub mod crypto;
+pub mod dsse;
+pub mod entity;
+pub mod identity;
 pub mod oci;
+mod protojson;
 pub mod repository;
+pub mod sign;
+pub mod statement;
+pub mod verify;

@@ -1,0 +1,170 @@
+//! Layers of cosign's `.sig` and `.att` tags.
+//!
+//! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::{EntityFormat, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity};
+use super::{VerificationMaterial, simple_signing::SimpleSigningError};
+use crate::dsse::{Envelope, EnvelopeError};
+use crate::oci::{Descriptor, annotation};
+use crate::protojson::Base64;
+
+impl SignedEntity {
+    /// Reads a layer of a `.sig` manifest: the signature from its annotations, `payload` as fetched and checked
+    /// against the descriptor.
+    ///
+    /// # Errors
+    /// [`LayerError`] when an annotation is missing or malformed, or the payload too large. The payload is read by
+    /// the verifier, after its signature.
+    pub fn from_simple_signing_layer(layer: &Descriptor, payload: Bytes) -> Result<Self, LayerError> {
+        if payload.len() > MAX_SIMPLE_SIGNING_BYTES {
+            return Err(LayerError::Payload(SimpleSigningError::TooLarge { limit: MAX_SIMPLE_SIGNING_BYTES }));
+        }
+        let signature = layer
+            .annotations
+            .get(annotation::COSIGN_SIGNATURE)
+            .filter(|text| !text.is_empty())
+            .ok_or(LayerError::NoSignature)?;
+        let signature =
+            STANDARD.decode(signature).map_err(|_| LayerError::Annotation { name: annotation::COSIGN_SIGNATURE })?;
+        Ok(Self {
+            content: SignedContent::SimpleSigning { payload, signature },
+            material: material(layer)?,
+            format: EntityFormat::CosignSignature,
+        })
+    }
+
+    /// Reads a layer of an `.att` manifest, an envelope; `envelope` as fetched and checked against the descriptor.
+    ///
+    /// # Errors
+    /// [`LayerError`] when an annotation or the envelope is malformed.
+    pub fn from_attestation_layer(layer: &Descriptor, envelope: Bytes) -> Result<Self, LayerError> {
+        Ok(Self {
+            content: SignedContent::Envelope(Envelope::parse(&envelope)?),
+            material: material(layer)?,
+            format: EntityFormat::CosignAttestation,
+        })
+    }
+}
+
+fn material(layer: &Descriptor) -> Result<VerificationMaterial, LayerError> {
+    let text = |name: &'static str| layer.annotations.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let key = match (text(annotation::COSIGN_CERTIFICATE), text(annotation::COSIGN_CHAIN)) {
+        (None, _) => MaterialKey::None,
+        (Some(leaf), chain) => {
+            let mut certificates = certificates(leaf, annotation::COSIGN_CERTIFICATE)?;
+            if let Some(chain) = chain {
+                certificates.extend(self::certificates(chain, annotation::COSIGN_CHAIN)?);
+            }
+            MaterialKey::Certificates(certificates)
+        }
+    };
+    let log_entries = text(annotation::COSIGN_BUNDLE).map(log_entry).transpose()?.into_iter().collect();
+    let timestamps = text(annotation::COSIGN_TIMESTAMP).map(timestamp).transpose()?.into_iter().collect();
+    Ok(VerificationMaterial { key, log_entries, timestamps })
+}
+
+/// Reads one or more PEM certificates; what they say is not looked at here.
+fn certificates(text: &str, name: &'static str) -> Result<Vec<Vec<u8>>, LayerError> {
+    let malformed = || LayerError::Annotation { name };
+    let mut certificates = Vec::new();
+    let mut rest = text;
+    while let Some((_, block)) = rest.split_once("-----BEGIN CERTIFICATE-----") {
+        let (body, after) = block.split_once("-----END CERTIFICATE-----").ok_or_else(malformed)?;
+        let compact: String = body.split_ascii_whitespace().collect();
+        certificates.push(STANDARD.decode(compact).map_err(|_| malformed())?);
+        if certificates.len() > MAX_CERTIFICATES {
+            return Err(malformed());
+        }
+        rest = after;
+    }
+    if certificates.is_empty() { Err(malformed()) } else { Ok(certificates) }
+}
+
+/// Reads the Rekor entry cosign 1 and 2 keep beside a signature.
+fn log_entry(json: &str) -> Result<LogEntry, LayerError> {
+    const MALFORMED: LayerError = LayerError::Annotation { name: annotation::COSIGN_BUNDLE };
+    let rekor: RekorBundleJson = serde_json::from_str(json).map_err(|_| MALFORMED)?;
+    let body: RekorBodyJson = serde_json::from_slice(&rekor.payload.body.0).map_err(|_| MALFORMED)?;
+    let log_id = hex(&rekor.payload.log_id).ok_or(MALFORMED)?;
+    Ok(LogEntry {
+        log_index: rekor.payload.log_index,
+        log_id,
+        kind: body.kind,
+        version: body.api_version,
+        integrated_time: Some(rekor.payload.integrated_time).filter(|time| *time != 0),
+        inclusion_promise: Some(rekor.signed_entry_timestamp.0),
+        inclusion_proof: None,
+        canonicalized_body: rekor.payload.body.0,
+    })
+}
+
+fn timestamp(json: &str) -> Result<Vec<u8>, LayerError> {
+    serde_json::from_str::<TimestampJson>(json)
+        .map(|timestamp| timestamp.signed_timestamp.0)
+        .map_err(|_| LayerError::Annotation { name: annotation::COSIGN_TIMESTAMP })
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RekorBundleJson {
+    signed_entry_timestamp: Base64,
+    payload: RekorPayloadJson,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RekorPayloadJson {
+    body: Base64,
+    integrated_time: i64,
+    log_index: i64,
+    #[serde(rename = "logID")]
+    log_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RekorBodyJson {
+    api_version: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct TimestampJson {
+    #[serde(rename = "SignedRFC3161Timestamp")]
+    signed_timestamp: Base64,
+}
+
+/// The most certificates in one annotation; real chains have three. Stops a manifest full of them.
+const MAX_CERTIFICATES: usize = 16;
+
+/// Says why a layer is not a signature or an attestation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// An annotation is malformed.
+    #[error("annotation `{name}` is malformed")]
+    Annotation {
+        /// The annotation.
+        name: &'static str,
+    },
+    /// The envelope is unusable.
+    #[error("the layer's envelope is unusable")]
+    Envelope(#[source] EnvelopeError),
+    /// The layer has no signature.
+    #[error("the layer has no annotation `{}`", annotation::COSIGN_SIGNATURE)]
+    NoSignature,
+    /// The payload is unusable.
+    #[error("the layer's payload is unusable")]
+    Payload(#[source] SimpleSigningError),
+}
