@@ -10,10 +10,18 @@ mod message;
 mod pem;
 mod private_key;
 mod public_key;
+mod scheme;
 
 pub use algorithm::{KeyAlgorithm, UnknownKeyAlgorithm};
 pub use error::{KeyError, KeyFileError, PemError, SignatureError};
 pub use private_key::{Passphrase, PrivateKey};
 pub use public_key::PublicKey;
+pub(crate) use scheme::RSASSA_PSS;
+pub use scheme::SignatureScheme;
 
 pub(crate) use message::Message;
+
+/// Returns the SHA-1 of `bytes`, which old timestamps name their certificate by; never a proof.
+pub(crate) fn sha1(bytes: &[u8]) -> Vec<u8> {
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref().to_vec()
+}

@@ -75,7 +75,7 @@ impl PublicKey {
         Ok(Self { algorithm, der: der.into(), verifiers: verifiers.into() })
     }
 
-    fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
         let key = rsa::PublicKey::from_der(der).map_err(|_| MALFORMED)?;
         let info = key.as_der().map_err(|_| MALFORMED)?;
         Self::from_der(info.as_ref())

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{EntityFormat, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity};
 use super::{VerificationMaterial, simple_signing::SimpleSigningError};
 use crate::dsse::{Envelope, EnvelopeError};
-use crate::oci::{Descriptor, annotation};
+use crate::oci::{Descriptor, Digest, annotation};
 use crate::protojson::Base64;
 
 impl SignedEntity {
@@ -35,6 +35,7 @@ impl SignedEntity {
             content: SignedContent::SimpleSigning { payload, signature },
             material: material(layer)?,
             format: EntityFormat::CosignSignature,
+            stored_envelope: None,
         })
     }
 
@@ -47,6 +48,7 @@ impl SignedEntity {
             content: SignedContent::Envelope(Envelope::parse(&envelope)?),
             material: material(layer)?,
             format: EntityFormat::CosignAttestation,
+            stored_envelope: Some(Digest::sha256(&envelope)),
         })
     }
 }

@@ -113,11 +113,16 @@ pub(super) struct MaterialJson {
     timestamp_verification_data: Option<TimestampsJson>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct PublicKeyJson {
     #[serde(default)]
     hint: String,
+    /// The key itself, as model-signing writes it: passed over, a signature cannot bring its own key.
+    #[serde(default, rename = "rawBytes", skip_serializing)]
+    _raw_bytes: serde::de::IgnoredAny,
+    #[serde(default, rename = "keyDetails", skip_serializing)]
+    _key_details: serde::de::IgnoredAny,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -206,8 +211,10 @@ impl MaterialJson {
             (Some(key), None, None) => MaterialKey::PublicKey { hint: key.hint },
             (None, Some(certificate), None) => MaterialKey::Certificates(vec![certificate.raw_bytes.0]),
             (None, None, Some(chain)) => {
-                // Version 0.3 forbids chains: the trust root brings the issuers.
-                if version >= BundleVersion::V03 || chain.certificates.is_empty() {
+                // Version 0.3 forbids chains, since the trust root brings the issuers; model-signing writes one where
+                // there is no trust root and no log, but an authority of one's own.
+                let has_log = self.tlog_entries.as_ref().is_some_and(|entries| !entries.is_empty());
+                if version >= BundleVersion::V03 && has_log || chain.certificates.is_empty() {
                     return Err(BundleError::CertificateChain { certificates: chain.certificates.len() });
                 }
                 MaterialKey::Certificates(chain.certificates.into_iter().map(|raw| raw.raw_bytes.0).collect())
@@ -289,8 +296,10 @@ impl MaterialJson {
         let raw = |der: &Vec<u8>| RawJson { raw_bytes: Base64(der.clone()) };
         let mut json = Self::default();
         match &material.key {
-            MaterialKey::None => json.public_key = Some(PublicKeyJson { hint: String::new() }),
-            MaterialKey::PublicKey { hint } => json.public_key = Some(PublicKeyJson { hint: hint.clone() }),
+            MaterialKey::None => json.public_key = Some(PublicKeyJson::default()),
+            MaterialKey::PublicKey { hint } => {
+                json.public_key = Some(PublicKeyJson { hint: hint.clone(), ..PublicKeyJson::default() })
+            }
             MaterialKey::Certificates(certificates) if version >= BundleVersion::V03 => {
                 json.certificate = certificates.first().map(raw);
             }

@@ -27,12 +27,14 @@ pub struct SignedEntity {
     pub material: VerificationMaterial,
     /// How it was stored.
     pub format: EntityFormat,
+    /// SHA-256 of an envelope's JSON as stored under a tag: the only thing that the oldest log entries name it by.
+    pub stored_envelope: Option<Digest>,
 }
 
 impl From<Bundle> for SignedEntity {
     fn from(bundle: Bundle) -> Self {
         let (content, material) = bundle.into_parts();
-        Self { content, material, format: EntityFormat::SigstoreBundle }
+        Self { content, material, format: EntityFormat::SigstoreBundle, stored_envelope: None }
     }
 }
 
@@ -56,6 +58,16 @@ pub enum SignedContent {
         /// The signature over it.
         signature: Vec<u8>,
     },
+}
+
+impl SignedContent {
+    /// Returns the signature.
+    pub fn signature(&self) -> &[u8] {
+        match self {
+            Self::Envelope(envelope) => envelope.signature(),
+            Self::MessageSignature { signature, .. } | Self::SimpleSigning { signature, .. } => signature,
+        }
+    }
 }
 
 /// How a signed entity is stored.

@@ -1,37 +1,67 @@
 //! Verifying: the only way to a [`Verified`].
 //!
-//! Pure and synchronous; never reads a clock. Steps carry the numbers of the Sigstore client specification
-//! (<https://github.com/sigstore/architecture-docs/blob/main/client-spec.md>); those about certificates and logs
-//! (0 to 3, 5, 6) do not apply to managed keys.
+//! Pure and synchronous; never reads a clock: times come from the evidence, or from the caller. Steps carry the numbers
+//! of the Sigstore client specification (<https://github.com/sigstore/architecture-docs/blob/main/client-spec.md>);
+//! steps 1 to 3 are about certificates and do not apply to managed keys.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::entity::{EntityFormat, SignedEntity};
+use crate::crypto::PublicKey;
+use crate::entity::{EntityFormat, MaterialKey, SignedEntity};
 use crate::identity::{Identity, IdentityMatcher};
 use crate::oci::{Digest, DigestAlgorithm};
 use crate::statement::Statement;
+use crate::trust::TrustRoot;
+use crate::x509::{CertificateError, UnixTime};
 
 mod claimed;
 mod error;
+mod requirements;
+mod s0_time;
+mod s1_chain;
+mod s2_sct;
+mod s3_profile;
 mod s4_inclusion;
+mod s5_promise;
+mod s6_window;
 mod s7_signature;
 mod s8_consistency;
+mod s8_log_entry;
 
 pub use error::VerifyError;
+pub use requirements::{LogRequirement, ProofRequirement, Requirements};
 pub use s4_inclusion::LogEvidence;
 
 /// Verifies signed entities under fixed requirements.
 #[derive(Clone, Debug)]
 pub struct Verifier {
+    trust: TrustRoot,
     requirements: Requirements,
+    alternatives: Vec<(TrustRoot, Requirements)>,
 }
 
 impl Verifier {
-    /// Makes a verifier.
+    /// Makes a verifier that trusts nobody: it verifies managed keys, which need no trust root.
     pub fn new(requirements: Requirements) -> Self {
-        Self { requirements }
+        Self { trust: TrustRoot::default(), requirements, alternatives: Vec::new() }
+    }
+
+    /// Returns the same verifier, trusting `trust`.
+    #[must_use]
+    pub fn with_trust_root(self, trust: TrustRoot) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// Returns the same verifier, also accepting what meets the requirements of another instance with its trust root.
+    ///
+    /// Nothing is mixed: a signature meets one instance's requirements by that instance's authorities and logs alone.
+    #[must_use]
+    pub fn or_instance(mut self, trust: TrustRoot, requirements: Requirements) -> Self {
+        let requirements = requirements.with_annotations(self.requirements.annotations.clone());
+        self.alternatives.push((trust, requirements));
+        self
     }
 
     /// Returns the requirements.
@@ -52,14 +82,22 @@ impl Verifier {
         claim: &Claim,
     ) -> Result<Verified, VerifyError> {
         let claimed = claimed::read(&entity.content, claim)?;
-        let log = s4_inclusion::verify(&entity.material, self.requirements.transparency_log)?;
-        let signer = s7_signature::verify(entity, artifact, identity)?;
+        let mut signed = verify_signed(entity, artifact, identity, &self.trust, &self.requirements);
+        for (trust, requirements) in &self.alternatives {
+            let Err(error) = &signed else { break };
+            let other = verify_signed(entity, artifact, identity, trust, requirements);
+            if other.as_ref().err().is_none_or(|other| other.rank() > error.rank()) {
+                signed = other;
+            }
+        }
+        let signed = signed?;
         let binding = s8_consistency::verify(&claimed, artifact, &self.requirements.annotations)?;
         Ok(Verified {
             digest: binding.digest,
             annotations: binding.annotations,
-            signer,
-            log,
+            signer: signed.signer,
+            log: signed.log,
+            times: signed.times,
             format: entity.format,
             payload: claimed.payload,
             statement: claimed.statement,
@@ -67,41 +105,112 @@ impl Verifier {
     }
 }
 
-/// What a signature must come with, whoever made it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Requirements {
-    /// What is demanded of transparency logs.
-    pub transparency_log: LogRequirement,
-    /// Annotations that must all be there with these values.
-    pub annotations: BTreeMap<String, String>,
+/// Who signed and when, whatever it says.
+struct Signed {
+    signer: Identity,
+    log: LogEvidence,
+    times: Vec<VerifiedTime>,
 }
 
-impl Requirements {
-    /// Returns the same requirements with another demand on logs.
-    #[must_use]
-    pub fn with_transparency_log(self, transparency_log: LogRequirement) -> Self {
-        Self { transparency_log, ..self }
-    }
-
-    /// Returns the same requirements with these annotations demanded.
-    #[must_use]
-    pub fn with_annotations(self, annotations: BTreeMap<String, String>) -> Self {
-        Self { annotations, ..self }
-    }
-}
-
-/// What is demanded of transparency logs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum LogRequirement {
-    /// Signatures made with a certificate need a verified entry; those made with a managed key do not.
-    #[default]
-    ForCertificates,
-    /// Every signature needs a verified entry.
+/// Whether evidence is needed to know the signer, or comes on top of a key known already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Demand {
+    Optional,
     Required,
-    /// No signature needs an entry, and entries are not looked at.
-    IgnoredUnsafe,
+}
+
+/// Steps 0 to 8, but for what the signed bytes say about the artifact.
+fn verify_signed(
+    entity: &SignedEntity,
+    artifact: &Artifact<'_>,
+    identity: &IdentityMatcher,
+    trust: &TrustRoot,
+    requirements: &Requirements,
+) -> Result<Signed, VerifyError> {
+    match s7_signature::accepted_key(entity, artifact, identity)? {
+        Some(key) => verify_with_key(entity, artifact, key, identity, trust, requirements),
+        None => verify_with_certificate(entity, artifact, identity, trust, requirements),
+    }
+}
+
+fn verify_with_key(
+    entity: &SignedEntity,
+    artifact: &Artifact<'_>,
+    key: &PublicKey,
+    identity: &IdentityMatcher,
+    trust: &TrustRoot,
+    requirements: &Requirements,
+) -> Result<Signed, VerifyError> {
+    let material = &entity.material;
+    let mut times =
+        s0_time::verify(&material.timestamps, entity.content.signature(), trust, requirements, Demand::Optional)?;
+    let logged = s4_inclusion::verify(&material.log_entries, trust, requirements, Demand::Optional)?;
+    times.extend(logged.entries.iter().filter_map(|entry| entry.time));
+    s6_window::verify(&logged.entries, &times, None)?;
+    s6_window::verify_key(identity.validity_of(key), &times)?;
+    let presented = match &material.key {
+        MaterialKey::Certificates(certificates) => s1_chain::parse(certificates).ok(),
+        _ => None,
+    };
+    // A key may have been certified too; then its certificate may be what was logged.
+    let certificate =
+        presented.map(|presented| presented.leaf).filter(|leaf| leaf.public_key().is_ok_and(|found| found == *key));
+    let signer = s8_log_entry::Signer { key, certificate: certificate.as_ref() };
+    s8_log_entry::verify(&logged.entries, entity, artifact, &signer)?;
+    Ok(Signed { signer: Identity::of_key(key), log: logged.evidence, times })
+}
+
+fn verify_with_certificate(
+    entity: &SignedEntity,
+    artifact: &Artifact<'_>,
+    identity: &IdentityMatcher,
+    trust: &TrustRoot,
+    requirements: &Requirements,
+) -> Result<Signed, VerifyError> {
+    let material = &entity.material;
+    let MaterialKey::Certificates(certificates) = &material.key else {
+        return Err(VerifyError::NoCertificate);
+    };
+    let presented = s1_chain::parse(certificates)?;
+    let leaf = &presented.leaf;
+    let mut times =
+        s0_time::verify(&material.timestamps, entity.content.signature(), trust, requirements, Demand::Required)?;
+    let logged = s4_inclusion::verify(&material.log_entries, trust, requirements, Demand::Required)?;
+    times.extend(logged.entries.iter().filter_map(|entry| entry.time));
+    if times.is_empty() {
+        times.extend(requirements.time.map(|time| VerifiedTime { time, source: TimeSource::Caller }));
+    }
+    s6_window::verify(&logged.entries, &times, Some(leaf.validity()))?;
+    let issuer = s1_chain::verify(&presented, &times, trust)?;
+    s2_sct::verify(leaf, &issuer, trust, requirements)?;
+    let signer = s3_profile::verify(leaf, identity)?;
+    let key = leaf.public_key().map_err(|_| VerifyError::Certificate(CertificateError::Key))?;
+    s7_signature::verify(entity, artifact, &key)?;
+    let logged_signer = s8_log_entry::Signer { key: &key, certificate: Some(leaf) };
+    s8_log_entry::verify(&logged.entries, entity, artifact, &logged_signer)?;
+    Ok(Signed { signer, log: logged.evidence, times })
+}
+
+/// A time at which the signature is known to have existed, and by whose word.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct VerifiedTime {
+    /// Seconds since the epoch.
+    pub time: UnixTime,
+    /// By whose word.
+    pub source: TimeSource,
+}
+
+/// Who says when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TimeSource {
+    /// The caller, in [`Requirements::time`]: nothing proves it.
+    Caller,
+    /// An RFC 3161 timestamp authority.
+    TimestampAuthority,
+    /// A transparency log, in its signed entry timestamp.
+    TransparencyLog,
 }
 
 /// What a signature must be about.
@@ -146,6 +255,7 @@ pub struct Verified {
     signer: Identity,
     annotations: BTreeMap<String, String>,
     log: LogEvidence,
+    times: Vec<VerifiedTime>,
     format: EntityFormat,
     payload: Option<Bytes>,
     statement: Option<Statement>,
@@ -170,6 +280,11 @@ impl Verified {
     /// Returns what is known from transparency logs.
     pub fn log(&self) -> LogEvidence {
         self.log
+    }
+
+    /// Returns when the signature is known to have existed; empty when nothing proves it.
+    pub fn times(&self) -> &[VerifiedTime] {
+        &self.times
     }
 
     /// Returns how the signature is stored.

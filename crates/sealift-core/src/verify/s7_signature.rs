@@ -1,47 +1,58 @@
-//! Step 7: did an accepted key sign these bytes?
+//! Step 7: did the signer's key sign these bytes?
 
 use super::{Artifact, VerifyError};
-use crate::crypto::Message;
+use crate::crypto::{Message, PublicKey};
 use crate::entity::{SignedContent, SignedEntity};
-use crate::identity::{Identity, IdentityMatcher};
+use crate::identity::IdentityMatcher;
 
-pub(super) fn verify(
-    entity: &SignedEntity,
+/// Calls `verify` with the message that the entity's signature is over, and the signature.
+pub(super) fn with_message<T>(
+    content: &SignedContent,
     artifact: &Artifact<'_>,
-    identity: &IdentityMatcher,
-) -> Result<Identity, VerifyError> {
-    match &entity.content {
+    verify: impl FnOnce(&Message<'_>, &[u8]) -> T,
+) -> T {
+    match content {
         SignedContent::Envelope(envelope) => {
-            let encoded = envelope.pre_authentication();
-            verify_message(entity, &Message::new(&encoded.pieces()), envelope.signature(), identity)
+            verify(&Message::new(&envelope.pre_authentication().pieces()), envelope.signature())
         }
-        SignedContent::SimpleSigning { payload, signature } => {
-            verify_message(entity, &Message::new(&[payload.as_ref()]), signature, identity)
-        }
+        SignedContent::SimpleSigning { payload, signature } => verify(&Message::new(&[payload.as_ref()]), signature),
         SignedContent::MessageSignature { signature, .. } => match artifact {
-            Artifact::Bytes(bytes) => verify_message(entity, &Message::new(&[*bytes]), signature, identity),
-            Artifact::Digest(digest) => verify_message(entity, &Message::of_digest(digest), signature, identity),
+            Artifact::Bytes(bytes) => verify(&Message::new(&[*bytes]), signature),
+            Artifact::Digest(digest) => verify(&Message::of_digest(digest), signature),
         },
     }
 }
 
+/// Returns the accepted key that made the signature; `None` when it is that of a certificate, if one may be.
+///
 /// Tries every accepted key; the hint, which is not signed, only says which error is the most telling.
-fn verify_message(
+pub(super) fn accepted_key<'a>(
     entity: &SignedEntity,
-    message: &Message<'_>,
-    signature: &[u8],
-    identity: &IdentityMatcher,
-) -> Result<Identity, VerifyError> {
+    artifact: &Artifact<'_>,
+    identity: &'a IdentityMatcher,
+) -> Result<Option<&'a PublicKey>, VerifyError> {
     let keys = identity.accepted_keys();
-    if let Some(key) = keys.iter().find(|key| key.verify_message(message, signature).is_ok()) {
-        return Ok(Identity::of_key(key));
+    let found = with_message(&entity.content, artifact, |message, signature| {
+        keys.iter().find(|key| key.verify_message(message, signature).is_ok())
+    });
+    if found.is_some() {
+        return Ok(found);
     }
-    if entity.material.key.has_certificate() {
-        return Err(VerifyError::CertificateUnsupported);
+    match (entity.material.key.has_certificate(), identity.accepts_certificates()) {
+        (true, true) => return Ok(None),
+        (true, false) => return Err(VerifyError::CertificateUnsupported),
+        (false, true) if keys.is_empty() => return Err(VerifyError::NoCertificate),
+        (false, _) => {}
     }
     let hint = entity.material.key.hint();
     match keys.iter().find(|key| hint.is_some_and(|hint| key.key_id() == hint)) {
         Some(key) => Err(VerifyError::InvalidSignature { key_id: key.key_id() }),
         None => Err(VerifyError::WrongKey { hint: hint.map(crate::repository::foreign_text) }),
     }
+}
+
+/// Verifies the signature under the key of a certificate.
+pub(super) fn verify(entity: &SignedEntity, artifact: &Artifact<'_>, key: &PublicKey) -> Result<(), VerifyError> {
+    with_message(&entity.content, artifact, |message, signature| key.verify_message(message, signature))
+        .map_err(|_| VerifyError::InvalidCertificateSignature)
 }

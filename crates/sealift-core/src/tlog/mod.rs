@@ -1,0 +1,7 @@
+//! Transparency logs: what an entry says, that it is in the log, and what the log signed.
+//!
+//! Nothing here knows which log to trust: see [`crate::trust`].
+
+pub mod checkpoint;
+pub mod entry;
+pub mod merkle;

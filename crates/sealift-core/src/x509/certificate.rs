@@ -1,0 +1,293 @@
+//! One certificate.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
+
+use super::{UnixTime, Validity};
+use crate::crypto::{KeyError, PublicKey};
+
+/// The largest certificate read; Fulcio's take 2 KiB. Stops gigabytes of names.
+pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
+/// The most certificates in one PEM file.
+const MAX_PEM_CERTIFICATES: usize = 64;
+/// The most names of one certificate that are looked at.
+const MAX_NAMES: usize = 64;
+
+/// A certificate that could be parsed; nothing about it is verified. Two are equal when their bytes are.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Arc<[u8]>,
+    inner: Arc<x509_cert::Certificate>,
+}
+
+impl Certificate {
+    /// Reads DER.
+    ///
+    /// # Errors
+    /// When it is too large, not DER, or has anything behind it.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.len() > MAX_CERTIFICATE_BYTES {
+            return Err(CertificateError::TooLarge { limit: MAX_CERTIFICATE_BYTES });
+        }
+        let inner = x509_cert::Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
+        // What is verified must be what was received: a second encoding of the same content is refused.
+        if inner.to_der().ok().as_deref() != Some(der) {
+            return Err(CertificateError::Malformed);
+        }
+        Ok(Self { der: der.into(), inner: Arc::new(inner) })
+    }
+
+    /// Reads one or more PEM blocks `CERTIFICATE`, in their order.
+    ///
+    /// # Errors
+    /// When there is none, too many, or one is malformed.
+    pub fn chain_from_pem(text: &str) -> Result<Vec<Self>, CertificateError> {
+        let mut certificates = Vec::new();
+        let mut rest = text;
+        while let Some((_, block)) = rest.split_once(BEGIN) {
+            if certificates.len() == MAX_PEM_CERTIFICATES {
+                return Err(CertificateError::TooMany { limit: MAX_PEM_CERTIFICATES });
+            }
+            let (body, after) = block.split_once(END).ok_or(CertificateError::Pem)?;
+            certificates.push(Self::from_der(&decode_pem_body(body)?)?);
+            rest = after;
+        }
+        if certificates.is_empty() || !rest.trim().is_empty() {
+            return Err(CertificateError::Pem);
+        }
+        Ok(certificates)
+    }
+
+    /// Returns the encoding as received.
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Returns the key it certifies.
+    ///
+    /// # Errors
+    /// When the key is of an unknown algorithm or malformed.
+    pub fn public_key(&self) -> Result<PublicKey, KeyError> {
+        PublicKey::from_der(&self.public_key_info())
+    }
+
+    /// Returns the DER SubjectPublicKeyInfo.
+    pub fn public_key_info(&self) -> Vec<u8> {
+        self.inner.tbs_certificate().subject_public_key_info().to_der().unwrap_or_default()
+    }
+
+    /// Returns when it may be used, by its own word.
+    pub fn validity(&self) -> Validity {
+        let validity = self.inner.tbs_certificate().validity();
+        let seconds = |time: x509_cert::time::Time| {
+            UnixTime::try_from(time.to_unix_duration().as_secs()).unwrap_or(UnixTime::MAX)
+        };
+        Validity::new(seconds(validity.not_before), Some(seconds(validity.not_after)))
+    }
+
+    /// Says whether issuer and subject have the same name.
+    pub fn is_self_issued(&self) -> bool {
+        let tbs = self.inner.tbs_certificate();
+        tbs.issuer() == tbs.subject()
+    }
+
+    /// Says whether it calls itself an authority.
+    pub fn is_authority(&self) -> bool {
+        self.extension_value::<BasicConstraints>().is_some_and(|(_, constraints)| constraints.ca)
+    }
+
+    /// Says whether it may issue certificates: critical basic constraints, and the key usage for it (RFC 5280 sections
+    /// 4.2.1.3 and 4.2.1.9).
+    pub fn may_issue(&self) -> bool {
+        let is_critical_authority = self
+            .extension_value::<BasicConstraints>()
+            .is_some_and(|(critical, constraints)| critical && constraints.ca);
+        is_critical_authority && self.has_key_usage(KeyUsages::KeyCertSign)
+    }
+
+    /// Says whether its key may sign messages.
+    pub fn may_sign(&self) -> bool {
+        self.has_key_usage(KeyUsages::DigitalSignature)
+    }
+
+    /// Says whether it is made for code signing and nothing that contradicts it.
+    pub fn is_for_code_signing(&self) -> bool {
+        self.extended_key_usage().is_some_and(|(_, purposes)| purposes.contains(&CODE_SIGNING))
+    }
+
+    /// Says whether it is made for time-stamping alone, as RFC 3161 section 2.3 demands.
+    pub fn is_for_time_stamping(&self) -> bool {
+        self.extended_key_usage().is_some_and(|(critical, purposes)| critical && purposes == [TIME_STAMPING])
+    }
+
+    fn extended_key_usage(&self) -> Option<(bool, Vec<ObjectIdentifier>)> {
+        self.extension_value::<ExtendedKeyUsage>().map(|(critical, usage)| (critical, usage.0))
+    }
+
+    fn has_key_usage(&self, usage: KeyUsages) -> bool {
+        self.extension_value::<KeyUsage>().is_some_and(|(_, usages)| usages.0.contains(usage))
+    }
+
+    fn extension_value<'a, T>(&'a self) -> Option<(bool, T)>
+    where
+        T: Decode<'a> + x509_cert::der::oid::AssociatedOid,
+    {
+        self.inner.tbs_certificate().get_extension::<T>().ok().flatten()
+    }
+
+    /// Returns whether an extension is critical, and its value.
+    pub fn extension(&self, id: ObjectIdentifier) -> Option<(bool, &[u8])> {
+        let extensions = self.inner.tbs_certificate().extensions()?;
+        let mut found = extensions.iter().filter(|extension| extension.extn_id == id);
+        let extension = found.next()?;
+        // Twice is never (RFC 5280 section 4.2), and two readers could take different ones.
+        found.next().is_none().then(|| (extension.critical, extension.extn_value.as_bytes()))
+    }
+
+    /// Returns the alternative names of its subject that name somebody who signs.
+    ///
+    /// # Errors
+    /// [`CertificateError::Names`] when the extension is malformed or names are beyond counting.
+    pub fn subject_names(&self) -> Result<Vec<SubjectName>, CertificateError> {
+        let tbs = self.inner.tbs_certificate();
+        let names = tbs.get_extension::<SubjectAltName>().map_err(|_| CertificateError::Names)?;
+        let names = names.map(|(_, names)| names.0).unwrap_or_default();
+        if names.len() > MAX_NAMES {
+            return Err(CertificateError::Names);
+        }
+        names.iter().filter_map(|name| SubjectName::of(name).transpose()).collect()
+    }
+
+    /// Returns the encoding that certificate transparency signs: the certificate without `extension` (RFC 6962
+    /// section 3.2).
+    pub(crate) fn tbs_without(&self, extension: ObjectIdentifier) -> Option<Vec<u8>> {
+        super::sct::without_extension(&self.inner.tbs_certificate().to_der().ok()?, extension)
+    }
+
+    /// Says whether a CMS `IssuerAndSerialNumber` names it.
+    pub(crate) fn has_issuer_and_serial(&self, issuer: &[u8], serial: &[u8]) -> bool {
+        let tbs = self.inner.tbs_certificate();
+        tbs.issuer().to_der().is_ok_and(|found| found == issuer)
+            && tbs.serial_number().to_der().is_ok_and(|found| found == serial)
+    }
+
+    /// Says whether its key identifier is `id`.
+    pub(crate) fn has_key_identifier(&self, id: &[u8]) -> bool {
+        self.extension_value::<x509_cert::ext::pkix::SubjectKeyIdentifier>()
+            .is_some_and(|(_, found)| found.0.as_bytes() == id)
+    }
+
+    /// Returns the subject as text, such as `CN=sigstore,O=sigstore.dev`; for messages, never compared.
+    pub fn subject(&self) -> String {
+        crate::repository::foreign_text(&self.inner.tbs_certificate().subject().to_string())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({})", self.subject())
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+/// A name of a certificate's subject.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum SubjectName {
+    /// A host.
+    Dns(String),
+    /// A mail address.
+    Email(String),
+    /// A user name in the form Fulcio writes it, `name!domain`.
+    OtherName(String),
+    /// A URI, such as that of a workflow.
+    Uri(String),
+}
+
+impl SubjectName {
+    fn of(name: &GeneralName) -> Result<Option<Self>, CertificateError> {
+        Ok(Some(match name {
+            GeneralName::DnsName(name) => Self::Dns(name.as_str().to_owned()),
+            GeneralName::Rfc822Name(name) => Self::Email(name.as_str().to_owned()),
+            GeneralName::UniformResourceIdentifier(name) => Self::Uri(name.as_str().to_owned()),
+            GeneralName::OtherName(name) if name.type_id == FULCIO_USER_NAME => {
+                let text: Utf8StringRef<'_> = name.value.decode_as().map_err(|_| CertificateError::Names)?;
+                Self::OtherName(text.as_str().to_owned())
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Returns the name alone.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Dns(text) | Self::Email(text) | Self::OtherName(text) | Self::Uri(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::repository::foreign_text(self.as_str()))
+    }
+}
+
+/// Decodes the lines between the markers: whole lines of base64, one line's end between them and nothing else.
+fn decode_pem_body(body: &str) -> Result<Vec<u8>, CertificateError> {
+    let compact: String = body.chars().filter(|character| !matches!(character, '\n' | '\r' | ' ' | '\t')).collect();
+    STANDARD.decode(compact).map_err(|_| CertificateError::Pem)
+}
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// `id-kp-codeSigning`, RFC 5280 section 4.2.1.12.
+const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+/// `id-kp-timeStamping`, the same section.
+const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+/// Fulcio's user names: <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>.
+const FULCIO_USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
+
+/// Says why bytes are not a certificate this crate takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The key is of an unknown algorithm, or malformed.
+    #[error("the certificate's key is unusable")]
+    Key,
+    /// The encoding is not DER, or something follows it.
+    #[error("the certificate is malformed")]
+    Malformed,
+    /// The names are malformed or too many.
+    #[error("the names of the certificate's subject are malformed")]
+    Names,
+    /// The text is not PEM certificates.
+    #[error("the text is not a series of PEM blocks `CERTIFICATE`")]
+    Pem,
+    /// It is larger than any certificate.
+    #[error("the certificate has more than {limit} bytes")]
+    TooLarge {
+        /// Largest size, in bytes.
+        limit: usize,
+    },
+    /// There are too many.
+    #[error("there are more than {limit} certificates")]
+    TooMany {
+        /// Most certificates.
+        limit: usize,
+    },
+}

@@ -1,0 +1,128 @@
+//! A certificate's chain up to a root, at one time.
+//!
+//! Paths are found and their signatures, validity, constraints and purposes checked by `webpki`, within its budgets
+//! against endless paths; what it leaves out is checked here: key usages, and everything about the root itself, which
+//! to `webpki` is a name and a key that never expire.
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+
+use super::{Certificate, UnixTime};
+
+/// What the certificate at the chain's end was used for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Usage {
+    /// Signing artifacts, as Fulcio's certificates.
+    CodeSigning,
+    /// Time-stamping and nothing else.
+    TimeStamping,
+}
+
+/// The DER SubjectPublicKeyInfo of whoever issued the certificate, as found on the verified path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerKey(Vec<u8>);
+
+impl IssuerKey {
+    /// Returns the encoding.
+    pub fn as_der(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Verifies `leaf` up to one of `roots`, as it stood at `time`.
+///
+/// Every certificate of the path, the root included, must have been valid at `time`, may issue, and know all of its
+/// critical extensions; `intermediates` are candidates and trusted for nothing.
+///
+/// # Errors
+/// [`ChainError`]: what is wrong with the leaf, or why no path leads to a root.
+pub fn verify_chain(
+    leaf: &Certificate,
+    intermediates: &[Certificate],
+    roots: &[Certificate],
+    time: UnixTime,
+    usage: Usage,
+) -> Result<IssuerKey, ChainError> {
+    let seconds = u64::try_from(time).map_err(|_| ChainError::Expired { subject: leaf.subject(), time })?;
+    if !leaf.validity().contains(time) {
+        return Err(ChainError::Expired { subject: leaf.subject(), time });
+    }
+    let (purpose, is_made_for) = match usage {
+        Usage::CodeSigning => (CODE_SIGNING, leaf.is_for_code_signing()),
+        Usage::TimeStamping => (TIME_STAMPING, leaf.is_for_time_stamping()),
+    };
+    if leaf.is_authority() {
+        return Err(ChainError::AuthorityAsLeaf);
+    }
+    if !is_made_for || !leaf.may_sign() {
+        return Err(ChainError::Purpose { usage });
+    }
+    let leaf_der = CertificateDer::from(leaf.as_der());
+    let root_ders: Vec<_> = roots.iter().map(|root| CertificateDer::from(root.as_der())).collect();
+    let anchors: Vec<(TrustAnchor<'_>, &Certificate)> = root_ders
+        .iter()
+        .zip(roots)
+        .map(|(der, root)| webpki::anchor_from_trusted_cert(der).map(|anchor| (anchor, root)).map_err(ChainError::Path))
+        .collect::<Result<_, _>>()?;
+    let trusted: Vec<_> = anchors.iter().map(|(anchor, _)| anchor.clone()).collect();
+    let candidates: Vec<_> = intermediates.iter().map(|candidate| CertificateDer::from(candidate.as_der())).collect();
+    let end_entity = EndEntityCert::try_from(&leaf_der).map_err(ChainError::Path)?;
+    let may_issue = |path: &VerifiedPath<'_>| {
+        let root = anchors.iter().find(|(anchor, _)| anchor == path.anchor());
+        let is_root_good = root.is_some_and(|(_, root)| root.may_issue() && root.validity().contains(time));
+        let are_others_good = path.intermediate_certificates().all(|found| {
+            intermediates.iter().any(|candidate| *candidate.as_der() == *found.der() && candidate.may_issue())
+        });
+        if is_root_good && are_others_good { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
+    };
+    let path = end_entity
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &trusted,
+            &candidates,
+            rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+            // The leaf was asked above; issuers need no purpose, but must not have another one.
+            KeyUsage::required_if_present(purpose),
+            None,
+            Some(&may_issue),
+        )
+        .map_err(ChainError::Path)?;
+    Ok(IssuerKey(path.issuer_spki().as_ref().to_vec()))
+}
+
+/// `id-kp-codeSigning` as DER content, RFC 5280 section 4.2.1.12.
+const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
+/// `id-kp-timeStamping`, the same.
+const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+
+/// Says why a certificate's chain does not verify.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The certificate at the chain's end is an authority's.
+    #[error("the certificate is an authority's, not a signer's")]
+    AuthorityAsLeaf,
+    /// The certificate was not valid at the time.
+    #[error("the certificate of `{subject}` was not valid at {}", super::display_time(*.time))]
+    Expired {
+        /// Subject of the certificate.
+        subject: String,
+        /// The time, in seconds since the epoch.
+        time: UnixTime,
+    },
+    /// No authority is trusted at that time.
+    #[error("no authority that is trusted then issued the certificate")]
+    NoAuthority,
+    /// No path leads to a root.
+    #[error("no path of valid certificates leads to a trusted root")]
+    Path(#[source] webpki::Error),
+    /// The certificate is made for something else.
+    #[error("the certificate is not made for {}", match .usage { Usage::CodeSigning => "code signing", Usage::TimeStamping => "time-stamping alone" })]
+    Purpose {
+        /// The use it was put to.
+        usage: Usage,
+    },
+}
