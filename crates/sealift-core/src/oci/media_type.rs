@@ -53,6 +53,16 @@ pub const NOTARY_SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 /// Helm chart provenance layer.
 pub const HELM_PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
+/// Docker image configuration.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// CycloneDX SBOM, JSON: <https://cyclonedx.org/specification/overview/>.
+pub const CYCLONEDX_JSON: &str = "application/vnd.cyclonedx+json";
+/// SPDX SBOM, JSON: <https://spdx.github.io/spdx-spec/>.
+pub const SPDX_JSON: &str = "application/spdx+json";
+/// SPDX SBOM, tag-value text.
+pub const SPDX_TEXT: &str = "text/spdx";
+/// Syft SBOM, JSON: <https://github.com/anchore/syft>.
+pub const SYFT_JSON: &str = "application/vnd.syft+json";
 /// Lifecycle marker of Microsoft's images: <https://learn.microsoft.com/azure/container-registry/>.
 pub const MICROSOFT_LIFECYCLE: &str = "application/vnd.microsoft.artifact.lifecycle";
 

@@ -99,6 +99,7 @@ impl Verifier {
             log: signed.log,
             times: signed.times,
             format: entity.format,
+            signature: entity.content.signature().to_vec(),
             payload: claimed.payload,
             statement: claimed.statement,
         })
@@ -257,6 +258,7 @@ pub struct Verified {
     log: LogEvidence,
     times: Vec<VerifiedTime>,
     format: EntityFormat,
+    signature: Vec<u8>,
     payload: Option<Bytes>,
     statement: Option<Statement>,
 }
@@ -290,6 +292,11 @@ impl Verified {
     /// Returns how the signature is stored.
     pub fn format(&self) -> EntityFormat {
         self.format
+    }
+
+    /// Returns the signature that was verified.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     /// Returns the predicate's type, if the claim is a statement.
