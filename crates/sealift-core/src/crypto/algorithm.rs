@@ -7,12 +7,12 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum KeyAlgorithm {
-    /// ECDSA on P-256, signing with SHA-256: what cosign generates.
+    /// ECDSA on P-256 with SHA-256: what cosign generates.
     #[default]
     EcdsaP256,
-    /// ECDSA on P-384, signing with SHA-384.
+    /// ECDSA on P-384, signing with SHA-256 as cosign does; SHA-384 is verified as well.
     EcdsaP384,
-    /// ECDSA on P-521, signing with SHA-512.
+    /// ECDSA on P-521, signing with SHA-256 as cosign does; SHA-512 is verified as well.
     EcdsaP521,
     /// Ed25519 (RFC 8032, without pre-hashing).
     Ed25519,

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -12,10 +14,11 @@ use aws_lc_rs::signature::{
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use pkcs8::PrivateKeyInfoRef;
-use pkcs8::der::Decode as _;
+use pkcs8::der::asn1::UintRef;
+use pkcs8::der::{Decode as _, Reader as _, SliceReader};
 use zeroize::Zeroizing;
 
-use super::public_key::{EC_PUBLIC_KEY, ID_ED25519, RSA_ENCRYPTION, curve_algorithm};
+use super::public_key::{EC_PUBLIC_KEY, ID_ED25519, RSA_ENCRYPTION, bit_length, curve_algorithm, rsa_algorithm};
 use super::{KeyAlgorithm, KeyError, PemError, PublicKey, key_file, pem};
 
 /// A private key in memory, with its public key.
@@ -87,6 +90,7 @@ impl PrivateKey {
                 .map(|pair| KeyPair::Ed25519(Box::new(pair)))
                 .map_err(|_| MALFORMED)?,
             RSA_ENCRYPTION => {
+                refuse_rsa_size(info.private_key.as_bytes())?;
                 RsaKeyPair::from_pkcs8(der).map(|pair| KeyPair::Rsa(Box::new(pair))).map_err(|_| MALFORMED)?
             }
             oid => return Err(KeyError::UnsupportedAlgorithm { oid: oid.to_string() }),
@@ -102,6 +106,7 @@ impl PrivateKey {
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+        refuse_rsa_size(der)?;
         let pair = RsaKeyPair::from_der(der).map_err(|_| KeyError::Malformed { what: "PKCS#1 private key" })?;
         Self::from_pair(KeyPair::Rsa(Box::new(pair)))
     }
@@ -143,7 +148,7 @@ impl PrivateKey {
         &self.public_key
     }
 
-    /// Signs `message`: ECDSA as DER with the curve's digest, RSA as PKCS#1 v1.5 with SHA-256, Ed25519 as it is.
+    /// Signs `message`: ECDSA on any curve as DER with SHA-256, RSA as PKCS#1 v1.5 with SHA-256, Ed25519 as it is.
     ///
     /// # Errors
     /// [`KeyError::Unavailable`] when the library cannot.
@@ -152,7 +157,8 @@ impl PrivateKey {
         let random = SystemRandom::new();
         match &self.pair {
             KeyPair::Ecdsa(pair) => {
-                pair.sign(&random, message).map(|signature| signature.as_ref().to_vec()).map_err(|_| FAILED)
+                let digest = sha256_for(self.public_key.algorithm(), message).map_err(|_| FAILED)?;
+                pair.sign_digest(&digest).map(|signature| signature.as_ref().to_vec()).map_err(|_| FAILED)
             }
             KeyPair::Ed25519(pair) => {
                 pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(|_| FAILED)
@@ -173,7 +179,7 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl KeyPair {
-    fn rsa(size: KeySize) -> Result<Self, aws_lc_rs::error::Unspecified> {
+    fn rsa(size: KeySize) -> Result<Self, Unspecified> {
         RsaKeyPair::generate(size).map(|pair| Self::Rsa(Box::new(pair)))
     }
 
@@ -185,6 +191,22 @@ impl KeyPair {
     }
 }
 
+/// Names the size of a key that the library would call malformed because it is small, or work on for seconds because it
+/// is large. The modulus is the second field of an `RSAPrivateKey` (RFC 8017 appendix A.1.2).
+fn refuse_rsa_size(pkcs1: &[u8]) -> Result<(), KeyError> {
+    const MALFORMED: KeyError = KeyError::Malformed { what: "RSA private key" };
+    let mut reader = SliceReader::new(pkcs1).map_err(|_| MALFORMED)?;
+    let bits = reader
+        .sequence(|fields: &mut SliceReader<'_>| {
+            u8::decode(fields)?;
+            let modulus = UintRef::decode(fields)?;
+            fields.read_slice(fields.remaining_len())?;
+            Ok::<_, pkcs8::der::Error>(bit_length(modulus.as_bytes()))
+        })
+        .map_err(|_| MALFORMED)?;
+    rsa_algorithm(bits).map(|_| ())
+}
+
 fn ecdsa_signing(algorithm: KeyAlgorithm) -> Result<&'static EcdsaSigningAlgorithm, KeyError> {
     match algorithm {
         KeyAlgorithm::EcdsaP256 => Ok(&ECDSA_P256_SHA256_ASN1_SIGNING),
@@ -192,6 +214,23 @@ fn ecdsa_signing(algorithm: KeyAlgorithm) -> Result<&'static EcdsaSigningAlgorit
         KeyAlgorithm::EcdsaP521 => Ok(&ECDSA_P521_SHA512_ASN1_SIGNING),
         _ => Err(KeyError::Malformed { what: "private key" }),
     }
+}
+
+/// Returns the SHA-256 of `message` in the form in which the library signs with this curve.
+///
+/// Cosign signs and verifies with SHA-256 whatever the curve of a managed key, and refuses the curve's own digest. The
+/// library pairs each curve with its own digest; but ECDSA takes a digest no longer than the curve's order as a number
+/// (FIPS 186-5 section 6.4.1), and zeros in front leave a number what it is.
+fn sha256_for(algorithm: KeyAlgorithm, message: &[u8]) -> Result<digest::Digest, Unspecified> {
+    let sha256 = digest::digest(&digest::SHA256, message);
+    let paired = match algorithm {
+        KeyAlgorithm::EcdsaP384 => &digest::SHA384,
+        KeyAlgorithm::EcdsaP521 => &digest::SHA512,
+        _ => return Ok(sha256),
+    };
+    let mut number = vec![0; paired.output_len() - sha256.as_ref().len()];
+    number.extend_from_slice(sha256.as_ref());
+    digest::Digest::import_less_safe(&number, paired)
 }
 
 /// A passphrase, wiped from memory when dropped. Empty is legal, as in cosign.

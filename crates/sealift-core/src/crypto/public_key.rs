@@ -62,7 +62,10 @@ impl PublicKey {
                 curve_algorithm(curve)?
             }
             ID_ED25519 => KeyAlgorithm::Ed25519,
-            RSA_ENCRYPTION => rsa_algorithm(&rsa::PublicKey::from_der(raw).map_err(|_| MALFORMED)?)?,
+            RSA_ENCRYPTION => {
+                let key = rsa::PublicKey::from_der(raw).map_err(|_| MALFORMED)?;
+                rsa_algorithm(bit_length(key.modulus().big_endian_without_leading_zero()))?
+            }
             oid => return Err(KeyError::UnsupportedAlgorithm { oid: oid.to_string() }),
         };
         let verifiers = verifications(algorithm)
@@ -108,8 +111,8 @@ impl PublicKey {
 
     /// Verifies a signature over `message`.
     ///
-    /// ECDSA signatures are DER and use the curve's digest; for P-384 and P-521 also SHA-256, which older cosign
-    /// writes with every key. RSA is PKCS#1 v1.5 with SHA-256.
+    /// ECDSA signatures are DER and over SHA-256, cosign's choice for managed keys, or over the curve's own digest,
+    /// everybody else's. RSA is PKCS#1 v1.5 with SHA-256.
     ///
     /// # Errors
     /// [`SignatureError`], whatever the reason: a signature says nothing about why it is wrong.
@@ -149,10 +152,10 @@ fn verifications(algorithm: KeyAlgorithm) -> &'static [Verification] {
     match algorithm {
         KeyAlgorithm::EcdsaP256 => &[(Some(&digest::SHA256), &ECDSA_P256_SHA256_ASN1)],
         KeyAlgorithm::EcdsaP384 => {
-            &[(Some(&digest::SHA384), &ECDSA_P384_SHA384_ASN1), (Some(&digest::SHA256), &ECDSA_P384_SHA256_ASN1)]
+            &[(Some(&digest::SHA256), &ECDSA_P384_SHA256_ASN1), (Some(&digest::SHA384), &ECDSA_P384_SHA384_ASN1)]
         }
         KeyAlgorithm::EcdsaP521 => {
-            &[(Some(&digest::SHA512), &ECDSA_P521_SHA512_ASN1), (Some(&digest::SHA256), &ECDSA_P521_SHA256_ASN1)]
+            &[(Some(&digest::SHA256), &ECDSA_P521_SHA256_ASN1), (Some(&digest::SHA512), &ECDSA_P521_SHA512_ASN1)]
         }
         KeyAlgorithm::Ed25519 => &[(None, &ED25519)],
         KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => {
@@ -172,16 +175,18 @@ pub(super) fn curve_algorithm(curve: ObjectIdentifier) -> Result<KeyAlgorithm, K
 }
 
 /// Returns the algorithm of an RSA key by the size of its modulus.
-pub(super) fn rsa_algorithm(key: &rsa::PublicKey) -> Result<KeyAlgorithm, KeyError> {
-    let modulus = key.modulus();
-    let modulus = modulus.big_endian_without_leading_zero();
-    let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    match modulus.len() * 8 - unused {
+pub(super) fn rsa_algorithm(bits: usize) -> Result<KeyAlgorithm, KeyError> {
+    match bits {
         2048 => Ok(KeyAlgorithm::Rsa2048),
         3072 => Ok(KeyAlgorithm::Rsa3072),
         4096 => Ok(KeyAlgorithm::Rsa4096),
         bits => Err(KeyError::RsaSize { bits }),
     }
+}
+
+/// Returns the length of a big-endian number without leading zero bytes.
+pub(super) fn bit_length(number: &[u8]) -> usize {
+    number.first().map_or(0, |byte| number.len() * 8 - byte.leading_zeros() as usize)
 }
 
 /// `id-ecPublicKey`, RFC 5480 section 2.1.1.

@@ -165,7 +165,9 @@ struct MessageJson {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct MessageDigestJson {
-    algorithm: HashAlgorithm,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    algorithm: Option<HashAlgorithm>,
+    #[serde(default)]
     digest: Base64,
 }
 
@@ -182,28 +184,32 @@ enum HashAlgorithm {
 
 impl MessageJson {
     fn into_content(self) -> Result<SignedContent, BundleError> {
-        let read = |json: MessageDigestJson| {
-            let algorithm = match json.algorithm {
-                HashAlgorithm::Sha256 => DigestAlgorithm::Sha256,
-                HashAlgorithm::Sha384 => DigestAlgorithm::Sha384,
-                HashAlgorithm::Sha512 => DigestAlgorithm::Sha512,
-            };
-            Digest::from_bytes(algorithm, &json.digest.0).map_err(BundleError::MessageDigest)
-        };
         if self.signature.0.is_empty() {
             return Err(BundleError::EmptySignature);
         }
-        let digest = self.message_digest.map(read).transpose()?;
+        let digest = match self.message_digest {
+            None => None,
+            // Cosign 3 writes `{}` beside Ed25519 signatures, which have no digest.
+            Some(MessageDigestJson { algorithm: None, digest }) if digest.0.is_empty() => None,
+            Some(MessageDigestJson { algorithm, digest }) => {
+                let algorithm = match algorithm.ok_or(BundleError::MessageDigest(DigestError::NoAlgorithm))? {
+                    HashAlgorithm::Sha256 => DigestAlgorithm::Sha256,
+                    HashAlgorithm::Sha384 => DigestAlgorithm::Sha384,
+                    HashAlgorithm::Sha512 => DigestAlgorithm::Sha512,
+                };
+                Some(Digest::from_bytes(algorithm, &digest.0).map_err(BundleError::MessageDigest)?)
+            }
+        };
         Ok(SignedContent::MessageSignature { digest, signature: self.signature.0 })
     }
 
     fn of(digest: Option<&Digest>, signature: &[u8]) -> Self {
         let message_digest = digest.map(|digest| MessageDigestJson {
-            algorithm: match digest.algorithm() {
+            algorithm: Some(match digest.algorithm() {
                 DigestAlgorithm::Sha256 => HashAlgorithm::Sha256,
                 DigestAlgorithm::Sha384 => HashAlgorithm::Sha384,
                 DigestAlgorithm::Sha512 => HashAlgorithm::Sha512,
-            },
+            }),
             digest: Base64(digest.as_bytes().to_vec()),
         });
         Self { message_digest, signature: Base64(signature.to_vec()) }
@@ -217,8 +223,8 @@ pub const MAX_BUNDLE_BYTES: usize = MAX_ENVELOPE_BYTES + 2 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// The chain is empty, or the version forbids chains.
-    #[error("a chain of {certificates} certificates is not allowed here")]
+    /// The chain is empty or too long.
+    #[error("a chain of {certificates} certificates is no chain")]
     CertificateChain {
         /// Certificates found.
         certificates: usize,
@@ -259,6 +265,12 @@ pub enum BundleError {
     #[error("log entry {position} is a repetition")]
     RepeatedLogEntry {
         /// Which entry, from 0.
+        position: usize,
+    },
+    /// A timestamp is there twice.
+    #[error("timestamp {position} is a repetition")]
+    RepeatedTimestamp {
+        /// Which timestamp, from 0.
         position: usize,
     },
     /// It is too large.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{EntityFormat, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity};
-use super::{VerificationMaterial, simple_signing::SimpleSigningError};
+use super::{VerificationMaterial, material::MAX_CERTIFICATES, simple_signing::SimpleSigningError};
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::oci::{Descriptor, Digest, annotation};
 use crate::protojson::Base64;
@@ -146,9 +146,6 @@ struct TimestampJson {
     #[serde(rename = "SignedRFC3161Timestamp")]
     signed_timestamp: Base64,
 }
-
-/// The most certificates in one annotation; real chains have three. Stops a manifest full of them.
-const MAX_CERTIFICATES: usize = 16;
 
 /// Says why a layer is not a signature or an attestation.
 #[derive(Debug, thiserror::Error)]

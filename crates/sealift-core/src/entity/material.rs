@@ -95,6 +95,8 @@ pub struct InclusionProof {
 pub const MAX_LOG_ENTRIES: usize = 32;
 /// The most timestamps of one entity; stops the same.
 pub const MAX_TIMESTAMPS: usize = 32;
+/// The most certificates of one entity; real chains have three. Stops a chain that takes for ever to build.
+pub(super) const MAX_CERTIFICATES: usize = 16;
 /// The most hashes of one proof: a tree of 2^63 leaves has no more levels.
 const MAX_PROOF_HASHES: usize = 64;
 
@@ -214,7 +216,8 @@ impl MaterialJson {
                 // Version 0.3 forbids chains, since the trust root brings the issuers; model-signing writes one where
                 // there is no trust root and no log, but an authority of one's own.
                 let has_log = self.tlog_entries.as_ref().is_some_and(|entries| !entries.is_empty());
-                if version >= BundleVersion::V03 && has_log || chain.certificates.is_empty() {
+                let is_chain = (1..=MAX_CERTIFICATES).contains(&chain.certificates.len());
+                if version >= BundleVersion::V03 && has_log || !is_chain {
                     return Err(BundleError::CertificateChain { certificates: chain.certificates.len() });
                 }
                 MaterialKey::Certificates(chain.certificates.into_iter().map(|raw| raw.raw_bytes.0).collect())
@@ -231,7 +234,10 @@ impl MaterialJson {
         }
         let log_entries = entries.into_iter().map(LogEntryJson::into_entry).collect::<Result<Vec<_>, _>>()?;
         refuse_incomplete_or_repeated(version, &log_entries)?;
-        let timestamps = timestamps.into_iter().map(|timestamp| timestamp.signed_timestamp.0).collect();
+        let timestamps: Vec<_> = timestamps.into_iter().map(|timestamp| timestamp.signed_timestamp.0).collect();
+        if let Some(position) = (1..timestamps.len()).find(|at| timestamps[..*at].contains(&timestamps[*at])) {
+            return Err(BundleError::RepeatedTimestamp { position });
+        }
         Ok(VerificationMaterial { key, log_entries, timestamps })
     }
 }
@@ -298,14 +304,15 @@ impl MaterialJson {
         match &material.key {
             MaterialKey::None => json.public_key = Some(PublicKeyJson::default()),
             MaterialKey::PublicKey { hint } => {
-                json.public_key = Some(PublicKeyJson { hint: hint.clone(), ..PublicKeyJson::default() })
+                json.public_key = Some(PublicKeyJson { hint: hint.clone(), ..PublicKeyJson::default() });
             }
-            MaterialKey::Certificates(certificates) if version >= BundleVersion::V03 => {
-                json.certificate = certificates.first().map(raw);
-            }
-            MaterialKey::Certificates(certificates) => {
-                json.x509_certificate_chain = Some(ChainJson { certificates: certificates.iter().map(raw).collect() });
-            }
+            MaterialKey::Certificates(certificates) => match &certificates[..] {
+                [certificate] if version >= BundleVersion::V03 => json.certificate = Some(raw(certificate)),
+                certificates => {
+                    let certificates = certificates.iter().map(raw).collect();
+                    json.x509_certificate_chain = Some(ChainJson { certificates });
+                }
+            },
         }
         if !material.log_entries.is_empty() {
             json.tlog_entries = Some(material.log_entries.iter().map(LogEntryJson::of).collect());

@@ -50,6 +50,10 @@ pub(super) fn read(content: &SignedContent, claim: &Claim) -> Result<Claimed, Ve
 
 fn refuse_other_predicate(found: &str, claim: &Claim) -> Result<(), VerifyError> {
     let is_claimed = match claim {
+        // Cosign 1 left the scheme of its own type out; the two name one type.
+        Claim::Attestation { predicate_type: Some(expected) } if expected == predicate::CUSTOM => {
+            [predicate::CUSTOM, predicate::CUSTOM_WITHOUT_SCHEME].contains(&found)
+        }
         Claim::Attestation { predicate_type: Some(expected) } => found == expected,
         Claim::Attestation { predicate_type: None } => found != predicate::IMAGE_SIGNATURE,
         Claim::ImageSignature => found == predicate::IMAGE_SIGNATURE,

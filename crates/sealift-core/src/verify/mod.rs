@@ -240,7 +240,7 @@ impl Artifact<'_> {
 pub enum Claim {
     /// A statement with a predicate; of this type, or of any type but an image's signature.
     Attestation {
-        /// The type demanded, compared exactly.
+        /// The type demanded, compared exactly; [`crate::statement::predicate::CUSTOM`] also without its scheme.
         predicate_type: Option<String>,
     },
     /// Nothing: the signature is over the artifact's own bytes.

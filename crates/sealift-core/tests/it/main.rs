@@ -1,4 +1,14 @@
 //! Tests of the public interface, one module a topic.
 
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
+
+mod author_2022;
+mod conformance;
 mod copy;
+mod cosign_files;
+mod keys;
 mod memory;
+mod parsers;
+mod support;
+mod tampering;
+mod verification;
