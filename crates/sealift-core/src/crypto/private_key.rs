@@ -255,3 +255,33 @@ impl fmt::Debug for Passphrase {
         f.write_str("Passphrase(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{
+        ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA512_ASN1,
+        UnparsedPublicKey,
+    };
+
+    use super::*;
+
+    #[test]
+    fn larger_curves_sign_with_sha256_and_verify_with_their_own_digest_too() {
+        let raw = |key: &PrivateKey| match &key.pair {
+            KeyPair::Ecdsa(pair) => pair.public_key().as_ref().to_vec(),
+            _ => panic!("not ECDSA"),
+        };
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP384).unwrap();
+        let signature = key.sign(b"message").unwrap();
+        assert!(UnparsedPublicKey::new(&ECDSA_P384_SHA256_ASN1, raw(&key)).verify(b"message", &signature).is_ok());
+        assert!(UnparsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, raw(&key)).verify(b"message", &signature).is_err());
+
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP521).unwrap();
+        let signature = key.sign(b"message").unwrap();
+        assert!(UnparsedPublicKey::new(&ECDSA_P521_SHA256_ASN1, raw(&key)).verify(b"message", &signature).is_ok());
+        assert!(UnparsedPublicKey::new(&ECDSA_P521_SHA512_ASN1, raw(&key)).verify(b"message", &signature).is_err());
+        let KeyPair::Ecdsa(pair) = &key.pair else { panic!("not ECDSA") };
+        let own = pair.sign(&SystemRandom::new(), b"message").unwrap();
+        assert!(key.public_key.verify(b"message", own.as_ref()).is_ok());
+    }
+}

@@ -55,6 +55,24 @@ fn reads_the_label_of_cosign_1() {
 }
 
 #[test]
+fn a_second_implementation_agrees() {
+    use p256::ecdsa::signature::{Signer as _, Verifier as _};
+    use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+    use p256::pkcs8::{DecodePublicKey as _, EncodePrivateKey as _};
+
+    let ours = private_key("keys/cosign3.key");
+    let theirs = VerifyingKey::from_public_key_pem(&ours.public_key().to_pem()).unwrap();
+    let signature = DerSignature::try_from(ours.sign(b"message").unwrap().as_slice()).unwrap();
+    assert!(theirs.verify(b"message", &signature).is_ok());
+
+    let theirs = SigningKey::from_slice(&[7; 32]).unwrap();
+    let pem = theirs.to_pkcs8_pem(p256::pkcs8::LineEnding::LF).unwrap();
+    let ours = PrivateKey::from_pem(pem.as_bytes(), never).unwrap();
+    let signature: DerSignature = theirs.sign(b"message");
+    assert!(ours.public_key().verify(b"message", signature.as_bytes()).is_ok());
+}
+
+#[test]
 fn imports_what_openssl_wrote() {
     for (file, algorithm) in [
         ("ecdsa-p256.sec1", KeyAlgorithm::EcdsaP256),
