@@ -1,7 +1,10 @@
 //! The public suites and vectors, run against the library and its test client.
 
+mod advisories;
 mod author;
 mod bundles;
+mod maker;
+mod mutation;
 mod shared;
 mod special;
 mod vectors;

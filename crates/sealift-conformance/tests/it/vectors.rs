@@ -9,7 +9,7 @@ use sealift_core::oci::DigestAlgorithm;
 use sealift_core::timestamp::{TimestampError, TimestampResponse};
 use sealift_core::tlog::merkle::{Hash, verify_consistency, verify_inclusion};
 use sealift_core::trust::Authority;
-use sealift_core::x509::{Certificate, Validity};
+use sealift_core::x509::{Certificate, Usage, Validity, verify_chain};
 use serde_json::Value;
 
 use crate::shared::{base64, entries, files, hex, json, read, text, vectors};
@@ -144,6 +144,51 @@ fn every_flipped_bit_of_a_timestamp_is_refused() {
         }
         println!("{name}: {} mutants refused", good.len() * 8);
     }
+}
+
+#[test]
+fn x509_limbo() {
+    let Some(folder) = vectors("x509-limbo") else { return };
+    let limbo = json(folder.join("limbo.json"));
+    let (mut as_wanted, mut stricter, mut beside) = (0, 0, 0);
+    for case in limbo["testcases"].as_array().expect("there are cases") {
+        let id = case["id"].as_str().expect("a case has a name");
+        let result = verify_limbo(case);
+        match (case["expected_result"] == "SUCCESS", result.is_ok()) {
+            (true, true) | (false, false) => as_wanted += 1,
+            // Constraints on kinds of names that are not understood refuse everything under them.
+            (true, false) if id.contains("::nc::") => stricter += 1,
+            (false, true) if is_beside_the_path(id, case) => beside += 1,
+            (wanted, _) => panic!("{id}: wanted {}, got {result:?}", if wanted { "a path" } else { "none" }),
+        }
+    }
+    println!("limbo: {as_wanted} as wanted, {stricter} refused to be safe, {beside} about something else than paths");
+    assert!(as_wanted > stricter + beside);
+}
+
+fn verify_limbo(case: &Value) -> Result<(), String> {
+    let read = |pem: &Value| {
+        let chain = Certificate::chain_from_pem(pem.as_str().expect("a certificate is PEM"));
+        chain.map(|mut chain| chain.remove(0)).map_err(|error| error.to_string())
+    };
+    let read_all = |field: &str| -> Result<Vec<Certificate>, String> {
+        case[field].as_array().map_or(&[][..], Vec::as_slice).iter().map(read).collect()
+    };
+    let time = case["validation_time"].as_str().unwrap_or("2024-11-01T00:00:00Z");
+    let time = time.parse::<jiff::Timestamp>().expect("a time is RFC 3339").as_second();
+    let leaf = read(&case["peer_certificate"])?;
+    let (roots, others) = (read_all("trusted_certs")?, read_all("untrusted_intermediates")?);
+    verify_chain(&leaf, &others, &roots, time, Usage::Any).map(drop).map_err(|error| format!("{error:?}"))
+}
+
+/// Says whether a case is about what is not asked of a path here: the name of a TLS peer, a revocation list, the
+/// purpose of TLS; about key identifiers, which only help to find a path; or about rules stricter than RFC 5280's.
+fn is_beside_the_path(id: &str, case: &Value) -> bool {
+    const TOPICS: [&str; 9] =
+        ["::san::", "::cn::", "::eku::", "::aki::", "::ski::", "crl::", "-aia", "::nc::invalid-", "noncritical"];
+    let features = case["features"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_pedantic = features.iter().any(|feature| feature.as_str().is_some_and(|name| name.starts_with("pedantic")));
+    is_pedantic || TOPICS.iter().any(|topic| id.contains(topic)) || id.ends_with("both-empty-sequences")
 }
 
 #[test]

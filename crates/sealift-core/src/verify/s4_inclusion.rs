@@ -121,7 +121,7 @@ fn verify_proof(position: usize, entry: &LogEntry, proof: &InclusionProof, logs:
         return Ok(false);
     };
     let checkpoint = Checkpoint::parse(note).map_err(|source| VerifyError::Checkpoint { position, source })?;
-    let is_signed = checkpoint.signatures().iter().any(|signature| {
+    let is_signed = checkpoint.signatures().iter().filter(|line| is_origin(&line.name, &checkpoint)).any(|signature| {
         let mut own = logs.iter().filter(|log| log.signs_as(&signature.name, signature.key_hint));
         own.any(|log| log.key().verify(checkpoint.text().as_bytes(), &signature.bytes).is_ok())
     });
@@ -132,4 +132,11 @@ fn verify_proof(position: usize, entry: &LogEntry, proof: &InclusionProof, logs:
         return Err(VerifyError::CheckpointMismatch { position });
     }
     Ok(true)
+}
+
+/// Says whether a signature line is by whom the signed text names: the origin itself, to which Rekor 1 adds the number
+/// of its tree.
+fn is_origin(name: &str, checkpoint: &Checkpoint) -> bool {
+    let rest = checkpoint.origin().strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" - "))
 }

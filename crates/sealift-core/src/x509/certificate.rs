@@ -103,13 +103,30 @@ impl Certificate {
         self.extension_value::<BasicConstraints>().is_some_and(|(_, constraints)| constraints.ca)
     }
 
-    /// Says whether it may issue certificates: critical basic constraints, and the key usage for it (RFC 5280 sections
-    /// 4.2.1.3 and 4.2.1.9).
+    /// Says whether it may issue certificates: a name, critical basic constraints, and the key usage for it (RFC 5280
+    /// sections 4.1.2.6, 4.2.1.3 and 4.2.1.9).
     pub fn may_issue(&self) -> bool {
         let is_critical_authority = self
             .extension_value::<BasicConstraints>()
             .is_some_and(|(critical, constraints)| critical && constraints.ca);
-        is_critical_authority && self.has_key_usage(KeyUsages::KeyCertSign)
+        let has_name = !self.inner.tbs_certificate().subject().is_empty();
+        is_critical_authority && has_name && self.has_key_usage(KeyUsages::KeyCertSign)
+    }
+
+    /// Says whether it has what RFC 5280 forbids to everyone: no serial number, or an authority's powers without being
+    /// one.
+    pub(super) fn is_irregular(&self) -> bool {
+        let tbs = self.inner.tbs_certificate();
+        let has_no_serial = tbs.serial_number().as_bytes().iter().all(|byte| *byte == 0);
+        let has_powers = self.has_key_usage(KeyUsages::KeyCertSign) || self.extension(NAME_CONSTRAINTS).is_some();
+        has_no_serial || has_powers && !self.is_authority()
+    }
+
+    /// Says whether it marks an extension as critical that is not understood here; asked of roots, of which a path
+    /// takes name and key alone.
+    pub(super) fn has_unknown_critical_extension(&self) -> bool {
+        let extensions = self.inner.tbs_certificate().extensions().map_or(&[][..], Vec::as_slice);
+        extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.extn_id))
     }
 
     /// Says whether its key may sign messages.
@@ -255,6 +272,16 @@ fn decode_pem_body(body: &str) -> Result<Vec<u8>, CertificateError> {
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
+/// `id-ce-nameConstraints`, RFC 5280 section 4.2.1.10.
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
+/// Key usage, alternative names, basic constraints, name constraints, extended key usage: RFC 5280 section 4.2.1.
+const UNDERSTOOD: [ObjectIdentifier; 5] = [
+    ObjectIdentifier::new_unwrap("2.5.29.15"),
+    ObjectIdentifier::new_unwrap("2.5.29.17"),
+    ObjectIdentifier::new_unwrap("2.5.29.19"),
+    NAME_CONSTRAINTS,
+    ObjectIdentifier::new_unwrap("2.5.29.37"),
+];
 /// `id-kp-codeSigning`, RFC 5280 section 4.2.1.12.
 const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
 /// `id-kp-timeStamping`, the same section.

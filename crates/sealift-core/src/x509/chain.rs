@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath};
 
 use super::{Certificate, UnixTime};
 
@@ -15,6 +15,8 @@ use super::{Certificate, UnixTime};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Usage {
+    /// Nothing in particular: whether the path holds is all that is asked.
+    Any,
     /// Signing artifacts, as Fulcio's certificates.
     CodeSigning,
     /// Time-stamping and nothing else.
@@ -50,14 +52,18 @@ pub fn verify_chain(
     if !leaf.validity().contains(time) {
         return Err(ChainError::Expired { subject: leaf.subject(), time });
     }
-    let (purpose, is_made_for) = match usage {
-        Usage::CodeSigning => (CODE_SIGNING, leaf.is_for_code_signing()),
-        Usage::TimeStamping => (TIME_STAMPING, leaf.is_for_time_stamping()),
+    let is_made_for = match usage {
+        Usage::Any => true,
+        Usage::CodeSigning => leaf.may_sign() && leaf.is_for_code_signing(),
+        Usage::TimeStamping => leaf.may_sign() && leaf.is_for_time_stamping(),
     };
     if leaf.is_authority() {
         return Err(ChainError::AuthorityAsLeaf);
     }
-    if !is_made_for || !leaf.may_sign() {
+    if leaf.is_irregular() {
+        return Err(ChainError::Irregular { subject: leaf.subject() });
+    }
+    if !is_made_for {
         return Err(ChainError::Purpose { usage });
     }
     let leaf_der = CertificateDer::from(leaf.as_der());
@@ -72,9 +78,14 @@ pub fn verify_chain(
     let end_entity = EndEntityCert::try_from(&leaf_der).map_err(ChainError::Path)?;
     let may_issue = |path: &VerifiedPath<'_>| {
         let root = anchors.iter().find(|(anchor, _)| anchor == path.anchor());
-        let is_root_good = root.is_some_and(|(_, root)| root.may_issue() && root.validity().contains(time));
+        let is_root_good = root.is_some_and(|(_, root)| {
+            // Roots as old as serial number 0 are in use; nothing is looked up by it.
+            root.may_issue() && root.validity().contains(time) && !root.has_unknown_critical_extension()
+        });
         let are_others_good = path.intermediate_certificates().all(|found| {
-            intermediates.iter().any(|candidate| *candidate.as_der() == *found.der() && candidate.may_issue())
+            intermediates.iter().any(|candidate| {
+                *candidate.as_der() == *found.der() && candidate.may_issue() && !candidate.is_irregular()
+            })
         });
         if is_root_good && are_others_good { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
     };
@@ -84,13 +95,26 @@ pub fn verify_chain(
             &trusted,
             &candidates,
             rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            // The leaf was asked above; issuers need no purpose, but must not have another one.
-            KeyUsage::required_if_present(purpose),
+            Purpose(usage),
             None,
             Some(&may_issue),
         )
         .map_err(ChainError::Path)?;
     Ok(IssuerKey(path.issuer_spki().as_ref().to_vec()))
+}
+
+/// The leaf was asked already; issuers need no purpose, but must not have another one.
+#[derive(Clone, Copy)]
+struct Purpose(Usage);
+
+impl ExtendedKeyUsageValidator for Purpose {
+    fn validate(&self, mut purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        match self.0 {
+            Usage::Any => purposes.try_for_each(|purpose| purpose.map(drop)),
+            Usage::CodeSigning => KeyUsage::required_if_present(CODE_SIGNING).validate(purposes),
+            Usage::TimeStamping => KeyUsage::required_if_present(TIME_STAMPING).validate(purposes),
+        }
+    }
 }
 
 /// `id-kp-codeSigning` as DER content, RFC 5280 section 4.2.1.12.
@@ -113,6 +137,12 @@ pub enum ChainError {
         /// The time, in seconds since the epoch.
         time: UnixTime,
     },
+    /// The certificate has what no certificate may have.
+    #[error("the certificate of `{subject}` has no serial number, or an authority's powers without being one")]
+    Irregular {
+        /// Subject of the certificate.
+        subject: String,
+    },
     /// No authority is trusted at that time.
     #[error("no authority that is trusted then issued the certificate")]
     NoAuthority,
@@ -120,7 +150,7 @@ pub enum ChainError {
     #[error("no path of valid certificates leads to a trusted root")]
     Path(#[source] webpki::Error),
     /// The certificate is made for something else.
-    #[error("the certificate is not made for {}", match .usage { Usage::CodeSigning => "code signing", Usage::TimeStamping => "time-stamping alone" })]
+    #[error("the certificate is not made for {}", match .usage { Usage::Any => "anything", Usage::CodeSigning => "code signing", Usage::TimeStamping => "time-stamping alone" })]
     Purpose {
         /// The use it was put to.
         usage: Usage,
