@@ -8,9 +8,9 @@ use sealift_core::oci::Digest;
 use crate::shared::{entries, folder, read, say};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift-conformance");
-const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/\
+pub(crate) const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/\
                         .github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
-const ISSUER: &str = "https://token.actions.githubusercontent.com";
+pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 #[test]
 fn upstream_cases() {
@@ -53,7 +53,7 @@ fn run_all(cases: &Path) -> usize {
     runs
 }
 
-fn artifacts(case: &Path, cases: &Path) -> Vec<(&'static str, String)> {
+pub(crate) fn artifacts(case: &Path, cases: &Path) -> Vec<(&'static str, String)> {
     let own = case.join("artifact");
     let artifact = if own.exists() { own } else { cases.join("a.txt") };
     let modes = or(&case.join("modes"), "PATH DIGEST");
@@ -78,11 +78,11 @@ fn client(case: &Path, artifact: &str) -> std::process::Output {
     command.arg("--trusted-root").arg(root).arg(artifact).output().expect("the client starts")
 }
 
-fn public_good() -> PathBuf {
+pub(crate) fn public_good() -> PathBuf {
     folder("conformance/trusted_root_public_good.json").expect("it lies beside the cases")
 }
 
-fn or(path: &Path, default: &str) -> String {
+pub(crate) fn or(path: &Path, default: &str) -> String {
     std::fs::read_to_string(path).map_or(default.to_owned(), |text| text.trim().to_owned())
 }
 

@@ -7,9 +7,9 @@ use sealift_core::entity::{Bundle, BundleError, SignedEntity};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::Digest;
 use sealift_core::pattern::Pattern;
-use sealift_core::trust::TrustRoot;
+use sealift_core::trust::{Authority, TrustRoot};
 use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
-use sealift_core::x509::Validity;
+use sealift_core::x509::{Certificate, Validity};
 use serde_json::{Value, json};
 
 use crate::shared::{base64, folder, json, read, text};
@@ -135,6 +135,34 @@ fn model_signing_with_a_key_is_accepted_with_that_key_alone() {
     assert!(matches!(logged, Err(VerifyError::NoLogEntry)), "{logged:?}");
     let anyone = verify(LogRequirement::IgnoredUnsafe, &IdentityMatcher::any_identity_unsafe());
     assert!(matches!(anyone, Err(VerifyError::NoCertificate)), "{anyone:?}");
+}
+
+#[test]
+fn model_signing_with_a_certificate_is_accepted_with_its_authority_alone() {
+    let Some(path) = special("model-signing-v1.0.1-certificate/model.sig") else { return };
+    let keys = special("model-signing-keys/certificate").expect("it lies beside");
+    let root = Certificate::chain_from_pem(&text(keys.join("ca-cert.pem"))).expect("PEM");
+    let entity = entity(&read(&path));
+    let digest: Digest =
+        "sha256:61d4849d9d90076d6215f4d525f13d6574af8e3f67aef3e6f36fc40a14fdd226".parse().expect("a digest");
+    let in_2026 = 1_770_000_000;
+    let own = Requirements::default().with_transparency_log(LogRequirement::NotUsed).with_certificate_logs(0);
+    let verify = |requirements: Requirements, authority: Authority| {
+        let trust = TrustRoot::default().with_certificate_authority(authority);
+        let verifier = Verifier::new(requirements).with_trust_root(trust);
+        let anyone = IdentityMatcher::any_identity_unsafe();
+        verifier.verify(&entity, &Artifact::Digest(&digest), &anyone, &ATTESTATION)
+    };
+    let authority = || Authority::new(root.clone(), "", Validity::new(0, None)).expect("a root");
+    verify(own.clone().with_time(in_2026), authority().accepting_other_issuers()).expect("it verifies");
+    let closed = verify(own.clone().with_time(in_2026), authority());
+    assert!(matches!(closed, Err(VerifyError::Chain { .. })), "{closed:?}");
+    let timeless = verify(own.clone(), authority().accepting_other_issuers());
+    assert!(matches!(timeless, Err(VerifyError::NoProvenTime)), "{timeless:?}");
+    let late = verify(own.with_time(4_000_000_000), authority().accepting_other_issuers());
+    assert!(matches!(late, Err(VerifyError::Chain { .. })), "{late:?}");
+    let by_default = verify(Requirements::default(), authority().accepting_other_issuers());
+    assert!(matches!(by_default, Err(VerifyError::NoLogEntry)), "{by_default:?}");
 }
 
 /// Returns the last PEM block; the file explains the key in front of it.

@@ -48,6 +48,14 @@ impl SignatureScheme {
         }
     }
 
+    /// Returns the scheme that a certificate names by `signature`; not RSASSA-PSS, whose digest is a parameter.
+    pub(crate) fn of_certificate(signature: ObjectIdentifier) -> Option<Self> {
+        if signature == ID_ED25519 {
+            return Some(Self::Ed25519);
+        }
+        SCHEMES.iter().find(|(known, ..)| *known == signature).map(|(_, scheme, _)| *scheme)
+    }
+
     /// Says whether `signature` over `message` verifies under the key of a DER SubjectPublicKeyInfo.
     ///
     /// RSA moduli have 2048 to 8192 bits. A key of another kind than the scheme's verifies nothing.

@@ -2,7 +2,7 @@
 
 use super::{VerifiedTime, VerifyError};
 use crate::trust::{Authority, TrustRoot};
-use crate::x509::{Certificate, ChainError, IssuerKey, Usage, verify_chain};
+use crate::x509::{Certificate, ChainError, IssuerKey, Usage, verify_authority_as_signer, verify_chain};
 
 /// The signer's certificate, and those that came with it.
 pub(super) struct Presented {
@@ -59,8 +59,13 @@ fn verify_under(
         if !authority.validity().contains(*time) {
             return Err((*time, ChainError::NoAuthority));
         }
-        let found = verify_chain(&presented.leaf, &candidates, root, *time, Usage::CodeSigning)
-            .map_err(|error| (*time, error))?;
+        let leaf = &presented.leaf;
+        let found = if authority.accepts_other_issuers() && leaf.is_authority() {
+            verify_authority_as_signer(leaf, &candidates, root, *time)
+        } else {
+            verify_chain(leaf, &candidates, root, *time, Usage::CodeSigning)
+        };
+        let found = found.map_err(|error| (*time, error))?;
         if issuer.as_ref().is_some_and(|issuer| *issuer != found) {
             return Err((*time, ChainError::NoAuthority));
         }

@@ -11,7 +11,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
 
 use super::{UnixTime, Validity};
-use crate::crypto::{KeyError, PublicKey};
+use crate::crypto::{KeyError, PublicKey, SignatureScheme};
 
 /// The largest certificate read; Fulcio's take 2 KiB. Stops gigabytes of names.
 pub const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
@@ -180,6 +180,32 @@ impl Certificate {
             return Err(CertificateError::Names);
         }
         names.iter().filter_map(|name| SubjectName::of(name).transpose()).collect()
+    }
+
+    /// Says whether `issuer` has its issuer's name and signed it; nothing else about either.
+    pub(super) fn is_signed_by(&self, issuer: &Self) -> bool {
+        let tbs = self.inner.tbs_certificate();
+        let scheme = SignatureScheme::of_certificate(self.inner.signature_algorithm().oid);
+        let (Some(scheme), Ok(signed), Some(signature)) = (scheme, tbs.to_der(), self.inner.signature().as_bytes())
+        else {
+            return false;
+        };
+        tbs.issuer() == issuer.inner.tbs_certificate().subject()
+            && tbs.signature() == self.inner.signature_algorithm()
+            && scheme.is_valid(&issuer.public_key_info(), &signed, signature)
+    }
+
+    /// Returns how many authorities may follow it on a path; `None` when any number may.
+    pub(super) fn path_length(&self) -> Option<usize> {
+        let (_, constraints) = self.extension_value::<BasicConstraints>()?;
+        constraints.path_len_constraint.map(usize::from)
+    }
+
+    /// Says whether it limits the names, or the purposes, of what it issues in a way that code signing is outside of.
+    pub(super) fn constrains_code_signing(&self) -> bool {
+        let has_other_purpose =
+            self.extended_key_usage().is_some_and(|(_, purposes)| !purposes.contains(&CODE_SIGNING));
+        has_other_purpose || self.extension(NAME_CONSTRAINTS).is_some()
     }
 
     /// Returns the encoding that certificate transparency signs: the certificate without `extension` (RFC 6962

@@ -4,6 +4,7 @@
 //! against endless paths; what it leaves out is checked here: key usages, and everything about the root itself, which
 //! to `webpki` is a name and a key that never expire.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -102,6 +103,66 @@ pub fn verify_chain(
         .map_err(ChainError::Path)?;
     Ok(IssuerKey(path.issuer_spki().as_ref().to_vec()))
 }
+
+/// Verifies a signer that calls itself an authority and may not issue, as model-signing's tool makes them.
+///
+/// `webpki` takes no authority for a signer, so the links are followed here, and more strictly: issuers may not
+/// constrain names or purposes. For authorities of one's own only; no public one issues such certificates.
+///
+/// # Errors
+/// As [`verify_chain`].
+pub fn verify_authority_as_signer(
+    leaf: &Certificate,
+    intermediates: &[Certificate],
+    roots: &[Certificate],
+    time: UnixTime,
+) -> Result<IssuerKey, ChainError> {
+    if !leaf.validity().contains(time) {
+        return Err(ChainError::Expired { subject: leaf.subject(), time });
+    }
+    if leaf.may_issue() {
+        return Err(ChainError::AuthorityAsLeaf);
+    }
+    if !leaf.may_sign() || !leaf.is_for_code_signing() {
+        return Err(ChainError::Purpose { usage: Usage::CodeSigning });
+    }
+    let links = Links { intermediates, roots, time, budget: Cell::new(MAX_LINKS) };
+    let issuer = links.issuer_to_root(leaf, 0).ok_or(ChainError::NoAuthority)?;
+    Ok(IssuerKey(issuer.public_key_info()))
+}
+
+/// What links are followed among.
+struct Links<'a> {
+    intermediates: &'a [Certificate],
+    roots: &'a [Certificate],
+    time: UnixTime,
+    budget: Cell<usize>,
+}
+
+impl<'a> Links<'a> {
+    /// Returns the issuer of `child` from which links lead to a root, with `below` authorities between it and the leaf.
+    fn issuer_to_root(&self, child: &Certificate, below: usize) -> Option<&'a Certificate> {
+        let is_issuer = |issuer: &&Certificate| self.is_issuer(issuer, child, below);
+        self.roots.iter().find(is_issuer).or_else(|| {
+            let mut issuers = self.intermediates.iter().filter(is_issuer);
+            issuers.find(|issuer| self.issuer_to_root(issuer, below + 1).is_some())
+        })
+    }
+
+    fn is_issuer(&self, issuer: &Certificate, child: &Certificate, below: usize) -> bool {
+        let Some(budget) = self.budget.get().checked_sub(1) else { return false };
+        self.budget.set(budget);
+        issuer.may_issue()
+            && issuer.validity().contains(self.time)
+            && issuer.path_length().is_none_or(|length| below <= length)
+            && !issuer.has_unknown_critical_extension()
+            && !issuer.constrains_code_signing()
+            && child.is_signed_by(issuer)
+    }
+}
+
+/// The most links looked at; stops circles of authorities that sign each other (RUSTSEC-2023-0053).
+const MAX_LINKS: usize = 100;
 
 /// The leaf was asked already; issuers need no purpose, but must not have another one.
 #[derive(Clone, Copy)]

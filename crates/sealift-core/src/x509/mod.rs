@@ -9,7 +9,7 @@ mod fulcio_extension;
 mod sct;
 
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_BYTES, SubjectName};
-pub use chain::{ChainError, IssuerKey, Usage, verify_chain};
+pub use chain::{ChainError, IssuerKey, Usage, verify_authority_as_signer, verify_chain};
 pub use fulcio_extension::{FulcioExtension, FulcioExtensionError, FulcioExtensions};
 pub use sct::{MAX_SCTS, SctError, SignedCertificateTimestamp};
 
