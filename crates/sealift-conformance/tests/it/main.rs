@@ -5,6 +5,7 @@ mod author;
 mod bundles;
 mod maker;
 mod mutation;
+mod parsers;
 mod second_opinion;
 mod shared;
 mod special;
