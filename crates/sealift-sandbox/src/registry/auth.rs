@@ -1,0 +1,110 @@
+//! Who may do what, and the challenge for those who may not.
+//!
+//! Specifications: RFC 7617 (Basic), <https://distribution.github.io/distribution/spec/auth/token/> (Bearer).
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderName, Method, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::options::{Auth, TokenAuth};
+use super::reply::{Refusal, Reply, empty};
+use super::route::{Call, Endpoint};
+use super::server::Server;
+
+/// One thing a request needs to be allowed: an action on a resource.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Need {
+    /// As scopes spell it: `repository:team/app` or `registry:catalog`.
+    pub(super) resource: String,
+    pub(super) action: &'static str,
+}
+
+impl Need {
+    fn on_repository(name: &str, action: &'static str) -> Self {
+        Self { resource: format!("repository:{name}"), action }
+    }
+}
+
+/// Returns what a request needs.
+pub(super) fn needs(call: &Call) -> Vec<Need> {
+    let action = match call.method {
+        Method::GET | Method::HEAD if call.endpoint == Endpoint::Upload => "push",
+        Method::GET | Method::HEAD => "pull",
+        Method::DELETE if call.endpoint != Endpoint::Upload => "delete",
+        _ => "push",
+    };
+    match call.endpoint {
+        Endpoint::Catalog => vec![Need { resource: "registry:catalog".to_owned(), action: "*" }],
+        Endpoint::Other | Endpoint::Ping | Endpoint::Token => Vec::new(),
+        _ => {
+            let source = call.parameter("from").filter(|_| call.parameter("mount").is_some());
+            let source = source.map(|source| Need::on_repository(source, "pull"));
+            std::iter::once(Need::on_repository(&call.repository, action)).chain(source).collect()
+        }
+    }
+}
+
+/// Refuses a request that is not allowed what it needs.
+pub(super) fn check(server: &Server, call: &Call, needs: &[Need]) -> Result<(), Refusal> {
+    match &server.options.auth {
+        Auth::None => Ok(()),
+        Auth::Basic { user, password } => {
+            if basic(call).is_some_and(|sent| sent == (user.clone(), password.clone())) {
+                return Ok(());
+            }
+            Err(Refusal::unauthorized("Basic realm=\"sandbox\", charset=\"UTF-8\"".to_owned()))
+        }
+        Auth::Token(options) => check_token(server, call, needs, options),
+    }
+}
+
+/// Returns the user and password of a Basic `Authorization` header.
+pub(super) fn basic(call: &Call) -> Option<(String, String)> {
+    let encoded = credentials(call, "basic")?;
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// Answers `GET /v2/`.
+pub(super) fn respond_to_ping() -> Reply {
+    let version = HeaderName::from_static("docker-distribution-api-version");
+    empty(StatusCode::OK, &[(version, "registry/2.0")])
+}
+
+fn check_token(server: &Server, call: &Call, needs: &[Need], options: &TokenAuth) -> Result<(), Refusal> {
+    let problem = match credentials(call, "bearer").map(|token| server.tokens.allows(token, needs)) {
+        None => None,
+        Some(Some(true)) => return Ok(()),
+        Some(Some(false)) => Some("insufficient_scope"),
+        Some(None) => Some("invalid_token"),
+    };
+    let realm = options.realm.clone().unwrap_or_else(|| format!("{}/token", server.origin(call)));
+    let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{SERVICE}\"");
+    let scope = if call.endpoint == Endpoint::Ping { options.placeholder_scope.clone() } else { scope_of(needs) };
+    if let Some(scope) = scope {
+        challenge.push_str(&format!(",scope=\"{scope}\""));
+    }
+    if let Some(problem) = problem {
+        challenge.push_str(&format!(",error=\"{problem}\""));
+    }
+    Err(Refusal::unauthorized(challenge))
+}
+
+fn scope_of(needs: &[Need]) -> Option<String> {
+    let scopes = needs.iter().map(|need| match need.action {
+        // As docker-registry asks: who may push may pull.
+        "push" => format!("{}:pull,push", need.resource),
+        action => format!("{}:{action}", need.resource),
+    });
+    Some(scopes.collect::<Vec<_>>().join(" ")).filter(|scope| !scope.is_empty())
+}
+
+fn credentials<'a>(call: &'a Call, scheme: &str) -> Option<&'a str> {
+    let (sent, credentials) = call.header(AUTHORIZATION)?.split_once(' ')?;
+    sent.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+}
+
+/// What the registry calls itself towards its token service.
+pub(super) const SERVICE: &str = "sealift-sandbox";
