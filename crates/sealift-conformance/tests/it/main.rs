@@ -3,6 +3,7 @@
 mod advisories;
 mod author;
 mod bundles;
+mod images;
 mod maker;
 mod mutation;
 mod parsers;
