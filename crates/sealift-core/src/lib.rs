@@ -15,6 +15,7 @@ pub mod copy;
 pub mod crypto;
 pub mod dsse;
 pub mod entity;
+pub mod evidence;
 pub mod identity;
 pub mod json_canonical;
 pub mod oci;

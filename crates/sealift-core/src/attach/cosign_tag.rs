@@ -66,7 +66,6 @@ pub async fn attach_cosign_tag(
 
 /// What a tag should hold so that neither side of a copy loses a layer.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum CosignMerge {
     /// The destination has every layer of the source.
     KeepDestination,

@@ -13,7 +13,10 @@ mod referrer;
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_cosign_tag};
+pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
 pub use referrer::{NewArtifact, NewLayer, attach};
 
@@ -21,7 +24,8 @@ use crate::oci::{Descriptor, Digest, Manifest, ManifestError, MediaType, RawMani
 use crate::repository::RepositoryError;
 
 /// Where an attachment was found.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Storage {
     /// A tag of cosign's, such as `sha256-<hex>.sig`.
@@ -45,7 +49,8 @@ impl fmt::Display for Storage {
 /// What follows the digest in a tag of cosign's.
 ///
 /// Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CosignSuffix {
     /// `.att`, attestations.
     Attestation,
@@ -81,7 +86,8 @@ impl fmt::Display for CosignSuffix {
 }
 
 /// What an attachment is, judging by its own manifest.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AttachmentKind {
     /// DSSE envelopes as cosign 1 and 2 store them, under `.att` or as a referrer.
