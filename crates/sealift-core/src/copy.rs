@@ -65,6 +65,11 @@ impl CopyOptions {
         self
     }
 
+    /// Returns who is told about progress.
+    pub fn observer(&self) -> Option<&Arc<dyn CopyObserver>> {
+        self.observer.as_ref()
+    }
+
     /// Sets what a manifest at the destination proves; by default it depends on the kind of destination.
     #[must_use]
     pub fn with_presence(mut self, presence: Presence) -> Self {

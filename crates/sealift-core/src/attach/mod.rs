@@ -18,8 +18,9 @@ use serde::Serialize;
 pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_cosign_tag};
 pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
-pub use referrer::{NewArtifact, NewLayer, attach};
+pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle};
 
+use crate::entity::BundleError;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestError, MediaType, RawManifest, Tag, media_type};
 use crate::repository::RepositoryError;
 
@@ -228,6 +229,9 @@ pub enum ProblemReason {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
+    /// The bundle has no JSON form.
+    #[error("the bundle cannot be written")]
+    Bundle(#[source] BundleError),
     /// Others kept overwriting the tag.
     #[error("tag {tag} was overwritten by others {attempts} times in a row")]
     Contended {

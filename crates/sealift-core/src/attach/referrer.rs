@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use super::AttachError;
+use crate::entity::{Bundle, BundleError, SignedContent};
 use crate::oci::{Descriptor, Digest, MediaType, RawManifest, annotation, media_type};
 use crate::repository::{Content, Pushed, Repository, RepositoryError};
 
@@ -87,6 +88,27 @@ impl NewArtifact {
         self.with_annotation(annotation::CREATED, seconds.to_string())
     }
 
+    /// Returns the artifact that cosign 3 makes of a bundle.
+    ///
+    /// # Errors
+    /// [`BundleError`] when the bundle has no JSON form.
+    ///
+    /// Specification: <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
+    pub fn of_bundle(bundle: &Bundle, created: jiff::Timestamp) -> Result<Self, BundleError> {
+        let content = match bundle.content() {
+            SignedContent::Envelope(_) => "dsse-envelope",
+            _ => "message-signature",
+        };
+        let mut artifact = Self::new(bundle.media_type().as_str())
+            .with_layer(NewLayer::new(bundle.media_type().clone(), bundle.to_json()?))
+            .with_annotation(annotation::BUNDLE_CONTENT, content)
+            .created(created);
+        if let Some(predicate_type) = bundle.predicate_type() {
+            artifact = artifact.with_annotation(annotation::BUNDLE_PREDICATE_TYPE, predicate_type);
+        }
+        Ok(artifact)
+    }
+
     /// Returns the manifest that attaches the artifact to `subject`.
     pub fn to_manifest(&self, subject: &Descriptor) -> RawManifest {
         let blobs = self.blobs();
@@ -131,6 +153,20 @@ pub async fn attach(
         repository.link_referrers(&subject.digest, std::slice::from_ref(&entry)).await.map_err(failed)?;
     }
     Ok(entry)
+}
+
+/// Attaches a bundle to `subject` as cosign 3 does, and returns the descriptor of the new manifest.
+///
+/// # Errors
+/// As [`attach`], and [`AttachError::Bundle`] when the bundle has no JSON form.
+pub async fn attach_bundle(
+    repository: &dyn Repository,
+    subject: &Descriptor,
+    bundle: &Bundle,
+    created: jiff::Timestamp,
+) -> Result<Descriptor, AttachError> {
+    let artifact = NewArtifact::of_bundle(bundle, created).map_err(AttachError::Bundle)?;
+    attach(repository, subject, &artifact).await
 }
 
 /// Pushes blobs side by side, equal ones once.

@@ -49,9 +49,24 @@ impl<'a> Snapshot<'a> {
         Self { repository, remembered: Mutex::default() }
     }
 
+    /// Returns the view, knowing manifests that were read otherwise.
+    #[must_use]
+    pub fn knowing<'m>(self, manifests: impl IntoIterator<Item = &'m RawManifest>) -> Self {
+        manifests.into_iter().for_each(|manifest| self.remember(manifest));
+        self
+    }
+
     /// Forgets the listings of `subject`, after something was attached to it.
     pub fn forget_referrers(&self, subject: &Digest) {
         self.remembered().listings.retain(|(listed, _), _| listed != subject);
+    }
+
+    fn remember(&self, manifest: &RawManifest) {
+        let descriptor = manifest.descriptor();
+        let mut remembered = self.remembered();
+        if !remembered.manifests.contains_key(&descriptor.digest) && remembered.admits(descriptor.size) {
+            remembered.manifests.insert(descriptor.digest.clone(), manifest.clone());
+        }
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -82,11 +97,7 @@ impl ReadRepository for Snapshot<'_> {
             return Ok(manifest.clone());
         }
         let manifest = self.repository.manifest(selector).await?;
-        let descriptor = manifest.descriptor();
-        let mut remembered = self.remembered();
-        if !remembered.manifests.contains_key(&descriptor.digest) && remembered.admits(descriptor.size) {
-            remembered.manifests.insert(descriptor.digest.clone(), manifest.clone());
-        }
+        self.remember(&manifest);
         Ok(manifest)
     }
 

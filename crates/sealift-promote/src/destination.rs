@@ -1,0 +1,179 @@
+//! The destination as a promotion writes to it: answers from what it said already, and remembers what arrived.
+//!
+//! A round trip that another answer already holds is left out; a claim that something is there is only ever taken from
+//! the destination itself.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use sealift_core::copy::CopyObserver;
+use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
+use sealift_core::repository::{
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Snapshot,
+};
+
+/// What the destination lists for one subject.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Digests listed.
+    pub(crate) digests: HashSet<Digest>,
+    /// Whether the list proves that the manifests are there: the API computes it from them, a fallback tag does not.
+    pub(crate) is_proof: bool,
+}
+
+/// Reads what the destination lists for `subject`: by its API, else under the fallback tag.
+pub(crate) async fn listing(destination: &Snapshot<'_>, subject: &Digest) -> Result<Listing, RepositoryError> {
+    let listed = async |listing| match destination.referrers(subject, listing).await {
+        // A repository that does not exist yet lists nothing.
+        Err(error) if error.is_not_found() => Ok(None),
+        listed => listed,
+    };
+    let (entries, is_proof) = match listed(ReferrersListing::Api).await? {
+        Some(entries) => (entries, true),
+        None => (listed(ReferrersListing::FallbackTag).await?.unwrap_or_default(), false),
+    };
+    Ok(Listing { digests: entries.into_iter().map(|entry| entry.digest).collect(), is_proof })
+}
+
+/// A repository that does not ask for what is known.
+pub(crate) struct Destination<'a> {
+    repository: &'a dyn Repository,
+    known: Arc<Known>,
+}
+
+/// What is known about the content of the destination.
+#[derive(Default)]
+pub(crate) struct Known {
+    present: Mutex<HashSet<Digest>>,
+    absent: Mutex<HashSet<Digest>>,
+    observer: Option<Arc<dyn CopyObserver>>,
+}
+
+impl Known {
+    /// Says whether the destination answered that it holds this.
+    pub(crate) fn is_present(&self, digest: &Digest) -> bool {
+        lock(&self.present).contains(digest)
+    }
+
+    /// Notes that the destination answered that it holds this.
+    pub(crate) fn note_present(&self, digest: &Digest) {
+        lock(&self.present).insert(digest.clone());
+    }
+
+    /// Notes that this is most likely not there, so that it is pushed without asking; pushing what is there is harmless.
+    pub(crate) fn note_absent(&self, digest: &Digest) {
+        lock(&self.absent).insert(digest.clone());
+    }
+}
+
+impl CopyObserver for Known {
+    fn started(&self, descriptor: &Descriptor) {
+        self.observer.iter().for_each(|observer| observer.started(descriptor));
+    }
+
+    fn progressed(&self, descriptor: &Descriptor, bytes: u64) {
+        self.observer.iter().for_each(|observer| observer.progressed(descriptor, bytes));
+    }
+
+    fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
+        self.note_present(&descriptor.digest);
+        self.observer.iter().for_each(|observer| observer.finished(descriptor, arrival));
+    }
+}
+
+impl<'a> Destination<'a> {
+    pub(crate) fn new(repository: &'a dyn Repository, observer: Option<Arc<dyn CopyObserver>>) -> Self {
+        Self { repository, known: Arc::new(Known { observer, ..Known::default() }) }
+    }
+
+    pub(crate) fn known(&self) -> &Arc<Known> {
+        &self.known
+    }
+}
+
+impl std::fmt::Debug for Destination<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.repository.fmt(f)
+    }
+}
+
+fn lock(set: &Mutex<HashSet<Digest>>) -> MutexGuard<'_, HashSet<Digest>> {
+    // Insertions are whole or not done, so a panic elsewhere leaves nothing half done.
+    set.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl ReadRepository for Destination<'_> {
+    fn name(&self) -> &RepositoryName {
+        self.repository.name()
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
+        self.repository.resolve(selector).await
+    }
+
+    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
+        self.repository.manifest(selector).await
+    }
+
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        if self.known.is_present(&descriptor.digest) {
+            return Ok(true);
+        }
+        if lock(&self.known.absent).contains(&descriptor.digest) {
+            return Ok(false);
+        }
+        self.repository.exists(descriptor).await
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        self.repository.fetch(descriptor).await
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        listing: ReferrersListing,
+    ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+        self.repository.referrers(subject, listing).await
+    }
+
+    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
+        self.repository.tags().await
+    }
+}
+
+#[async_trait]
+impl Repository for Destination<'_> {
+    fn as_read(&self) -> &dyn ReadRepository {
+        self
+    }
+
+    async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
+        self.repository.push(descriptor, content).await
+    }
+
+    async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
+        if self.known.is_present(&descriptor.digest) {
+            return Ok(Arrival::Present);
+        }
+        self.repository.transfer(descriptor, source).await
+    }
+
+    async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
+        self.repository.link_referrers(subject, entries).await
+    }
+
+    async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
+        self.repository.unlink_referrers(subject, entries).await
+    }
+
+    async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
+        self.repository.tag(manifest, tag).await
+    }
+
+    async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
+        self.repository.delete(selector).await
+    }
+}

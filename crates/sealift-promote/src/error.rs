@@ -1,0 +1,88 @@
+//! Why a promotion did not happen.
+
+use sealift_core::attach::AttachError;
+use sealift_core::copy::{CopyError, Side};
+use sealift_core::oci::{Digest, RepositoryName, Tag};
+use sealift_core::repository::RepositoryError;
+
+/// Says why a promotion did not happen. In every case the destination tag is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromoteError {
+    /// Attaching at the destination failed.
+    #[error("attaching at the destination failed")]
+    Attach(#[from] AttachError),
+    /// Copying failed.
+    #[error("copying to the destination failed")]
+    Copy(#[from] CopyError),
+    /// The policy does not allow the digest.
+    #[error("the policy denies {digest} at {repository}")]
+    Denied {
+        /// Where it was judged.
+        repository: RepositoryName,
+        /// What was judged.
+        digest: Digest,
+    },
+    /// The destination does not hold, or does not list, everything that was planned.
+    #[error("{repository} lacks {} of the planned objects, such as {}", .missing.len(), first(.missing))]
+    Missing {
+        /// The destination.
+        repository: RepositoryName,
+        /// What is missing: digests.
+        missing: Vec<Digest>,
+    },
+    /// One side did not answer or refused.
+    #[error("the {side} failed")]
+    Repository {
+        /// Which side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: RepositoryError,
+    },
+    /// The destination tag holds another digest, and overwriting it was not allowed.
+    #[error("tag {tag} of {repository} already holds {existing}")]
+    TagTaken {
+        /// The destination.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What it holds.
+        existing: Digest,
+    },
+    /// The policy could not tell whether the digest is allowed.
+    #[error("whether the policy allows {digest} at {repository} could not be told")]
+    Undecided {
+        /// Where it was judged.
+        repository: RepositoryName,
+        /// What was judged.
+        digest: Digest,
+    },
+    /// Something attached at the source could not be read, so that the plan would not be whole.
+    #[error("{count} of the things attached at the source could not be read, such as one attached to {subject}")]
+    Unread {
+        /// How many.
+        count: usize,
+        /// What one of them is attached to.
+        subject: Digest,
+        /// Why that one could not be read.
+        #[source]
+        source: RepositoryError,
+    },
+    /// The decision is about another digest or another place.
+    #[error("the decision is about {found_digest} at {found_repository}, not about {digest} at {repository}")]
+    WrongDecision {
+        /// Where it should be about.
+        repository: RepositoryName,
+        /// What it should be about.
+        digest: Digest,
+        /// Where it is about.
+        found_repository: RepositoryName,
+        /// What it is about.
+        found_digest: Digest,
+    },
+}
+
+fn first(missing: &[Digest]) -> String {
+    missing.first().map(Digest::to_string).unwrap_or_default()
+}
