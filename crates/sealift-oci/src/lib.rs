@@ -10,6 +10,7 @@
 
 mod access;
 pub mod keychain;
+pub mod layout;
 pub mod redact;
 
 use std::sync::Arc;

@@ -1,0 +1,168 @@
+//! Layouts in tar archives: read in place, written through a directory beside the archive.
+//!
+//! Never unpacks an entry under the name it gives itself: only digests and the two known files are looked up.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift_core::oci::{Digest, RepositoryName};
+use sealift_core::repository::RepositoryError;
+use tempfile::TempDir;
+
+use super::blob::{Directory, MAX_BLOBS, blob_path, temporary_in};
+use super::extent::Extent;
+use super::lock::{Kind, Lock};
+use super::{INDEX_FILE, MARKER_FILE};
+
+/// What a gzip stream starts with.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// An archive open for reading.
+#[derive(Debug)]
+pub(super) struct Archive {
+    files: HashMap<String, Extent>,
+    blobs: Vec<Digest>,
+}
+
+impl Archive {
+    /// Reads the archive's table of contents.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when it is compressed, cut, or the archive of something else.
+    pub(super) fn open(name: &RepositoryName, path: &Path) -> Result<Self, RepositoryError> {
+        let malformed =
+            |problem: String| RepositoryError::Malformed { repository: name.clone(), what: "archive", problem };
+        let failed = |source: io::Error| RepositoryError::File { repository: name.clone(), operation: "read", source };
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(RepositoryError::not_found(name, "such file"));
+            }
+            opened => opened.map_err(failed)?,
+        };
+        let mut magic = [0; 2];
+        if file.read(&mut magic).map_err(failed)? == 2 && magic == GZIP_MAGIC {
+            return Err(malformed("it is compressed; decompress it with `gunzip` first".to_owned()));
+        }
+        file.rewind().map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let shared = Arc::new(file.try_clone().map_err(failed)?);
+        let mut files = HashMap::new();
+        let mut archive = tar::Archive::new(file);
+        for entry in archive.entries_with_seek().map_err(failed)? {
+            let entry = entry.map_err(|error| malformed(format!("it is no readable tar archive: {error}")))?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let Ok(path) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
+            let (offset, length) = (entry.raw_file_position(), entry.size());
+            if offset.checked_add(length).is_none_or(|end| end > size) {
+                return Err(malformed("it ends in the middle of a file".to_owned()));
+            }
+            files.insert(path.trim_start_matches("./").to_owned(), Extent::new(Arc::clone(&shared), offset, length));
+            if files.len() > MAX_BLOBS {
+                let limit = MAX_BLOBS as u64;
+                return Err(RepositoryError::TooLarge { repository: name.clone(), what: "number of files", limit });
+            }
+        }
+        if files.contains_key("manifest.json") && !files.contains_key(MARKER_FILE) {
+            let problem = "it is a `docker save` archive, not an OCI image layout";
+            return Err(malformed(problem.to_owned()));
+        }
+        if !files.contains_key(MARKER_FILE) {
+            return Err(malformed("it has no `oci-layout` file, so it is no OCI image layout".to_owned()));
+        }
+        let blobs = files.keys().filter_map(|path| digest_of(path)).collect();
+        Ok(Self { files, blobs })
+    }
+
+    /// Opens a file of the layout; `None` when it is not there.
+    pub(super) fn open_file(&self, file: &str) -> Option<Extent> {
+        self.files.get(file).cloned()
+    }
+
+    /// Returns the digests of all blobs, in no particular order.
+    pub(super) fn blobs(&self) -> Vec<Digest> {
+        self.blobs.clone()
+    }
+}
+
+fn digest_of(path: &str) -> Option<Digest> {
+    let (algorithm, encoded) = path.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{encoded}").parse().ok()
+}
+
+/// An archive open for writing: its content in a directory beside it, packed again after every complete change.
+#[derive(Debug)]
+pub(super) struct Staged {
+    archive: PathBuf,
+    directory: Directory,
+    folder: TempDir,
+    /// Held until the last change is packed: two writers would overwrite each other's archive.
+    _lock: Lock,
+}
+
+impl Staged {
+    /// Locks the archive and lays its content out beside it; an archive that does not exist is an empty layout.
+    pub(super) fn open(name: &RepositoryName, path: &Path) -> Result<Self, RepositoryError> {
+        let failed = |source| RepositoryError::File { repository: name.clone(), operation: "stage archive", source };
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(".lock");
+        let lock = Lock::acquire(Path::new(&lock), Kind::Own).map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix(".sealift-").tempdir_in(parent(path)).map_err(failed)?;
+        let directory = Directory::new(name.clone(), folder.path().to_owned());
+        directory.create()?;
+        if path.exists() {
+            let archive = Archive::open(name, path)?;
+            for digest in archive.blobs() {
+                let Some(extent) = archive.open_file(&blob_path(&digest)) else { continue };
+                let mut file = directory.start_blob(digest.algorithm())?;
+                extent.copy_to(&mut file).map_err(failed)?;
+                directory.finish_blob(file, &digest)?;
+            }
+            for file in [MARKER_FILE, INDEX_FILE] {
+                let Some(extent) = archive.open_file(file) else { continue };
+                let bytes = extent.read_all(super::MAX_INDEX_BYTES).map_err(failed)?;
+                directory.replace(file, &bytes.unwrap_or_default())?;
+            }
+        }
+        Ok(Self { archive: path.to_owned(), directory, folder, _lock: lock })
+    }
+
+    /// Returns the directory that stands for the archive.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Replaces the archive by what the directory holds: the same bytes for the same content, whenever and by
+    /// whomever it is packed.
+    pub(super) fn pack(&self, name: &RepositoryName) -> Result<(), RepositoryError> {
+        let failed = |source| RepositoryError::File { repository: name.clone(), operation: "write archive", source };
+        let mut blobs = self.directory.blobs()?;
+        blobs.sort();
+        let temporary = temporary_in(parent(&self.archive)).map_err(failed)?;
+        let mut builder = tar::Builder::new(temporary);
+        let files = [MARKER_FILE, INDEX_FILE].map(str::to_owned).into_iter().chain(blobs.iter().map(blob_path));
+        for file in files {
+            self.append(&mut builder, &file).map_err(failed)?;
+        }
+        let temporary = builder.into_inner().map_err(failed)?;
+        temporary.as_file().sync_data().map_err(failed)?;
+        temporary.persist(&self.archive).map(drop).map_err(|error| failed(error.error))
+    }
+
+    fn append(&self, builder: &mut tar::Builder<impl io::Write>, file: &str) -> io::Result<()> {
+        let content = File::open(self.folder.path().join(file))?;
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.metadata()?.len());
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        builder.append_data(&mut header, file, content)
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
