@@ -252,7 +252,7 @@ fn distorted(reply: Reply, effect: Effect) -> Reply {
     match effect {
         Effect::Body(bytes) => with_length(reply, bytes.len() as u64, |_| Body::from(bytes)),
         Effect::Corrupt => reply.map(corrupted),
-        Effect::CutAfter(bytes) => cut(reply, bytes),
+        Effect::CutAfter(bytes) => reply.map(|body| cut(body, bytes)),
         Effect::Drip { bytes, pause } => reply.map(|body| dripping(body, bytes.max(1), pause)),
         Effect::Endless => without_length(reply, endless()),
         Effect::GzipBomb(size) => {
@@ -281,6 +281,10 @@ fn without_length(reply: Reply, body: Body) -> Reply {
 
 fn with_header(mut reply: Reply, name: &str, value: Option<&str>) -> Reply {
     let Ok(name) = HeaderName::try_from(name) else { return reply };
+    if name == CONTENT_LENGTH {
+        // A stream has no length of its own that could contradict the header.
+        reply = reply.map(|body| Body::from_stream(body.into_data_stream().chain(flush(Ok(Bytes::new())))));
+    }
     match value {
         Some(value) => set(&mut reply, name, value),
         None => drop(reply.headers_mut().remove(name)),
@@ -309,21 +313,28 @@ fn corrupted(body: Body) -> Body {
     }))
 }
 
-fn cut(reply: Reply, bytes: u64) -> Reply {
-    let mut left = bytes;
-    let cut = |body: Body| {
-        let pieces = body.into_data_stream().map(move |piece| {
-            let mut piece = piece.map_err(io::Error::other)?;
-            if left == 0 {
-                return Err(io::Error::other("cut by the sandbox"));
+fn cut(body: Body, bytes: u64) -> Body {
+    let kept = body.into_data_stream().scan(bytes, |left, piece| {
+        let kept = match piece {
+            Ok(_) if *left == 0 => None,
+            Ok(piece) => {
+                let piece = piece.slice(..piece.len().min(usize::try_from(*left).unwrap_or(usize::MAX)));
+                *left -= piece.len() as u64;
+                Some(Ok(piece))
             }
-            piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            left -= piece.len() as u64;
-            Ok(piece)
-        });
-        Body::from_stream(pieces.chain(stream::once(async { Err(io::Error::other("cut by the sandbox")) })))
-    };
-    reply.map(cut)
+            Err(error) => Some(Err(io::Error::other(error))),
+        };
+        std::future::ready(kept)
+    });
+    Body::from_stream(kept.chain(flush(Err(io::Error::other("cut by the sandbox")))))
+}
+
+/// Gives `last` only after the server had a chance to send what it has: what it had not, dies with the connection.
+fn flush<E: Send + 'static>(last: Result<Bytes, E>) -> impl futures_util::Stream<Item = Result<Bytes, E>> + Send {
+    stream::once(async move {
+        tokio::task::yield_now().await;
+        last
+    })
 }
 
 fn dripping(body: Body, bytes: usize, pause: Duration) -> Body {

@@ -128,3 +128,46 @@ impl Log {
 /// Headers worth asserting on; none of them is a secret.
 const LOGGED_HEADERS: [&str; 8] =
     ["content-type", "content-range", "content-length", "range", "accept", "if-match", "if-none-match", "user-agent"];
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, Method};
+
+    use super::*;
+
+    /// Plays a script in which `a` is the arrival of request a, and `A` its answer.
+    fn chain_of(script: &str) -> usize {
+        let log = Log::default();
+        let call = Call::new(Method::GET, &"/v2/".parse().unwrap(), HeaderMap::new());
+        let mut numbers = std::collections::HashMap::new();
+        for letter in script.chars() {
+            if letter.is_ascii_lowercase() {
+                numbers.insert(letter, log.start(&call));
+            } else {
+                assert!(log.end(numbers[&letter.to_ascii_lowercase()], 200).is_some());
+            }
+        }
+        longest_chain(&log.requests())
+    }
+
+    #[test]
+    fn only_requests_after_an_answer_prolong_the_chain() {
+        for (script, expected) in
+            [("", 0), ("aA", 1), ("aAbB", 2), ("abAB", 1), ("abAcBC", 2), ("abBcCA", 2), ("abBcCAdD", 3), ("ab", 1)]
+        {
+            assert_eq!(chain_of(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_forgotten_request_is_not_noted() {
+        let log = Log::default();
+        let call = Call::new(Method::GET, &"/v2/".parse().unwrap(), HeaderMap::new());
+        let first = log.start(&call);
+        log.clear();
+        let second = log.start(&call);
+        assert!(log.end(first, 200).is_none());
+        assert_eq!(log.end(second, 404).map(|request| request.status), Some(404));
+        assert_eq!(log.requests().len(), 1);
+    }
+}
