@@ -113,6 +113,8 @@ pub enum Effect {
     Corrupt,
     /// The connection is cut after this many bytes of the body.
     CutAfter(u64),
+    /// Only this many bytes of the request's body arrive; an upload keeps them, and the answer is a 502.
+    CutUploadAfter(u64),
     /// The request waits.
     Delay(Duration),
     /// The body arrives in pieces of `bytes` with a pause before each.
@@ -214,6 +216,14 @@ impl Hits {
         None
     }
 
+    /// Returns what arrives of a request's body.
+    pub(super) fn received(&self, body: Body) -> Body {
+        self.0.iter().fold(body, |body, effect| match effect {
+            Effect::CutUploadAfter(bytes) => cut(body, *bytes),
+            _ => body,
+        })
+    }
+
     /// Returns what becomes of an answer on its way.
     pub(super) fn distort(self, reply: Reply) -> Reply {
         self.0.into_iter().fold(reply, distorted)
@@ -262,7 +272,9 @@ fn distorted(reply: Reply, effect: Effect) -> Reply {
         }
         Effect::Header { name, value } => with_header(reply, &name, value.as_deref()),
         Effect::LocationAt(origin) => relocated(reply, &origin),
-        Effect::LoseReply => Refusal::new(StatusCode::BAD_GATEWAY, "UNKNOWN", "a fault of the sandbox").into_reply(),
+        Effect::CutUploadAfter(_) | Effect::LoseReply => {
+            Refusal::new(StatusCode::BAD_GATEWAY, "UNKNOWN", "a fault of the sandbox").into_reply()
+        }
         Effect::Delay(_) | Effect::Hang | Effect::Redirect(_) | Effect::Status(_) | Effect::Throttle(_) => reply,
     }
 }
@@ -305,7 +317,6 @@ fn corrupted(body: Body) -> Body {
     Body::from_stream(body.into_data_stream().map(move |piece| {
         let mut piece = BytesMut::from(&piece?[..]);
         if let Some(byte) = piece.first_mut().filter(|_| is_first) {
-            // Stays text in a JSON body, so that only the digest can tell.
             *byte ^= 1;
             is_first = false;
         }

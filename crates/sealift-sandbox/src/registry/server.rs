@@ -83,7 +83,7 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Result<R
     let faults = server.faults.hits(&call);
     let reply = match faults.instead(&parts.uri).await {
         Some(reply) => reply,
-        None => dispatch(&server, &call, body).await.unwrap_or_else(Refusal::into_reply),
+        None => dispatch(&server, &call, faults.received(body)).await.unwrap_or_else(Refusal::into_reply),
     };
     let reply = faults.distort(reply);
     if let Some(request) = server.log.end(number, reply.status().as_u16()) {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use sealift_core::oci::Digest;
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, RetryAfter, Rule, longest_chain};
+use sealift_sandbox::registry::{
+    Effect, Endpoint, Registry, RegistryOptions, RetryAfter, Rule, Storage, longest_chain,
+};
 
-use crate::support::{World, assert_refused, header};
+use crate::support::{World, assert_refused, header, with_digest};
 
 const MANIFEST: &str = "/v2/a/manifests/v1";
 
@@ -135,6 +137,25 @@ async fn a_lost_reply_was_carried_out() {
     world.registry.set_faults([Rule::new(Effect::LoseReply).method("DELETE").times(1)]);
     assert_eq!(world.send("DELETE", MANIFEST).await.status(), 502);
     assert_eq!(world.send("DELETE", MANIFEST).await.status(), 404);
+}
+
+#[tokio::test]
+async fn an_upload_cut_short_goes_on_where_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    for storage in [Storage::Memory, Storage::Folder(folder.path().to_owned())] {
+        let world = World::new(RegistryOptions::default().with_storage(storage));
+        let location = world.open("a").await;
+        world.registry.set_faults([Rule::new(Effect::CutUploadAfter(4)).method("PATCH").times(1)]);
+        let cut = world.request("PATCH", &location).body("0123456789").send().await.unwrap();
+        assert_eq!(cut.status(), 502);
+        let status = world.get(&location).await;
+        assert_eq!((status.status().as_u16(), header(&status, "range")), (204, "0-3".to_owned()));
+        let rest = world.request("PATCH", &header(&status, "location")).header("content-range", "4-9").body("456789");
+        let rest = rest.send().await.unwrap();
+        let digest = Digest::sha256(b"0123456789");
+        let put = world.send("PUT", &with_digest(&header(&rest, "location"), &digest)).await;
+        assert_eq!((rest.status().as_u16(), put.status().as_u16()), (202, 201));
+    }
 }
 
 #[tokio::test]

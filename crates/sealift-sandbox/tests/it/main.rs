@@ -5,6 +5,7 @@
 mod support;
 
 mod auth;
+mod binary;
 mod discovery;
 mod fault;
 mod management;

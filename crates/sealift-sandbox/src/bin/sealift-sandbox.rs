@@ -1,0 +1,223 @@
+//! The sandbox for people: registries on loopback until Ctrl-C.
+//!
+//! Standard output has one line `NAME=HOST:PORT` for each registry, then nothing more.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use sealift_sandbox::registry::{Auth, LoggedRequest, Mount, Registry, RegistryError, RegistryOptions, Storage};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// OCI registries on loopback, for trying things out
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one registry
+    Registry {
+        /// Address to listen on; port 0 is any free one
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
+        listen: String,
+        #[command(flatten)]
+        manners: Manners,
+    },
+    /// Run two registries, `staging` and `prod`
+    Up {
+        /// Address of staging
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+        staging: String,
+        /// Address of prod
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+        prod: String,
+        #[command(flatten)]
+        manners: Manners,
+    },
+}
+
+/// How the registries behave.
+#[derive(Args, Debug)]
+struct Manners {
+    /// Keep content in this folder, instead of in memory
+    #[arg(long, value_name = "DIR")]
+    storage: Option<PathBuf>,
+    /// Ask for credentials: `basic:USER:PASSWORD` or `token:USER:PASSWORD`
+    #[arg(long, value_name = "KIND:USER:PASSWORD")]
+    auth: Option<Credentials>,
+    /// Have no referrers API, so that clients use the fallback tag
+    #[arg(long)]
+    no_referrers_api: bool,
+    /// Do not filter referrers by artifact type
+    #[arg(long)]
+    no_filters: bool,
+    /// Cut listings into pages of this many entries
+    #[arg(long, value_name = "ENTRIES")]
+    page_size: Option<usize>,
+    /// Refuse to mount blobs across repositories
+    #[arg(long)]
+    no_mount: bool,
+    /// Refuse to delete
+    #[arg(long)]
+    no_deletes: bool,
+    /// Refuse to take a blob in a single POST, as docker-registry does
+    #[arg(long)]
+    no_single_post: bool,
+    /// Honour `If-Match` and `If-None-Match` when a manifest is put
+    #[arg(long)]
+    conditional_writes: bool,
+    /// Milliseconds every request waits
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    latency: u64,
+    /// Append every answered request to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Stop when standard input ends, too
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Credentials(Auth);
+
+impl FromStr for Credentials {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<_> = text.splitn(3, ':').collect();
+        match parts[..] {
+            ["basic", user, password] => Ok(Self(Auth::basic(user, password))),
+            ["token", user, password] => Ok(Self(Auth::token(user, password))),
+            _ => Err("expected `basic:USER:PASSWORD` or `token:USER:PASSWORD`"),
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), SandboxError> {
+    let (places, manners) = match cli.command {
+        Command::Registry { listen, manners } => (vec![("registry", listen, manners.storage.clone())], manners),
+        Command::Up { staging, prod, manners } => {
+            let folder = |name: &str| manners.storage.as_ref().map(|folder| folder.join(name));
+            (vec![("staging", staging, folder("staging")), ("prod", prod, folder("prod"))], manners)
+        }
+    };
+    let mut registries = Vec::new();
+    for (name, listen, storage) in places {
+        let registry = start(name, manners.options(listen, storage), manners.log.as_deref())?;
+        announce(&format!("{name}={}", registry.host())).map_err(SandboxError::Output)?;
+        registries.push(registry);
+    }
+    wait(manners.until_stdin_closes).map_err(SandboxError::Signal)
+}
+
+impl Manners {
+    fn options(&self, listen: String, storage: Option<PathBuf>) -> RegistryOptions {
+        RegistryOptions {
+            listen,
+            storage: storage.map_or(Storage::Memory, Storage::Folder),
+            referrers_api: !self.no_referrers_api,
+            filters: !self.no_filters,
+            page_size: self.page_size,
+            mount: if self.no_mount { Mount::No } else { Mount::Yes },
+            auth: self.auth.clone().map_or(Auth::None, |credentials| credentials.0),
+            deletes: !self.no_deletes,
+            single_post: !self.no_single_post,
+            conditional_writes: self.conditional_writes,
+            latency: Duration::from_millis(self.latency),
+            ..RegistryOptions::default()
+        }
+    }
+}
+
+fn start(name: &'static str, options: RegistryOptions, log: Option<&Path>) -> Result<Registry, SandboxError> {
+    let Some(path) = log else { return Ok(Registry::start(options)?) };
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    let file = Mutex::new(opened.map_err(|source| SandboxError::Log { path: path.to_owned(), source })?);
+    let observer = move |request: &LoggedRequest| {
+        let line = format!("{}\n", serde_json::json!({ "registry": name, "request": request }));
+        if let Ok(mut file) = file.lock() {
+            // At once, as two registries append to one file. A full disk ends the log, not the registry.
+            let _ = file.write_all(line.as_bytes());
+        }
+    };
+    Ok(Registry::start_observed(options, observer)?)
+}
+
+/// Waits for Ctrl-C, for the signal to end, or for the end of standard input.
+fn wait(until_stdin_closes: bool) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+            () = stdin_closes(), if until_stdin_closes => Ok(()),
+        }
+    })
+}
+
+/// Reads on a thread that nothing waits for: a read from a terminal cannot be interrupted.
+async fn stdin_closes() {
+    let (closed, closes) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    // An error means that the thread is gone, and standard input with it.
+    let _ = closes.await;
+}
+
+fn announce(line: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+/// Prints an error and its causes.
+fn say(error: &SandboxError) {
+    let mut text = format!("error: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    // Where standard error is closed, nobody listens.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says why the sandbox does not run.
+#[derive(Debug, thiserror::Error)]
+enum SandboxError {
+    #[error("cannot write to {}", path.display())]
+    Log {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot write the addresses")]
+    Output(#[source] io::Error),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("cannot wait for signals")]
+    Signal(#[source] io::Error),
+}
