@@ -6,6 +6,7 @@ mod author_2022;
 mod conformance;
 mod copy;
 mod cosign_files;
+mod evidence;
 mod keys;
 mod memory;
 mod parsers;
