@@ -70,3 +70,38 @@ impl Gathered<'_> {
         Decision::of(self.repository, self.digest, findings.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
+    use sealift_core::identity::IdentityMatcher;
+    use sealift_core::repository::MemoryRepository;
+    use sealift_core::verify::Requirements;
+
+    use super::*;
+    use crate::Ruling;
+    use crate::check::SignedBy;
+
+    async fn decide(policy: &Policy) -> Decision {
+        let verifier = Verifier::new(Requirements::default());
+        let repository = MemoryRepository::new("judged");
+        policy.gather(&repository, &Digest::sha256(b"judged"), &verifier, Effort::All).await.evaluate()
+    }
+
+    #[tokio::test]
+    async fn denies_without_checks() {
+        let decision = decide(&Policy::new()).await;
+        assert_eq!((decision.ruling(), decision.verdict()), (Ruling::Deny, None));
+    }
+
+    #[tokio::test]
+    async fn denies_what_is_not_signed_and_says_what_was_judged() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap().public_key().clone();
+        let policy = Policy::new().requiring(SignedBy::new(IdentityMatcher::keys(vec![key]).unwrap()));
+        let decision = decide(&policy).await;
+        assert_eq!((decision.ruling(), decision.is_allowed()), (Ruling::Deny, false));
+        assert_eq!(decision.digest(), &Digest::sha256(b"judged"));
+        assert_eq!(decision.repository(), &RepositoryName::Memory("judged".to_owned()));
+        assert_eq!(decision.findings()[0].check(), "signed-by");
+    }
+}

@@ -18,7 +18,8 @@ use sealift_core::repository::{
 pub(crate) struct Listing {
     /// Digests listed.
     pub(crate) digests: HashSet<Digest>,
-    /// Whether the list proves that the manifests are there: the API computes it from them, a fallback tag does not.
+    /// Whether the list proves that the manifests are there, blobs and all: a registry's API computes it from them and
+    /// registries hold no manifest without its blobs. A fallback tag proves nothing, and in a layout blobs may be gone.
     pub(crate) is_proof: bool,
 }
 
@@ -30,7 +31,7 @@ pub(crate) async fn listing(destination: &Snapshot<'_>, subject: &Digest) -> Res
         listed => listed,
     };
     let (entries, is_proof) = match listed(ReferrersListing::Api).await? {
-        Some(entries) => (entries, true),
+        Some(entries) => (entries, destination.name().host().is_some()),
         None => (listed(ReferrersListing::FallbackTag).await?.unwrap_or_default(), false),
     };
     Ok(Listing { digests: entries.into_iter().map(|entry| entry.digest).collect(), is_proof })

@@ -213,7 +213,11 @@ impl Moving<'_> {
     ) -> Result<(CopyReport, Option<CosignTag<'t>>), PromoteError> {
         let mut report = CopyReport::default();
         let merge = match found.cosign.get(&tag) {
-            Some(existing) if existing.descriptor().digest == *object.digest() => return Ok((report, None)),
+            // Where a manifest proves its blobs this asks nothing.
+            Some(existing) if existing.descriptor().digest == *object.digest() => {
+                report.absorb(self.copy(existing.descriptor()).await?);
+                return Ok((report, None));
+            }
             Some(existing) => merge_cosign_tag(self.target, &tag, existing, &object.manifest).await?,
             None => CosignMerge::TakeSource,
         };
