@@ -314,6 +314,19 @@ pub enum SkipReason {
     Squatted,
 }
 
+impl std::fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AttachedToSkipped => "attached to something that stays behind",
+            Self::Dangling => "listed, but the source does not hold it",
+            Self::ExcludedType => "its artifact type is excluded",
+            Self::Malformed => "its manifest is not usable",
+            Self::NotAttached => "listed, but it does not refer to the subject",
+            Self::Squatted => "the fallback tag holds something that is no referrers index",
+        })
+    }
+}
+
 impl SkipReason {
     fn of(reason: &ProblemReason) -> Self {
         match reason {
