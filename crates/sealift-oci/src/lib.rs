@@ -9,22 +9,36 @@
 //! ```
 
 mod access;
+mod auth;
 pub mod keychain;
 pub mod layout;
 pub mod redact;
+mod registry;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use keychain::Credential;
+use layout::{LayoutRepository, Mode};
+use registry::client::{Endpoint, Host};
+use registry::{Memory, RegistryRepository};
 
 /// Opens repositories. One is made per process, so that connections, tokens and rate limits are shared.
 #[derive(Clone, Debug)]
 pub struct Client {
-    access: Arc<Access>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    access: Access,
+    http: reqwest::Client,
+    hosts: Mutex<HashMap<RegistryHost, Arc<Host>>>,
+    memories: Mutex<HashMap<RepositoryName, Arc<Memory>>>,
 }
 
 impl Client {
@@ -33,7 +47,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when a certificate of `access` is not one.
     pub fn new(access: Access) -> Result<Self, ClientError> {
-        Ok(Self { access: Arc::new(access) })
+        let http = http_client(&access)?;
+        Ok(Self { shared: Arc::new(Shared { access, http, hosts: Mutex::default(), memories: Mutex::default() }) })
     }
 
     /// Opens a registry repository or a layout for reading and writing. A registry is not contacted yet.
@@ -41,7 +56,11 @@ impl Client {
     /// # Errors
     /// [`RepositoryError`] when a layout cannot be opened.
     pub async fn open(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>, RepositoryError> {
-        Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" })
+        match name {
+            RepositoryName::Registry { host, path } => Ok(Arc::new(self.registry(name, host, path, Mode::Write)?)),
+            RepositoryName::Layout(path) => Ok(Arc::new(LayoutRepository::open(path, Mode::Write).await?)),
+            _ => Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" }),
+        }
     }
 
     /// Opens a registry repository or a layout for reading only: tokens are asked for pulling alone.
@@ -49,7 +68,11 @@ impl Client {
     /// # Errors
     /// [`RepositoryError`] when a layout cannot be opened.
     pub async fn open_read(&self, name: &RepositoryName) -> Result<Arc<dyn ReadRepository>, RepositoryError> {
-        Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" })
+        match name {
+            RepositoryName::Registry { host, path } => Ok(Arc::new(self.registry(name, host, path, Mode::Read)?)),
+            RepositoryName::Layout(path) => Ok(Arc::new(LayoutRepository::open(path, Mode::Read).await?)),
+            _ => Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" }),
+        }
     }
 
     /// Says whether `host` takes `credential`: asks `/v2/`, and the token service that it names.
@@ -62,10 +85,83 @@ impl Client {
         host: &RegistryHost,
         credential: &Credential,
     ) -> Result<LoginCheck, RepositoryError> {
-        let _ = (&self.access, credential);
-        let repository = RepositoryName::Registry { host: host.clone(), path: String::new() };
-        Err(RepositoryError::Unsupported { repository, operation: "login" })
+        let name = RepositoryName::Registry { host: host.clone(), path: String::new() };
+        self.endpoint(&name, host, "", Mode::Read)?.check_login(credential).await
     }
+
+    fn registry(
+        &self,
+        name: &RepositoryName,
+        host: &RegistryHost,
+        path: &str,
+        mode: Mode,
+    ) -> Result<RegistryRepository, RepositoryError> {
+        let endpoint = self.endpoint(name, host, path, mode)?;
+        let mut memories = self.shared.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = Arc::clone(memories.entry(name.clone()).or_default());
+        Ok(RegistryRepository::new(endpoint, memory))
+    }
+
+    fn endpoint(
+        &self,
+        name: &RepositoryName,
+        host: &RegistryHost,
+        path: &str,
+        mode: Mode,
+    ) -> Result<Endpoint, RepositoryError> {
+        let shared = &self.shared;
+        let mut hosts = shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = match hosts.get(host) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let made = Host::new(host, shared.http.clone(), &shared.access);
+                let made = Arc::new(made.ok_or_else(|| RepositoryError::Malformed {
+                    repository: name.clone(),
+                    what: "registry host",
+                    problem: "it makes no URL".to_owned(),
+                })?);
+                hosts.insert(host.clone(), Arc::clone(&made));
+                made
+            }
+        };
+        Ok(Endpoint { name: name.clone(), path: path.to_owned(), host, mode })
+    }
+}
+
+fn http_client(access: &Access) -> Result<reqwest::Client, ClientError> {
+    let mut authorities = Vec::new();
+    for bundle in &access.tls.authorities {
+        let found =
+            reqwest::Certificate::from_pem_bundle(bundle).map_err(|error| ClientError::Authority(Some(error)))?;
+        if found.is_empty() {
+            return Err(ClientError::Authority(None));
+        }
+        authorities.extend(found);
+    }
+    let mut builder = reqwest::Client::builder()
+        .user_agent(&access.user_agent)
+        // Followed by hand, so that each step is looked at first.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // Nothing is unpacked: digests are of the bytes sent, and bombs stay small.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(access.timeouts.connect)
+        .pool_max_idle_per_host(access.concurrency.max(1))
+        .tcp_nodelay(true);
+    if !authorities.is_empty() {
+        builder = builder.tls_certs_merge(authorities);
+    }
+    if let Some(pem) = &access.tls.client_identity {
+        let identity = reqwest::Identity::from_pem(pem.expose().as_bytes()).map_err(ClientError::Identity)?;
+        builder = builder.identity(identity);
+    }
+    if access.tls.is_insecure() {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    builder.build().map_err(ClientError::Http)
 }
 
 /// What a registry said about credentials that it did not refuse.

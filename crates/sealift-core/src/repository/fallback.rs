@@ -18,6 +18,7 @@ pub fn entries(
 ) -> Result<Vec<Descriptor>, RepositoryError> {
     refuse_squatter(repository, subject, found)?;
     let listing = found.parse().map_err(|source| unusable(repository, found, source))?;
+    refuse_image_index(repository, subject, &listing.manifests.iter().collect::<Vec<_>>())?;
     Ok(listing.manifests)
 }
 
@@ -85,7 +86,9 @@ fn open(
         return IndexDocument::new().map_err(|source| unusable_tag(repository, subject, source));
     };
     refuse_squatter(repository, subject, found)?;
-    IndexDocument::parse(found.bytes()).map_err(|source| unusable(repository, found, source))
+    let index = IndexDocument::parse(found.bytes()).map_err(|source| unusable(repository, found, source))?;
+    refuse_image_index(repository, subject, &index.entries().collect::<Vec<_>>())?;
+    Ok(index)
 }
 
 fn written(
@@ -107,11 +110,27 @@ fn refuse_squatter(repository: &RepositoryName, subject: &Digest, found: &RawMan
     } else {
         return Ok(());
     };
-    Err(RepositoryError::Squatted {
-        repository: repository.clone(),
-        tag: Tag::referrers_fallback(subject),
-        found: squatter,
-    })
+    Err(squatted(repository, subject, squatter))
+}
+
+/// An index all of whose entries are images for platforms is a multi-platform image that somebody tagged so.
+///
+/// One entry without a platform, or with an artifact type, makes it a listing: signatures appended to a copy of an
+/// image index are still found.
+fn refuse_image_index(
+    repository: &RepositoryName,
+    subject: &Digest,
+    entries: &[&Descriptor],
+) -> Result<(), RepositoryError> {
+    let is_image = |entry: &&Descriptor| entry.platform.is_some() && entry.artifact_type.is_none();
+    if entries.is_empty() || !entries.iter().all(is_image) {
+        return Ok(());
+    }
+    Err(squatted(repository, subject, "an index of images for platforms".to_owned()))
+}
+
+fn squatted(repository: &RepositoryName, subject: &Digest, found: String) -> RepositoryError {
+    RepositoryError::Squatted { repository: repository.clone(), tag: Tag::referrers_fallback(subject), found }
 }
 
 fn unusable(repository: &RepositoryName, found: &RawManifest, source: ManifestError) -> RepositoryError {
@@ -122,4 +141,37 @@ fn unusable(repository: &RepositoryName, found: &RawManifest, source: ManifestEr
 fn unusable_tag(repository: &RepositoryName, subject: &Digest, source: ManifestError) -> RepositoryError {
     let digest = Tag::referrers_fallback(subject).to_string();
     RepositoryError::Manifest { repository: repository.clone(), digest, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_index_of_platform_images_is_no_listing() {
+        let repository = RepositoryName::Memory("r".to_owned());
+        let subject = Digest::sha256(b"subject");
+        let image = json!({"mediaType": "m", "size": 1, "digest": Digest::sha256(b"i"),
+            "platform": {"os": "linux", "architecture": "arm64"}});
+        let mut typed = image.clone();
+        typed["artifactType"] = "application/x".into();
+        let bare = json!({"mediaType": "m", "size": 1, "digest": Digest::sha256(b"s")});
+        for (listed, is_squatted) in [
+            (json!([]), false),
+            (json!([image]), true),
+            (json!([image, image]), true),
+            (json!([image, bare]), false),
+            (json!([typed]), false),
+            (json!([bare]), false),
+        ] {
+            let index = json!({"schemaVersion": 2, "manifests": listed});
+            let found = RawManifest::new(media_type::IMAGE_INDEX, index.to_string());
+            let read = entries(&repository, &subject, &found);
+            assert_eq!(matches!(read, Err(RepositoryError::Squatted { .. })), is_squatted, "{listed}");
+            let extended = linked(&repository, &subject, Some(&found), &[Descriptor::of("x", b"new")]);
+            assert_eq!(matches!(extended, Err(RepositoryError::Squatted { .. })), is_squatted, "{listed}");
+        }
+    }
 }

@@ -1,0 +1,135 @@
+//! Blobs: asked for and read.
+//!
+//! A download whose connection breaks goes on where it was, and its digest is computed over both parts as one.
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http::header::{CONTENT_RANGE, RANGE};
+use http::{Method, StatusCode};
+use sealift_core::oci::Descriptor;
+use sealift_core::repository::{Content, ContentError, RepositoryError};
+
+use super::client::{Endpoint, Request, Turn};
+use super::error::TransportError;
+use super::response::Response;
+
+/// How often a download is resumed without real progress in between; stops servers that cut every connection.
+const MAX_RESUMES: u32 = 5;
+/// Progress after which a download may be resumed as often as before.
+const RESUME_PROGRESS_BYTES: u64 = 8 * 1024 * 1024;
+
+impl Endpoint {
+    /// Says whether the content is here.
+    pub(super) async fn has(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        let place = if descriptor.media_type.is_manifest() { "manifests" } else { "blobs" };
+        let url = self.url(&format!("{place}/{}", descriptor.digest));
+        let response = self.send(Request::new("look up", Method::HEAD, url, self.to_pull())).await?;
+        match response.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(response.into_error(&self.name, "look up", format!("blob {}", descriptor.digest)).await),
+        }
+    }
+
+    /// Returns a blob as a checked stream.
+    pub(super) async fn fetch_blob(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        let response = self.send(self.blob_request(descriptor)).await?;
+        if response.status() != StatusCode::OK {
+            return Err(response.into_error(&self.name, "read", format!("blob {}", descriptor.digest)).await);
+        }
+        if let Some(length) = response.content_length() {
+            self.check_size(descriptor.size, length)?;
+        }
+        let download = Download {
+            endpoint: self.clone(),
+            descriptor: descriptor.to_plain(),
+            response,
+            received: 0,
+            to_skip: 0,
+            resumes: 0,
+            received_at_resume: 0,
+        };
+        Ok(Content::verified(descriptor, download.into_stream()))
+    }
+
+    fn blob_request(&self, descriptor: &Descriptor) -> Request {
+        Request::new("read", Method::GET, self.url(&format!("blobs/{}", descriptor.digest)), self.to_pull())
+    }
+}
+
+/// A blob on its way.
+struct Download {
+    endpoint: Endpoint,
+    descriptor: Descriptor,
+    response: Response,
+    received: u64,
+    /// Bytes that come a second time, because the server ignored the range.
+    to_skip: u64,
+    resumes: u32,
+    received_at_resume: u64,
+}
+
+impl Download {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, ContentError>> + Send + 'static {
+        stream::unfold(Some(self), |download| async {
+            let mut download = download?;
+            match download.next().await {
+                Ok(piece) => piece.map(|piece| (Ok(piece), Some(download))),
+                Err(error) => Some((Err(ContentError::Read(Box::new(error))), None)),
+            }
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, RepositoryError> {
+        loop {
+            match self.response.next().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(mut piece)) => {
+                    let skipped = usize::try_from(self.to_skip).unwrap_or(usize::MAX).min(piece.len());
+                    self.to_skip -= skipped as u64;
+                    let piece = piece.split_off(skipped);
+                    if piece.is_empty() {
+                        continue;
+                    }
+                    self.received += piece.len() as u64;
+                    return Ok(Some(piece));
+                }
+                Err(error) => self.resume(error).await?,
+            }
+        }
+    }
+
+    /// Asks for the rest after the connection broke with `error`.
+    async fn resume(&mut self, error: TransportError) -> Result<(), RepositoryError> {
+        if self.received - self.received_at_resume >= RESUME_PROGRESS_BYTES {
+            self.resumes = 0;
+        }
+        // A server that stopped sending is not asked again: each time would take as long as the first.
+        let is_cut = matches!(&error, TransportError::Http(_)) && error.may_pass();
+        if !is_cut || self.resumes == MAX_RESUMES || self.received >= self.descriptor.size {
+            return Err(self.endpoint.unavailable(error, "read"));
+        }
+        self.resumes += 1;
+        self.received_at_resume = self.received;
+        tracing::debug!(digest = %self.descriptor.digest, received = self.received, "resuming a download");
+        let request = self.endpoint.blob_request(&self.descriptor).turn(Turn::Skipped);
+        let response = self.endpoint.send(request.header(RANGE, &format!("bytes={}-", self.received))).await?;
+        self.to_skip = match response.status() {
+            StatusCode::OK => self.received,
+            StatusCode::PARTIAL_CONTENT if first_byte(&response) == Some(self.received) => 0,
+            StatusCode::PARTIAL_CONTENT => {
+                return Err(self.endpoint.malformed("range of a blob", "it begins elsewhere than asked for"));
+            }
+            // Not the answer that there is no such blob: its first part came from here.
+            _ => return Err(self.endpoint.unavailable(error, "read")),
+        };
+        self.response = response;
+        Ok(())
+    }
+}
+
+/// Returns where a partial answer begins: `bytes 5-9/10`.
+fn first_byte(response: &Response) -> Option<u64> {
+    let range = response.header(CONTENT_RANGE)?.strip_prefix("bytes")?.trim_start();
+    range.split_once('-')?.0.parse().ok()
+}

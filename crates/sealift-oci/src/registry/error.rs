@@ -1,0 +1,185 @@
+//! What a registry's refusals mean.
+//!
+//! Everything a registry says is untrusted: bounded, without control characters, and without URLs that carry
+//! signatures.
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+use sealift_core::oci::RepositoryName;
+use sealift_core::repository::{RepositoryError, foreign_text};
+use serde::Deserialize;
+
+use crate::auth::AuthError;
+
+/// Says why no usable answer came.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    /// The server answers, but says that it cannot do its work now.
+    #[error("HTTP {status}{}", and(.message))]
+    Answered { status: u16, message: String },
+    /// The connection, TLS or the protocol failed.
+    #[error("the connection failed")]
+    Http(#[source] reqwest::Error),
+    /// Nothing came for too long.
+    #[error("no {what} came within {} s", .limit.as_secs())]
+    TimedOut { what: &'static str, limit: Duration },
+}
+
+impl TransportError {
+    /// Wraps an error of the HTTP client, without its URL: that may carry a signature.
+    pub(crate) fn http(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
+
+    /// Says whether the next attempt may go better.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Answered { .. } | Self::TimedOut { .. } => true,
+            Self::Http(error) => !error.is_builder() && !is_tls_refusal(error),
+        }
+    }
+}
+
+/// A certificate that is refused stays refused; rustls reports it as invalid data.
+fn is_tls_refusal(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn and(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+/// The first error that a body reports.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ErrorBody {
+    /// `MANIFEST_UNKNOWN` and the like; empty when the body has none.
+    pub(crate) code: String,
+    /// Words for people.
+    pub(crate) message: String,
+}
+
+impl ErrorBody {
+    /// Reads any body: the specification's JSON, a token service's, or just text.
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        let Ok(json) = serde_json::from_slice::<ErrorJson>(body) else {
+            let text = String::from_utf8_lossy(body);
+            // A page of HTML says nothing to anybody here.
+            let message = if text.trim_start().starts_with('<') { String::new() } else { foreign_text(text.trim()) };
+            return Self { code: String::new(), message };
+        };
+        let first = json.errors.unwrap_or_default().into_iter().next().unwrap_or_default();
+        let message = first.message.or(json.details).or(json.error_description).or(json.message);
+        Self {
+            code: foreign_text(&first.code.or(json.error).unwrap_or_default()),
+            message: foreign_text(&message.unwrap_or_default()),
+        }
+    }
+
+    /// Returns the error that the answer stands for; `what` is what a 404 says is missing.
+    pub(crate) fn into_error(
+        self,
+        status: StatusCode,
+        repository: &RepositoryName,
+        operation: &'static str,
+        what: impl Into<String>,
+    ) -> RepositoryError {
+        let repository = repository.clone();
+        let Self { code, message } = self;
+        match status.as_u16() {
+            401 => RepositoryError::Unauthenticated { repository, operation, message },
+            403 => RepositoryError::Denied { repository, operation, message },
+            404 if code == "NAME_UNKNOWN" => RepositoryError::NotFound { repository, what: "such repository".into() },
+            404 => RepositoryError::NotFound { repository, what: what.into() },
+            405 => RepositoryError::Unsupported { repository, operation },
+            429 => RepositoryError::Throttled { repository, retry_after: None },
+            status @ 500.. => RepositoryError::Unavailable {
+                repository,
+                operation,
+                source: Box::new(TransportError::Answered { status, message }),
+            },
+            status => {
+                let code = if code.is_empty() { "-".to_owned() } else { code };
+                RepositoryError::Registry { repository, operation, status, code, message }
+            }
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorJson {
+    errors: Option<Vec<ErrorItem>>,
+    error: Option<String>,
+    error_description: Option<String>,
+    details: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorItem {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+/// Returns the error of a request for which nothing could be presented.
+pub(crate) fn of_auth(error: AuthError, repository: &RepositoryName, operation: &'static str) -> RepositoryError {
+    let repository = repository.clone();
+    match error {
+        AuthError::Throttled(retry_after) => RepositoryError::Throttled { repository, retry_after },
+        AuthError::Unavailable(_) | AuthError::Cancelled => {
+            RepositoryError::Unavailable { repository, operation, source: Box::new(error) }
+        }
+        AuthError::Malformed { .. } => {
+            RepositoryError::Malformed { repository, what: "token", problem: foreign_text(&error.to_string()) }
+        }
+        error => RepositoryError::Unauthenticated { repository, operation, message: foreign_text(&error.to_string()) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_any_body() {
+        let specified = br#"{"errors":[{"code":"DENIED","message":"no\u001b[31m","detail":{}},{"code":"X"}]}"#;
+        for (body, code, message) in [
+            (specified.as_slice(), "DENIED", "no[31m"),
+            (br#"{"details":"incorrect username or password"}"#, "", "incorrect username or password"),
+            (br#"{"error":"invalid_grant","error_description":"expired"}"#, "invalid_grant", "expired"),
+            (b"404 page not found\n", "", "404 page not found"),
+            (b"<html>..", "", ""),
+            (br#"{"errors":null}"#, "", ""),
+            (b"\xff\xfe", "", "\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(ErrorBody::parse(body), ErrorBody { code: code.into(), message: message.into() });
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let repository = RepositoryName::Memory("r".to_owned());
+        let of = |status, code: &str| {
+            let body = ErrorBody { code: code.to_owned(), message: String::new() };
+            body.into_error(StatusCode::from_u16(status).unwrap(), &repository, "push", "tag v1")
+        };
+        assert!(matches!(of(401, ""), RepositoryError::Unauthenticated { .. }));
+        assert!(matches!(of(403, ""), RepositoryError::Denied { .. }));
+        assert!(matches!(of(404, ""), RepositoryError::NotFound { what, .. } if what == "tag v1"));
+        assert!(matches!(of(404, "NAME_UNKNOWN"), RepositoryError::NotFound { what, .. } if what == "such repository"));
+        assert!(matches!(of(405, ""), RepositoryError::Unsupported { .. }));
+        assert!(matches!(of(429, ""), RepositoryError::Throttled { .. }));
+        assert!(matches!(of(500, ""), RepositoryError::Unavailable { .. }));
+        assert!(matches!(of(400, "X"), RepositoryError::Registry { status: 400, code, .. } if code == "X"));
+    }
+}

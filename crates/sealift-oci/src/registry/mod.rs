@@ -1,0 +1,277 @@
+//! A repository of a registry, over the OCI distribution protocol.
+//!
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
+
+mod blob;
+pub(crate) mod client;
+pub(crate) mod error;
+mod fallback;
+mod limiter;
+mod login;
+mod manifest;
+mod page;
+mod referrer;
+pub(crate) mod response;
+pub(crate) mod retry;
+mod tag;
+mod upload;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
+use sealift_core::repository::{
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError,
+};
+use serde::Deserialize;
+
+use client::Endpoint;
+use fallback::FallbackTags;
+use manifest::Condition;
+use referrer::ReferrersApi;
+use retry::Retries;
+use upload::{Opened, Session, may_begin_anew};
+
+/// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
+const MAX_REMEMBERED: usize = 100_000;
+
+/// A repository of a registry.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryRepository {
+    endpoint: Endpoint,
+    memory: Arc<Memory>,
+}
+
+/// What the process learned about a repository, shared by everything that opened it.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    referrers_api: ReferrersApi,
+    fallback_tags: FallbackTags,
+    /// Blobs that this process stored or saw there.
+    present: Mutex<HashSet<Digest>>,
+    /// Repositories of the same registry that blobs cannot be mounted from.
+    unmountable: Mutex<HashSet<String>>,
+}
+
+impl Memory {
+    fn is_present(&self, digest: &Digest) -> bool {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    fn note_present(&self, digest: &Digest) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if present.len() < MAX_REMEMBERED {
+            present.insert(digest.clone());
+        }
+    }
+}
+
+impl RegistryRepository {
+    pub(crate) fn new(endpoint: Endpoint, memory: Arc<Memory>) -> Self {
+        Self { endpoint, memory }
+    }
+
+    async fn push_manifest(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
+        let endpoint = &self.endpoint;
+        endpoint.check_size(descriptor.size, content.size())?;
+        let bytes = content.read_all(MAX_MANIFEST_BYTES).await;
+        let bytes = bytes.map_err(|error| RepositoryError::of_content(&endpoint.name, error))?;
+        let selector = Selector::Digest(descriptor.digest.clone());
+        let manifest = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest)
+            .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
+        let response = endpoint.put_manifest(&manifest, &selector, Condition::Always).await?;
+        if !response.status().is_success() {
+            return Err(response.into_error(&endpoint.name, "push", "such repository").await);
+        }
+        match subject_of(&manifest) {
+            None => Ok(Pushed::Stored),
+            Some(subject) => self.memory.referrers_api.after_push(endpoint, &subject, &response).await,
+        }
+    }
+
+    /// Mounts a blob from another repository of the registry, or returns a session to continue in where there is one.
+    async fn mount(&self, digest: &Digest, source: &str) -> Result<Option<Opened>, RepositoryError> {
+        let unmountable = || self.memory.unmountable.lock().unwrap_or_else(PoisonError::into_inner);
+        if unmountable().contains(source) {
+            return Ok(None);
+        }
+        let opened = match self.endpoint.mount(digest, source).await {
+            Ok(Opened::Done) => return Ok(Some(Opened::Done)),
+            Ok(session) => Some(session),
+            Err(error @ (RepositoryError::Unavailable { .. } | RepositoryError::Throttled { .. })) => {
+                return Err(error);
+            }
+            // Whatever forbids mounting need not forbid copying.
+            Err(error) => {
+                tracing::debug!(%error, source, "mounting is refused");
+                None
+            }
+        };
+        unmountable().insert(source.to_owned());
+        Ok(opened)
+    }
+
+    /// Streams a blob, reading it anew when the upload has to begin anew.
+    async fn stream(
+        &self,
+        descriptor: &Descriptor,
+        source: &dyn ReadRepository,
+        mut session: Option<Session>,
+    ) -> Result<(), RepositoryError> {
+        let endpoint = &self.endpoint;
+        let mut retries = Retries::new(endpoint.host.retry);
+        loop {
+            let content = source.fetch(descriptor).await.map_err(RepositoryError::at_source)?;
+            let pushed = match session.take() {
+                Some(session) => endpoint.push_stream(session, descriptor, content).await,
+                None => endpoint.push_blob(descriptor, content).await,
+            };
+            let Err(error) = pushed else { return Ok(()) };
+            // What the content's reader says is the source's, whoever was asked to push it.
+            let error = match error {
+                error @ RepositoryError::Content { .. } => error.at_source(),
+                error => error,
+            };
+            let delay = retries.next_delay(None).filter(|_| may_begin_anew(&error));
+            tokio::time::sleep(delay.ok_or(error)?).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ReadRepository for RegistryRepository {
+    fn name(&self) -> &RepositoryName {
+        &self.endpoint.name
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
+        self.endpoint.resolve_manifest(selector).await
+    }
+
+    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
+        self.endpoint.read_manifest(selector).await.map(|read| read.manifest)
+    }
+
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        let exists = self.endpoint.has(descriptor).await?;
+        if exists && !descriptor.media_type.is_manifest() {
+            self.memory.note_present(&descriptor.digest);
+        }
+        Ok(exists)
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        if descriptor.media_type.is_manifest() {
+            return self.endpoint.fetch_manifest(descriptor).await;
+        }
+        self.endpoint.fetch_blob(descriptor).await
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        listing: ReferrersListing,
+    ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+        match listing {
+            ReferrersListing::Api => self.memory.referrers_api.list(&self.endpoint, subject).await,
+            ReferrersListing::FallbackTag => self.memory.fallback_tags.list(&self.endpoint, subject).await,
+        }
+    }
+
+    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
+        self.endpoint.list_tags().await
+    }
+}
+
+#[async_trait]
+impl Repository for RegistryRepository {
+    fn as_read(&self) -> &dyn ReadRepository {
+        self
+    }
+
+    async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
+        if descriptor.media_type.is_manifest() {
+            return self.push_manifest(descriptor, content).await;
+        }
+        if !self.memory.is_present(&descriptor.digest) {
+            self.endpoint.push_blob(descriptor, content).await?;
+            self.memory.note_present(&descriptor.digest);
+        }
+        Ok(Pushed::Stored)
+    }
+
+    async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
+        if self.memory.is_present(&descriptor.digest) {
+            return Ok(Arrival::Present);
+        }
+        let name = source.name();
+        let neighbour = name.path().filter(|path| {
+            name.host() == self.endpoint.name.host()
+                && *path != self.endpoint.path
+                && !descriptor.media_type.is_manifest()
+        });
+        let opened = match neighbour {
+            Some(path) => self.mount(&descriptor.digest, path).await?,
+            None => None,
+        };
+        let session = match opened {
+            Some(Opened::Done) => {
+                self.memory.note_present(&descriptor.digest);
+                return Ok(Arrival::Mounted);
+            }
+            Some(Opened::Session(session)) => Some(session),
+            None => None,
+        };
+        if self.exists(descriptor).await? {
+            return Ok(Arrival::Present);
+        }
+        if descriptor.media_type.is_manifest() {
+            let content = source.fetch(descriptor).await.map_err(RepositoryError::at_source)?;
+            self.push_manifest(descriptor, content).await?;
+            return Ok(Arrival::Copied);
+        }
+        self.stream(descriptor, source, session).await?;
+        self.memory.note_present(&descriptor.digest);
+        Ok(Arrival::Copied)
+    }
+
+    async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
+        if self.memory.referrers_api.lists_by_itself(&self.endpoint, subject).await? {
+            return Ok(());
+        }
+        self.memory.fallback_tags.link(&self.endpoint, subject, entries).await
+    }
+
+    async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
+        self.memory.fallback_tags.unlink(&self.endpoint, subject, entries).await
+    }
+
+    async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
+        let endpoint = &self.endpoint;
+        let selector = Selector::Tag(tag.clone());
+        let response = endpoint.put_manifest(manifest, &selector, Condition::Always).await?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(response.into_error(&endpoint.name, "tag", "such repository").await)
+    }
+
+    async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
+        self.endpoint.delete_manifest(selector).await
+    }
+}
+
+/// Returns the digest that a manifest refers to, of any manifest that can be read at all: the parts that only this
+/// program would refuse are not this registry's concern.
+fn subject_of(manifest: &RawManifest) -> Option<Digest> {
+    #[derive(Deserialize)]
+    struct Outline {
+        subject: Option<Subject>,
+    }
+    #[derive(Deserialize)]
+    struct Subject {
+        digest: Digest,
+    }
+    serde_json::from_slice::<Outline>(manifest.bytes()).ok()?.subject.map(|subject| subject.digest)
+}

@@ -1,0 +1,182 @@
+//! Answers of a registry, read within bounds.
+//!
+//! No body is read without a limit, and none that makes no progress.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use sealift_core::oci::RepositoryName;
+use sealift_core::repository::RepositoryError;
+use tokio::time::Instant;
+use url::Url;
+
+use super::error::{ErrorBody, TransportError};
+use crate::redact::SafeUrl;
+
+/// The least that must arrive within one idle time; stops servers that send a byte now and then.
+const MIN_PROGRESS_BYTES: u64 = 1024;
+/// The largest error body read.
+const MAX_ERROR_BYTES: u64 = 64 * 1024;
+
+/// An answer whose body has not been read yet.
+pub(crate) struct Response {
+    inner: reqwest::Response,
+    pace: Pace,
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response").field("status", &self.status()).field("url", &SafeUrl(self.url())).finish()
+    }
+}
+
+impl Response {
+    pub(crate) fn new(inner: reqwest::Response, idle: Duration) -> Self {
+        Self { inner, pace: Pace { idle, waited: Duration::ZERO, bytes: 0 } }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// Returns the address that answered, after redirects.
+    pub(crate) fn url(&self) -> &Url {
+        self.inner.url()
+    }
+
+    /// Returns a header as text.
+    pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers().get(name)?.to_str().ok().map(str::trim)
+    }
+
+    /// Returns the media type, without parameters.
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        let text = self.header(CONTENT_TYPE)?;
+        Some(text.split(';').next().unwrap_or(text).trim()).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the length that the answer announces; also of an answer to `HEAD`.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// Reads the next piece of the body.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let started = Instant::now();
+        let limit = self.pace.idle.saturating_sub(self.pace.waited);
+        let piece = tokio::time::timeout(limit, self.inner.chunk()).await;
+        let piece = piece
+            .map_err(|_| TransportError::TimedOut { what: "body", limit: self.pace.idle })?
+            .map_err(TransportError::http)?;
+        self.pace.note(started.elapsed(), piece.as_ref().map_or(0, Bytes::len));
+        Ok(piece)
+    }
+
+    /// Reads the body, of at most `limit` bytes.
+    pub(crate) async fn bytes(mut self, limit: u64) -> Result<Bytes, BodyError> {
+        if self.content_length().is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLarge { limit });
+        }
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() as u64 + piece.len() as u64 > limit {
+                return Err(BodyError::TooLarge { limit });
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// Reads the body, saying what it was when that fails.
+    pub(crate) async fn read(
+        self,
+        repository: &RepositoryName,
+        operation: &'static str,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<Bytes, RepositoryError> {
+        self.bytes(limit).await.map_err(|error| error.into_repository_error(repository, operation, what))
+    }
+
+    /// Returns the error that a refusing answer stands for; `what` is what a 404 says is missing.
+    pub(crate) async fn into_error(
+        self,
+        repository: &RepositoryName,
+        operation: &'static str,
+        what: impl Into<String>,
+    ) -> RepositoryError {
+        let (status, body) = self.into_error_body().await;
+        body.into_error(status, repository, operation, what)
+    }
+
+    /// Reads what a refusing answer says.
+    pub(crate) async fn into_error_body(self) -> (StatusCode, ErrorBody) {
+        let status = self.status();
+        let body = self.bytes(MAX_ERROR_BYTES).await.unwrap_or_default();
+        (status, ErrorBody::parse(&body))
+    }
+}
+
+/// How fast a body comes: only time spent waiting counts, not the reader's own.
+#[derive(Debug)]
+struct Pace {
+    idle: Duration,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn note(&mut self, waited: Duration, bytes: usize) {
+        self.waited += waited;
+        self.bytes += bytes as u64;
+        if self.bytes >= MIN_PROGRESS_BYTES {
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        }
+    }
+}
+
+/// Says why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl BodyError {
+    pub(crate) fn into_repository_error(
+        self,
+        repository: &RepositoryName,
+        operation: &'static str,
+        what: &'static str,
+    ) -> RepositoryError {
+        let repository = repository.clone();
+        match self {
+            Self::TooLarge { limit } => RepositoryError::TooLarge { repository, what, limit },
+            Self::Transport(error) => RepositoryError::Unavailable { repository, operation, source: Box::new(error) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_do_not_count_as_progress() {
+        let mut pace = Pace { idle: Duration::from_secs(30), waited: Duration::ZERO, bytes: 0 };
+        for _ in 0..10 {
+            pace.note(Duration::from_secs(2), 1);
+        }
+        assert_eq!(pace.waited, Duration::from_secs(20));
+        pace.note(Duration::from_secs(2), 2000);
+        assert_eq!(pace.waited, Duration::ZERO);
+    }
+}
