@@ -1,2 +1,31 @@
-//! Placeholder.
-fn main() {}
+//! `sealift`: signs, verifies and promotes OCI artifacts with all their evidence.
+//!
+//! Turns arguments into library calls and results into text, JSON and exit codes; nothing is decided here.
+
+mod args;
+mod cli;
+mod commands;
+mod config;
+mod context;
+mod copying;
+mod error;
+mod exit;
+mod files;
+mod hint;
+mod key_store;
+mod manifests;
+mod output;
+mod run;
+mod signed_content;
+mod signing;
+mod subject;
+mod trace;
+mod verification;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    run::run(cli::Cli::parse()).into()
+}

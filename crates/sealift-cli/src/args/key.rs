@@ -1,0 +1,85 @@
+//! Keys as users name them.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where the bytes of a key are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum KeySource {
+    /// `env://NAME`: PEM text in an environment variable.
+    Environment(String),
+    /// A PEM file.
+    File(PathBuf),
+    /// `-`: standard input.
+    StandardInput,
+}
+
+impl FromStr for KeySource {
+    type Err = KeySourceError;
+
+    fn from_str(text: &str) -> Result<Self, KeySourceError> {
+        match text.split_once("://") {
+            Some(("env", "")) => Err(KeySourceError::NoVariable),
+            Some(("env", name)) => Ok(Self::Environment(name.to_owned())),
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some((scheme, _)) => Err(KeySourceError::Scheme(scheme.chars().take(40).collect())),
+            None if text == "-" => Ok(Self::StandardInput),
+            None => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// The key to sign with
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SigningKeyArgs {
+    /// Private key to sign with: a PEM file or `env://VARIABLE`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: KeySource,
+
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+/// Where the passphrase of a private key is
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read the key's passphrase from a file, `-` for standard input; default: the variables
+    /// `SEALIFT_PASSWORD` and `COSIGN_PASSWORD`, then a prompt
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// The keys whose signatures count
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct VerificationKeyArgs {
+    /// Public key whose signatures count: a PEM file or `env://VARIABLE`; repeat for several, any of which counts
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) key: Vec<KeySource>,
+
+    /// Accept signatures without a transparency log entry, which signatures made with a key always may be; for
+    /// command lines written for cosign
+    #[arg(long, visible_alias = "private-infrastructure", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) insecure_ignore_tlog: Option<bool>,
+}
+
+/// Says why a text names no key.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum KeySourceError {
+    #[error("`env://` needs the name of a variable")]
+    NoVariable,
+    #[error("unknown scheme `{0}`; known are `env` and `file`")]
+    Scheme(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_files_or_variables() {
+        assert_eq!("cosign.key".parse::<KeySource>().unwrap(), KeySource::File("cosign.key".into()));
+        assert_eq!("env://K".parse::<KeySource>().unwrap(), KeySource::Environment("K".to_owned()));
+        assert!("awskms:///alias/x".parse::<KeySource>().is_err());
+    }
+}

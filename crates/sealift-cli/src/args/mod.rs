@@ -1,0 +1,11 @@
+//! Flag groups, flattened into commands, and their one-way turn into core's types.
+
+pub(crate) mod annotation;
+pub(crate) mod endpoint;
+pub(crate) mod global;
+pub(crate) mod key;
+pub(crate) mod output;
+pub(crate) mod predicate;
+pub(crate) mod reference;
+pub(crate) mod registry;
+pub(crate) mod signing;

@@ -1,0 +1,63 @@
+//! The command line's root: every command, in the order of `sealift --help`.
+
+use clap::{Parser, Subcommand};
+
+use crate::args::global::GlobalArgs;
+use crate::commands::{
+    attach, attest, completions, copy, delete, docs, download, env, inspect, key, login, logout, man, promote, sign,
+    tree, triangulate, verify, verify_attestation, version,
+};
+
+/// Sign, verify and promote container images and other OCI artifacts, with all their evidence
+///
+/// sealift signs what is in a registry or an OCI layout, verifies it before it is used, and promotes it between
+/// registries with every signature, SBOM and attestation it has. It reads and writes what cosign reads and writes.
+#[derive(Debug, Parser)]
+#[command(name = "sealift", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "\
+Start here:
+  sealift key generate
+  sealift sign --key sealift.key registry.example.com/app:1.0
+  sealift verify --key sealift.pub registry.example.com/app:1.0
+  sealift promote --key sealift.pub registry.example.com/app:1.0 prod.example.com/app:1.0
+`sealift COMMAND --help` explains each command. Only exit code 0 is a yes: see docs/exit-codes.md.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Key(key::KeyArgs),
+    Sign(sign::SignArgs),
+    Verify(verify::VerifyArgs),
+    Attest(attest::AttestArgs),
+    VerifyAttestation(verify_attestation::VerifyAttestationArgs),
+    Promote(promote::PromoteArgs),
+    Copy(copy::CopyArgs),
+    Tree(tree::TreeArgs),
+    Inspect(inspect::InspectArgs),
+    Attach(attach::AttachArgs),
+    Download(download::DownloadArgs),
+    Delete(delete::DeleteArgs),
+    Triangulate(triangulate::TriangulateArgs),
+    Login(login::LoginArgs),
+    Logout(logout::LogoutArgs),
+    #[command(visible_alias = "completion")]
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+    Env(env::EnvArgs),
+    Version(version::VersionArgs),
+    /// Make a key pair; the same as `sealift key generate`
+    GenerateKeyPair(key::GenerateArgs),
+    /// Take over an existing private key; the same as `sealift key import`
+    ImportKeyPair(key::ImportArgs),
+    /// Show the public key of a key; the same as `sealift key public`
+    PublicKey(key::PublicArgs),
+    #[command(hide = true)]
+    Docs(docs::DocsArgs),
+}

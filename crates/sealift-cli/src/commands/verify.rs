@@ -1,0 +1,69 @@
+//! `sealift verify`.
+
+use sealift_core::evidence::Effort;
+use sealift_core::verify::Claim;
+
+use crate::args::annotation::{self, Annotation};
+use crate::args::key::VerificationKeyArgs;
+use crate::args::output::OutputArgs;
+use crate::args::reference::REFERENCE_HELP;
+use crate::args::registry::RegistryArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::model::{Batch, Judged};
+use crate::verification::{Depth, Verification, requirements};
+
+/// Verify that artifacts are signed by an accepted key
+///
+/// Finds signatures wherever they are stored: Sigstore bundles in the referrers API or under the fallback tag, and
+/// cosign's `.sig` tags. An attestation or an SBOM is not a signature. Every reference is answered; the report names
+/// what was found and why it does or does not count. Exit code 0 is yes, 10 to 19 no, 20 to 29 that no answer was
+/// reached. JSON output has cosign's form, one array for each verified reference.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sealift verify --key sealift.pub registry.example.com/app:1.0
+  sealift verify --key old.pub --key new.pub -a build=1234 registry.example.com/app:1.0
+  sealift verify --key sealift.pub --recursive --output json $IMAGE_1 $IMAGE_2 | jq .
+  if sealift verify --quiet --key sealift.pub \"$IMAGE\"; then deploy \"$IMAGE\"; fi
+
+{REFERENCE_HELP}"))]
+pub(crate) struct VerifyArgs {
+    /// Artifacts to verify
+    #[arg(required = true, value_name = "REFERENCE")]
+    references: Vec<String>,
+
+    #[command(flatten)]
+    keys: VerificationKeyArgs,
+
+    /// Demand that this annotation is signed too; repeat for several
+    #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
+    annotations: Vec<Annotation>,
+
+    /// Demand that every manifest of an index is signed too: each platform, at any depth
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Look at every signature, even after one has counted
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Verifies every reference.
+pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Batch<Judged>, CliError> {
+    let (verifier, identity) = requirements(context, &args.keys, annotation::to_map(&args.annotations))?;
+    let verification = Verification {
+        verifier,
+        identity,
+        claim: Claim::ImageSignature,
+        depth: if args.recursive { Depth::Recursive } else { Depth::Itself },
+        effort: if args.all { Effort::All } else { Effort::FirstMatch },
+    };
+    verification.run(context, &args.registry, &args.references).await
+}

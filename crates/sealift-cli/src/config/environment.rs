@@ -1,0 +1,101 @@
+//! Every environment variable sealift reads: the only file with their names.
+//!
+//! Read once, at the start; everything below takes values.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Passphrase of the private key.
+pub(crate) const SEALIFT_PASSWORD: &str = "SEALIFT_PASSWORD";
+/// Passphrase of the private key, by cosign's name.
+pub(crate) const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
+/// What `--verbose` shows, as a tracing filter.
+pub(crate) const SEALIFT_LOG: &str = "SEALIFT_LOG";
+/// Directory of docker's `config.json`.
+pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Contents of a docker `config.json`.
+pub(crate) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
+/// Podman's `auth.json`.
+pub(crate) const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Directory of podman's default `containers/auth.json`.
+pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Home directory.
+pub(crate) const HOME: &str = "HOME";
+/// Time to put into what is made, in seconds since 1970: makes output reproducible.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Whether a variable's value may be shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exposure {
+    Public,
+    Secret,
+}
+
+/// Every variable: its name, whether its value may be shown, and what it is for.
+pub(crate) const VARIABLES: [(&str, Exposure, &str); 13] = [
+    (SEALIFT_PASSWORD, Exposure::Secret, "passphrase of the private key"),
+    (COSIGN_PASSWORD, Exposure::Secret, "passphrase of the private key, when SEALIFT_PASSWORD is not set"),
+    (SEALIFT_LOG, Exposure::Public, "tracing filter for standard error, such as `sealift_oci=debug`"),
+    (DOCKER_CONFIG, Exposure::Public, "directory of docker's config.json, by default ~/.docker"),
+    (DOCKER_AUTH_CONFIG, Exposure::Secret, "contents of a docker config.json, read before the file"),
+    (REGISTRY_AUTH_FILE, Exposure::Public, "podman's auth.json"),
+    (XDG_RUNTIME_DIR, Exposure::Public, "directory of podman's default containers/auth.json"),
+    (HOME, Exposure::Public, "home directory"),
+    (SOURCE_DATE_EPOCH, Exposure::Public, "creation time of what is made, in seconds since 1970"),
+    ("HTTPS_PROXY", Exposure::Secret, "proxy for registries, also HTTP_PROXY and ALL_PROXY"),
+    ("NO_PROXY", Exposure::Public, "hosts that are reached without the proxy"),
+    ("NO_COLOR", Exposure::Public, "when set, no colour"),
+    ("CLICOLOR_FORCE", Exposure::Public, "when set, colour even without a terminal"),
+];
+
+/// The values, as found at the start.
+#[derive(Clone, Default)]
+pub(crate) struct Environment {
+    pub(crate) docker_auth_config: Option<String>,
+    pub(crate) docker_config: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) log: Option<String>,
+    /// The passphrase and the variable it is in.
+    pub(crate) passphrase: Option<(&'static str, String)>,
+    pub(crate) registry_auth_file: Option<PathBuf>,
+    pub(crate) runtime_directory: Option<PathBuf>,
+    pub(crate) source_date_epoch: Option<String>,
+}
+
+impl Environment {
+    /// Reads every variable.
+    pub(crate) fn read() -> Self {
+        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // An empty passphrase is legal, so set-but-empty counts as set.
+        let passphrase = [SEALIFT_PASSWORD, COSIGN_PASSWORD].into_iter().find_map(|name| Some((name, text(name)?)));
+        Self {
+            docker_auth_config: text(DOCKER_AUTH_CONFIG),
+            docker_config: path(DOCKER_CONFIG),
+            home: path(HOME),
+            log: text(SEALIFT_LOG),
+            passphrase,
+            registry_auth_file: path(REGISTRY_AUTH_FILE),
+            runtime_directory: path(XDG_RUNTIME_DIR),
+            source_date_epoch: text(SOURCE_DATE_EPOCH),
+        }
+    }
+}
+
+/// Returns the value of the variable a user named, as in `env://NAME`.
+pub(crate) fn named(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Returns the value of a variable for display; a secret's value is never returned.
+pub(crate) fn shown(name: &str, exposure: Exposure) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    Some(match exposure {
+        Exposure::Public => value.to_string_lossy().into_owned(),
+        Exposure::Secret => "(set)".to_owned(),
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

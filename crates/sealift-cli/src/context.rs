@@ -1,0 +1,294 @@
+//! The composition root: builds clients, keys, clock and printer from flags and environment, and opens repositories.
+//!
+//! The only place that asks the system for anything; commands get what it returns.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealift_core::crypto::{KeyError, Passphrase, PrivateKey, PublicKey};
+use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
+use sealift_oci::keychain::{
+    Credential, DockerConfigKeychain, ExplicitKeychain, Keychain, KeychainChain, KeychainError, KeychainSources,
+    Resource,
+};
+use sealift_oci::redact::Secret;
+use sealift_oci::{Access, Client, Tls};
+use zeroize::Zeroizing;
+
+use crate::args::endpoint::EndpointArgs;
+use crate::args::global::GlobalArgs;
+use crate::args::key::{KeySource, PassphraseArgs, VerificationKeyArgs};
+use crate::args::registry::RegistryArgs;
+use crate::config::{Environment, Origin};
+use crate::error::{CliError, UsageError};
+use crate::files;
+use crate::key_store::{self, MAX_KEY_BYTES};
+use crate::output::progress::Progress;
+use crate::output::{Printer, Talk};
+
+/// What commands work with.
+pub(crate) struct Context {
+    environment: Environment,
+    pub(crate) printer: Printer,
+    pub(crate) progress: Progress,
+}
+
+impl Context {
+    /// Builds the context of one run.
+    pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
+        let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
+        let draw = !args.quiet && !args.no_progress && args.verbose == 0 && std::io::stderr().is_terminal();
+        Self { environment, printer: Printer { talk }, progress: if draw { Progress::Bars } else { Progress::Hidden } }
+    }
+
+    /// Returns the time to put into what is made: `SOURCE_DATE_EPOCH`, else now.
+    #[expect(clippy::disallowed_methods, reason = "the composition root asks the clock")]
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        let fixed = self.environment.source_date_epoch.as_ref().and_then(|text| text.parse().ok());
+        fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).unwrap_or_else(jiff::Timestamp::now)
+    }
+
+    /// Returns where credentials are looked for and stored.
+    pub(crate) fn keychain_sources(&self) -> KeychainSources {
+        let environment = &self.environment;
+        KeychainSources {
+            docker_auth_config: environment.docker_auth_config.clone().map(Secret::from),
+            docker_config: environment.docker_config.clone(),
+            home: environment.home.clone(),
+            registry_auth_file: environment.registry_auth_file.clone(),
+            xdg_runtime_dir: environment.runtime_directory.clone(),
+        }
+    }
+}
+
+/// Keys and passphrases.
+impl Context {
+    /// Reads a private key, asking for its passphrase when it is encrypted.
+    pub(crate) fn private_key(&self, source: &KeySource, passphrase: &PassphraseArgs) -> Result<PrivateKey, CliError> {
+        let pem = key_store::read(source)?;
+        self.open_private_key(&pem, source, passphrase)
+    }
+
+    /// Reads the public keys whose signatures count.
+    pub(crate) fn public_keys(&self, args: &VerificationKeyArgs) -> Result<Vec<PublicKey>, CliError> {
+        args.key
+            .iter()
+            .map(|source| {
+                let pem = key_store::read(source)?;
+                PublicKey::from_pem(&pem).map_err(|error| key_error(source, None, error))
+            })
+            .collect()
+    }
+
+    /// Reads a public key, or the public half of a private key.
+    pub(crate) fn any_public_key(
+        &self,
+        source: &KeySource,
+        passphrase: &PassphraseArgs,
+    ) -> Result<PublicKey, CliError> {
+        let pem = key_store::read(source)?;
+        match PublicKey::from_pem(&pem) {
+            Err(KeyError::PrivateNotPublic) => {
+                self.open_private_key(&pem, source, passphrase).map(|key| key.public_key().clone())
+            }
+            key => key.map_err(|error| key_error(source, None, error)),
+        }
+    }
+
+    /// Returns the passphrase for a new key; at the prompt it is asked for twice.
+    pub(crate) fn new_passphrase(&self, args: &PassphraseArgs) -> Result<Passphrase, CliError> {
+        if let Some((passphrase, _)) = self.given_passphrase(args)? {
+            return Ok(passphrase);
+        }
+        let first = prompt("Passphrase for the new key (empty for none): ")?;
+        let second = prompt("The same again: ")?;
+        if first != second {
+            return Err(UsageError::PassphrasesDiffer.into());
+        }
+        Ok(passphrase_of(&first))
+    }
+
+    fn open_private_key(&self, pem: &[u8], source: &KeySource, args: &PassphraseArgs) -> Result<PrivateKey, CliError> {
+        // The closure may fail in this crate's ways, which the key's error cannot carry.
+        let mut failure = None;
+        let mut origin = None;
+        let opened = PrivateKey::from_pem(pem, || match self.passphrase(args, source) {
+            Ok((passphrase, from)) => {
+                origin = Some(from);
+                Ok(passphrase)
+            }
+            Err(error) => {
+                failure = Some(error);
+                Err(KeyError::PassphraseUnavailable(Box::new(UsageError::NoTerminal)))
+            }
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => opened.map_err(|error| key_error(source, origin, error)),
+        }
+    }
+
+    fn passphrase(&self, args: &PassphraseArgs, key: &KeySource) -> Result<(Passphrase, Origin), CliError> {
+        match self.given_passphrase(args)? {
+            Some(given) => Ok(given),
+            None => {
+                let typed = prompt(&format!("Passphrase for {}: ", key_store::origin(key)))?;
+                Ok((passphrase_of(&typed), Origin::Prompt))
+            }
+        }
+    }
+
+    fn given_passphrase(&self, args: &PassphraseArgs) -> Result<Option<(Passphrase, Origin)>, CliError> {
+        if let Some(path) = &args.passphrase_file {
+            let bytes = Zeroizing::new(files::read(path, MAX_KEY_BYTES)?);
+            let text = std::str::from_utf8(&bytes).map_err(|_| UsageError::NotText { path: path.clone() })?;
+            // Editors and `echo` end a file with a line break that nobody means.
+            let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+            return Ok(Some((passphrase_of(text), Origin::File(path.clone()))));
+        }
+        let variable = self.environment.passphrase.as_ref();
+        Ok(variable.map(|(name, text)| (passphrase_of(text), Origin::Environment((*name).to_owned()))))
+    }
+}
+
+fn passphrase_of(text: &str) -> Passphrase {
+    Passphrase::from(text.to_owned())
+}
+
+fn key_error(source: &KeySource, passphrase: Option<Origin>, error: KeyError) -> CliError {
+    CliError::Key { key: key_store::origin(source).to_string(), passphrase, source: error }
+}
+
+/// Asks on the terminal, without echo.
+pub(crate) fn prompt(text: &str) -> Result<Zeroizing<String>, CliError> {
+    if !std::io::stdin().is_terminal() && !std::io::stderr().is_terminal() {
+        return Err(UsageError::NoTerminal.into());
+    }
+    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| UsageError::NoTerminal.into())
+}
+
+/// Repositories.
+impl Context {
+    /// Returns a client for registries and layouts. Credentials and plain HTTP given without a host are for the
+    /// registries of `references` and no others.
+    pub(crate) fn client(&self, args: &RegistryArgs, references: &[&Reference]) -> Result<Client, CliError> {
+        let hosts = references.iter().filter_map(|reference| reference.repository().host().cloned());
+        let explicit = explicit_credential(args);
+        let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
+        let mut plain_http = BTreeSet::new();
+        for host in hosts {
+            if args.allow_http_registry {
+                plain_http.insert(host.clone());
+            }
+            if let Some(credential) = explicit.clone() {
+                keychains.push(Arc::new(ExplicitKeychain::new(host, credential)));
+            }
+        }
+        self.client_with(args, keychains, plain_http)
+    }
+
+    /// Returns a client for one registry, whose credentials are not known yet.
+    pub(crate) fn client_of_host(&self, args: &RegistryArgs, host: &RegistryHost) -> Result<Client, CliError> {
+        let plain_http = args.allow_http_registry.then(|| host.clone()).into_iter().collect();
+        self.client_with(args, Vec::new(), plain_http)
+    }
+
+    /// Returns a client for the two ends of a copy.
+    pub(crate) fn client_of_ends(
+        &self,
+        args: &RegistryArgs,
+        ends: &EndpointArgs,
+        source: &Reference,
+        destination: &Reference,
+    ) -> Result<Client, CliError> {
+        let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
+        let mut plain_http = BTreeSet::new();
+        let ends = [
+            (source, ends.from_plain_http, &ends.from_username, &ends.from_password),
+            (destination, ends.to_plain_http, &ends.to_username, &ends.to_password),
+        ];
+        for (reference, is_plain, username, password) in ends {
+            let name = reference.repository();
+            if let (Some(host), true) = (name.host(), is_plain || args.allow_http_registry) {
+                plain_http.insert(host.clone());
+            }
+            let own = username.clone().zip(password.clone()).map(|(name, word)| Credential::from_pair(name, word));
+            if let Some(credential) = own.or_else(|| explicit_credential(args)) {
+                keychains.push(Arc::new(EndKeychain { name, credential }));
+            }
+        }
+        self.client_with(args, keychains, plain_http)
+    }
+
+    fn client_with(
+        &self,
+        args: &RegistryArgs,
+        mut keychains: Vec<Arc<dyn Keychain>>,
+        mut plain_http: BTreeSet<RegistryHost>,
+    ) -> Result<Client, CliError> {
+        for host in &args.plain_http {
+            let host = host.parse().map_err(|source| CliError::Reference { text: host.clone(), source })?;
+            plain_http.insert(host);
+        }
+        keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
+        let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
+        access.plain_http = plain_http;
+        access.tls = tls(args)?;
+        access.concurrency = usize::from(args.concurrency);
+        access.timeouts.answer = args.timeout;
+        access.timeouts.connect = access.timeouts.connect.min(args.timeout);
+        access.timeouts.idle = access.timeouts.idle.min(args.timeout);
+        access.retry.budget = access.retry.budget.min(args.timeout);
+        Client::new(access).map_err(CliError::Client)
+    }
+}
+
+fn explicit_credential(args: &RegistryArgs) -> Option<Credential> {
+    if let Some(token) = &args.registry_token {
+        return Some(Credential::RegistryToken(Secret::from(token.clone())));
+    }
+    let (username, password) = args.registry_username.clone().zip(args.registry_password.clone())?;
+    Some(Credential::from_pair(username, password))
+}
+
+fn tls(args: &RegistryArgs) -> Result<Tls, CliError> {
+    let mut tls =
+        if args.insecure_skip_tls_verify { Tls::default().insecure_skip_tls_unsafe() } else { Tls::default() };
+    if let Some(path) = &args.registry_cacert {
+        tls.authorities.push(files::read(path, MAX_CERTIFICATES_BYTES)?);
+    }
+    if let Some((certificate, key)) = args.registry_client_cert.as_ref().zip(args.registry_client_key.as_ref()) {
+        let mut pem = text(certificate)?;
+        pem.push('\n');
+        pem.push_str(&text(key)?);
+        tls.client_identity = Some(Secret::from(pem));
+    }
+    Ok(tls)
+}
+
+fn text(path: &Path) -> Result<String, CliError> {
+    let bytes = files::read(path, MAX_CERTIFICATES_BYTES)?;
+    String::from_utf8(bytes).map_err(|_| UsageError::NotText { path: path.to_owned() }.into())
+}
+
+/// The largest file of certificates read; a system's whole bundle has 250 KiB.
+const MAX_CERTIFICATES_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Credentials for one repository: two ends of a copy may be in one registry under two accounts.
+#[derive(Debug)]
+struct EndKeychain {
+    name: RepositoryName,
+    credential: Credential,
+}
+
+#[async_trait]
+impl Keychain for EndKeychain {
+    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+        let is_host = self.name.host() == Some(&resource.host);
+        let is_path = resource.path.as_deref().is_none_or(|path| self.name.path() == Some(path));
+        Ok(if is_host && is_path { self.credential.clone() } else { Credential::Anonymous })
+    }
+}

@@ -1,0 +1,283 @@
+//! What can go wrong in a command, what that means for the exit code, and how it is shown.
+//!
+//! Variants keep the libraries' errors; the words below are this layer's own, and the chain is printed whole.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use sealift_core::attach::AttachError;
+use sealift_core::copy::CopyError;
+use sealift_core::crypto::KeyError;
+use sealift_core::dsse::EnvelopeError;
+use sealift_core::entity::{BundleError, LayerError};
+use sealift_core::evidence::Evidence;
+use sealift_core::identity::EmptyIdentity;
+use sealift_core::oci::{Digest, Reference, ReferenceError};
+use sealift_core::repository::RepositoryError;
+use sealift_core::sign::SignError;
+use sealift_core::statement::StatementError;
+use sealift_core::statement::predicate::CustomPredicateError;
+use sealift_core::verify::VerifyError;
+use sealift_oci::ClientError;
+use sealift_oci::keychain::KeychainError;
+use sealift_promote::PromoteError;
+use serde::Serialize;
+
+use crate::config::Origin;
+use crate::exit::Exit;
+use crate::hint::{self, repository_error};
+use crate::output::{json_line, style};
+
+/// Why a command did not finish.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("attaching failed")]
+    Attach(#[source] AttachError),
+    #[error("the bundle is not usable")]
+    Bundle(#[source] BundleError),
+    #[error("the registry client cannot be set up")]
+    Client(#[source] ClientError),
+    #[error("copying failed")]
+    Copy(#[source] CopyError),
+    #[error("the predicate cannot be wrapped")]
+    CustomPredicate(#[source] CustomPredicateError),
+    #[error("the envelope is not usable")]
+    Envelope(#[source] EnvelopeError),
+    #[error("no key is given")]
+    Identity(#[source] EmptyIdentity),
+    #[error("{key} is not usable")]
+    Key {
+        key: String,
+        /// Where its passphrase came from.
+        passphrase: Option<Origin>,
+        #[source]
+        source: KeyError,
+    },
+    #[error("the stored credentials are not usable")]
+    Keychain(#[source] KeychainError),
+    #[error("the signature is not usable")]
+    Layer(#[source] LayerError),
+    #[error("{reference} has no {what}")]
+    NothingAttached { what: &'static str, reference: String },
+    #[error("writing to standard output failed")]
+    Output(#[source] io::Error),
+    #[error("the signature just made does not verify, so it was not stored")]
+    OwnSignature(#[source] VerifyError),
+    #[error("the predicate in `{path}` is not JSON", path = path.display())]
+    Predicate {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("not promoted")]
+    Promote(#[source] PromoteError),
+    #[error("reading {origin} failed")]
+    Read {
+        origin: Origin,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{text}` is not a reference")]
+    Reference {
+        text: String,
+        #[source]
+        source: ReferenceError,
+    },
+    #[error("cannot {task} {subject}")]
+    Repository {
+        /// What was attempted, such as `resolve`.
+        task: &'static str,
+        subject: String,
+        #[source]
+        source: RepositoryError,
+    },
+    #[error("the async runtime does not start")]
+    Runtime(#[source] io::Error),
+    #[error("signing failed")]
+    Sign(#[source] SignError),
+    #[error("the statement is not usable")]
+    Statement(#[source] StatementError),
+    #[error("whether {reference} is signed already could not be read: {reason}")]
+    Undecided {
+        reference: String,
+        /// What could not be read, and why.
+        reason: String,
+        exit: Exit,
+    },
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error("writing `{path}` failed", path = path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Arguments that make no sense, alone or together.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum UsageError {
+    #[error("`{path}` exists", path = path.display())]
+    FileExists { path: PathBuf },
+    #[error("`--bundle` writes a Sigstore bundle, and `--format legacy` makes none")]
+    NoBundle,
+    #[error("`{reference}` has no digest, and `--require-digest` is given")]
+    NoDigest { reference: String },
+    #[error("no password is given")]
+    NoPassword,
+    #[error("neither `--predicate` nor `--statement` is given")]
+    NoPredicate,
+    #[error("`{reference}` has neither a tag nor a digest")]
+    NoSelector { reference: String },
+    #[error("`{reference}` has no tag")]
+    NoTag { reference: String },
+    #[error("a passphrase is needed and there is no terminal to ask on")]
+    NoTerminal,
+    #[error("`{path}` is not text", path = path.display())]
+    NotText { path: PathBuf },
+    #[error("there is nothing to attach")]
+    NothingToAttach,
+    #[error("`{flag}` is for one reference")]
+    OneReference { flag: &'static str },
+    #[error("the two passphrases differ")]
+    PassphrasesDiffer,
+    #[error("the destination has the digest {found}, and the source has {expected}")]
+    OtherDigest { found: Digest, expected: Digest },
+    #[error("the statement is not about {digest}")]
+    OtherSubject { digest: Digest },
+    #[error("`{platform}` is not a platform of {reference}")]
+    Platform { platform: String, reference: String },
+    #[error("`--replace` replaces bundles, not the layers that `--format legacy` and `both` write")]
+    ReplaceLegacy,
+    #[error("{origin} is larger than {limit} bytes")]
+    TooLarge { origin: Origin, limit: u64 },
+    #[error("deleting {reference} is not confirmed")]
+    Unconfirmed { reference: String },
+    #[error("the variable `{name}` is not set")]
+    UnsetVariable { name: String },
+}
+
+impl CliError {
+    /// Returns what the process says about it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::CustomPredicate(_) | Self::Predicate { .. } | Self::Reference { .. } | Self::Usage(_) => Exit::Usage,
+            Self::Client(_)
+            | Self::Identity(_)
+            | Self::Key { .. }
+            | Self::Keychain(_)
+            | Self::Read { .. }
+            | Self::Statement(_) => Exit::Configuration,
+            Self::NothingAttached { .. } => Exit::NotFound,
+            Self::Repository { source, .. } => exit_of_repository(source),
+            Self::Undecided { exit, .. } => *exit,
+            Self::Promote(error) => exit_of_promotion(error),
+            Self::Attach(_) | Self::Copy(_) => repository_error(self).map_or(Exit::Failure, exit_of_repository),
+            Self::Bundle(_)
+            | Self::Envelope(_)
+            | Self::Layer(_)
+            | Self::Output(_)
+            | Self::Runtime(_)
+            | Self::Sign(_)
+            | Self::Write { .. } => Exit::Failure,
+            Self::OwnSignature(_) => Exit::Internal,
+        }
+    }
+
+    /// Says that what signs `reference` could not be read whole.
+    pub(crate) fn undecided(reference: &Reference, evidence: &Evidence) -> Self {
+        let unread = evidence.undecided().first();
+        Self::Undecided {
+            reference: reference.to_string(),
+            reason: unread.map_or_else(String::new, |unread| unread.error.to_string()),
+            exit: unread.map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error))),
+        }
+    }
+}
+
+/// Returns what a promotion's error means: in every case the tag is where it was.
+fn exit_of_promotion(error: &PromoteError) -> Exit {
+    match error {
+        PromoteError::Denied { .. } => Exit::PolicyDenied,
+        PromoteError::TagTaken { .. } => Exit::TagTaken,
+        PromoteError::Missing { .. } | PromoteError::Undecided { .. } => Exit::Unavailable,
+        PromoteError::Unread { source, .. } => undecided(exit_of_repository(source)),
+        PromoteError::WrongDecision { .. } => Exit::Internal,
+        _ => repository_error(error).map_or(Exit::Failure, exit_of_repository),
+    }
+}
+
+/// Returns what it means that something listed could not be read: never that it is not there.
+pub(crate) fn undecided(exit: Exit) -> Exit {
+    if exit == Exit::Unauthorized { exit } else { Exit::Unavailable }
+}
+
+/// Returns what a repository's error means: "not there" is a no, everything else is no answer.
+pub(crate) fn exit_of_repository(error: &RepositoryError) -> Exit {
+    match error {
+        RepositoryError::NotFound { .. } => Exit::NotFound,
+        RepositoryError::Denied { .. } | RepositoryError::Unauthenticated { .. } => Exit::Unauthorized,
+        RepositoryError::Unsupported { .. } => Exit::Failure,
+        RepositoryError::Source(source) => exit_of_repository(source),
+        _ => Exit::Unavailable,
+    }
+}
+
+/// An error as people and programs see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+}
+
+impl Failure {
+    /// Describes a refusal, which is no error.
+    pub(crate) fn new(exit: Exit, message: String, hint: Option<String>, causes: Vec<String>) -> Self {
+        Self { code: exit.name(), message, hint, causes }
+    }
+
+    /// Describes an error with its causes and what to do about it.
+    pub(crate) fn of(error: &CliError) -> Self {
+        Self { code: error.exit().name(), message: error.to_string(), hint: hint::of(error), causes: causes(error) }
+    }
+
+    /// Writes `error:`, the causes and the hint.
+    pub(crate) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (bad, hint) = (style::BAD, style::HINT);
+        writeln!(out, "{bad}error:{bad:#} {}", self.message)?;
+        for cause in &self.causes {
+            writeln!(out, "  cause: {cause}")?;
+        }
+        self.hint.as_ref().map_or(Ok(()), |text| writeln!(out, "{hint}hint:{hint:#} {text}"))
+    }
+
+    /// Writes `{"error": ..}`.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            error: &'a Failure,
+        }
+        json_line(out, &Line { error: self })
+    }
+}
+
+/// Returns what each error of the chain below the first says, without the repetitions some libraries make.
+pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
+    /// The longest chain shown; stops a library's cycle.
+    const MAX_CAUSES: usize = 16;
+    let mut causes: Vec<String> = Vec::new();
+    let mut last = error.to_string();
+    for cause in std::iter::successors(error.source(), |&error| error.source()).take(MAX_CAUSES) {
+        let text = cause.to_string();
+        if !last.contains(&text) {
+            causes.push(text.clone());
+        }
+        last = text;
+    }
+    causes
+}

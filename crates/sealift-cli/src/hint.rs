@@ -1,0 +1,112 @@
+//! What to do about an error, chosen by its type.
+
+use std::error::Error;
+
+use sealift_core::crypto::KeyError;
+use sealift_core::oci::ReferenceError;
+use sealift_core::repository::RepositoryError;
+use sealift_promote::PromoteError;
+
+use crate::config::Origin;
+use crate::error::{CliError, UsageError};
+
+/// Returns what to do about the error, if there is something.
+pub(crate) fn of(error: &CliError) -> Option<String> {
+    match error {
+        CliError::Usage(error) => of_usage(error),
+        CliError::Reference { source, .. } => of_reference(source),
+        CliError::Key { key, passphrase, source } => of_key(key, passphrase.as_ref(), source),
+        CliError::Promote(PromoteError::TagTaken { tag, .. }) => {
+            Some(format!("promote under another tag, or move `{tag}` with `--overwrite-tag`"))
+        }
+        CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
+        _ => repository_error(error).and_then(of_repository),
+    }
+}
+
+/// Returns the first repository error of the chain.
+pub(crate) fn repository_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a RepositoryError> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
+        let boxed = error.downcast_ref::<Box<RepositoryError>>().map(|error| &**error);
+        error.downcast_ref::<RepositoryError>().or(boxed)
+    })
+}
+
+/// Returns what to do about a repository's error.
+pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
+    let registry = |repository: &sealift_core::oci::RepositoryName| repository.host().map(ToString::to_string);
+    match error {
+        RepositoryError::Unauthenticated { repository, .. } => {
+            registry(repository).map(|host| format!("log in with `sealift login {host}`"))
+        }
+        RepositoryError::Denied { repository, operation, .. } => registry(repository)
+            .map(|host| format!("the account at {host} may not do this ({operation}); log in with another, or ask for the right")),
+        RepositoryError::NotFound { repository, .. } => {
+            let name = repository.path().map(|_| repository.to_string())?;
+            Some(format!("check the spelling of `{name}` and of its tag; a private repository may answer the same"))
+        }
+        RepositoryError::Throttled { .. } => {
+            Some("wait and try again; a login often has a higher limit than anonymous access".to_owned())
+        }
+        RepositoryError::Squatted { tag, .. } => Some(format!(
+            "`cosign copy` leaves images under such tags; delete or move the tag `{tag}` and try again"
+        )),
+        RepositoryError::Unavailable { repository, .. } => repository.host().map(|host| match host.is_loopback() {
+            true => format!("is {host} up? `-vv` shows every request"),
+            false => format!("is {host} up, and does it speak HTTPS? `--plain-http {host}` speaks HTTP with it; `-vv` shows every request"),
+        }),
+        RepositoryError::Source(source) => of_repository(source),
+        _ => None,
+    }
+}
+
+fn of_usage(error: &UsageError) -> Option<String> {
+    Some(match error {
+        UsageError::NoDigest { .. } => {
+            "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()
+        }
+        UsageError::NoPassword => "pipe it to `--password-stdin`".to_owned(),
+        UsageError::ReplaceLegacy => "use `--format bundle`".to_owned(),
+        UsageError::Unconfirmed { .. } => "add `--yes`".to_owned(),
+        UsageError::FileExists { .. } => "choose another name, or overwrite with `--yes`".to_owned(),
+        UsageError::NoSelector { reference } => {
+            format!("add a tag or a digest, as in `{reference}:1.0`; `latest` is never assumed")
+        }
+        UsageError::NoTerminal => "set `SEALIFT_PASSWORD`, or give `--passphrase-file`".to_owned(),
+        UsageError::PassphrasesDiffer => "run the command again and type the same passphrase twice".to_owned(),
+        _ => return None,
+    })
+}
+
+fn of_key(key: &str, passphrase: Option<&Origin>, error: &KeyError) -> Option<String> {
+    Some(match (error, passphrase) {
+        (KeyError::WrongPassphrase, Some(origin)) => format!("the passphrase came from {origin}; check it there"),
+        (KeyError::PrivateNotPublic, _) => {
+            format!("give the public key; `sealift key public --key {}` prints it", key.trim_matches('`'))
+        }
+        (KeyError::PublicNotPrivate, _) => "signing needs the private key, which ends in `.key`".to_owned(),
+        (KeyError::Encryption { .. }, _) => {
+            "decrypt it first, as in `openssl pkey -in KEY -out PLAIN`, then `sealift key import --key PLAIN`"
+                .to_owned()
+        }
+        _ => return None,
+    })
+}
+
+fn of_reference(error: &ReferenceError) -> Option<String> {
+    Some(match error {
+        ReferenceError::HelmTwoRepository => {
+            "Helm 2 repositories hold no OCI artifacts; push the chart with `helm push CHART.tgz oci://REGISTRY/charts`"
+                .to_owned()
+        }
+        ReferenceError::Scheme(scheme) if scheme.starts_with("http") => {
+            "leave the scheme away, as in `registry.example.com/app:1.0`".to_owned()
+        }
+        ReferenceError::Repository(_) => {
+            "a reference names a registry, a repository and a tag, as in `registry.example.com/app:1.0`; repositories \
+             are in lower case"
+                .to_owned()
+        }
+        _ => return None,
+    })
+}

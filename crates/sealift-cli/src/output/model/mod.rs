@@ -1,0 +1,25 @@
+//! What commands return, and how each is written.
+
+mod attached;
+mod batch;
+mod copied;
+mod deleted;
+mod document;
+mod inspected;
+mod judged;
+mod key_pair;
+mod promoted;
+mod signed;
+mod tree;
+
+pub(crate) use attached::Attached;
+pub(crate) use batch::Batch;
+pub(crate) use copied::Copied;
+pub(crate) use deleted::Deleted;
+pub(crate) use document::Document;
+pub(crate) use inspected::{Inspected, InspectedSignature};
+pub(crate) use judged::{Judged, Judgement};
+pub(crate) use key_pair::KeyPair;
+pub(crate) use promoted::{Planned, Promoted, Refused};
+pub(crate) use signed::{Signed, SignedManifest, State, Stored};
+pub(crate) use tree::{Node, Tree};

@@ -1,0 +1,60 @@
+//! What a command works on: a reference whose tag was resolved, once.
+
+use std::sync::Arc;
+
+use sealift_core::oci::{Descriptor, Digest, Reference, Selector};
+use sealift_core::repository::{ReadRepository, Repository};
+use sealift_oci::Client;
+
+use crate::error::CliError;
+
+/// An artifact in a repository that was opened for reading ([`ReadRepository`]) or for both ([`Repository`]).
+#[derive(Clone, Debug)]
+pub(crate) struct Subject<R: ?Sized> {
+    /// As typed.
+    pub(crate) reference: Reference,
+    /// Where it is.
+    pub(crate) repository: Arc<R>,
+    /// What it is.
+    pub(crate) descriptor: Descriptor,
+}
+
+impl<R: ?Sized> Subject<R> {
+    /// Returns its digest.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.descriptor.digest
+    }
+
+    /// Returns the reference by digest alone.
+    pub(crate) fn by_digest(&self) -> Reference {
+        self.reference.with_digest(self.descriptor.digest.clone())
+    }
+}
+
+impl Subject<dyn Repository> {
+    /// Opens the repository for reading and writing and resolves the reference.
+    pub(crate) async fn open(client: &Client, reference: &Reference, selector: &Selector) -> Result<Self, CliError> {
+        let failed = |source| failed(reference, source);
+        let repository = client.open(&reference.repository()).await.map_err(failed)?;
+        let descriptor = repository.resolve(selector).await.map_err(failed)?;
+        Ok(Self { reference: reference.clone(), repository, descriptor })
+    }
+}
+
+impl Subject<dyn ReadRepository> {
+    /// Opens the repository for reading and resolves the reference.
+    pub(crate) async fn open_read(
+        client: &Client,
+        reference: &Reference,
+        selector: &Selector,
+    ) -> Result<Self, CliError> {
+        let failed = |source| failed(reference, source);
+        let repository = client.open_read(&reference.repository()).await.map_err(failed)?;
+        let descriptor = repository.resolve(selector).await.map_err(failed)?;
+        Ok(Self { reference: reference.clone(), repository, descriptor })
+    }
+}
+
+fn failed(reference: &Reference, source: sealift_core::repository::RepositoryError) -> CliError {
+    CliError::Repository { task: "resolve", subject: reference.to_string(), source }
+}

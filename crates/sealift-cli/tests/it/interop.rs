@@ -1,0 +1,213 @@
+//! The real peers on the same registries: what each side writes, the other reads.
+
+use sealift_core::oci::Tag;
+use sealift_sandbox::fixture::{self, Fixture};
+use sealift_sandbox::registry::{Registry, RegistryOptions};
+
+use crate::peers::{DockerRegistry, Peers};
+use crate::support::{Outcome, User};
+
+/// A registry to test on: the sandbox with and without the referrers API, and CNCF distribution.
+enum Place {
+    Distribution(DockerRegistry),
+    Sandbox(Registry),
+}
+
+impl Place {
+    fn all(peers: &Peers) -> Vec<Self> {
+        vec![
+            Self::Sandbox(Registry::start(RegistryOptions::default()).unwrap()),
+            Self::Sandbox(Registry::start(RegistryOptions::default().without_referrers_api()).unwrap()),
+            Self::Distribution(DockerRegistry::start(peers)),
+        ]
+    }
+
+    fn host(&self) -> String {
+        match self {
+            Self::Distribution(registry) => registry.host(),
+            Self::Sandbox(registry) => registry.host(),
+        }
+    }
+}
+
+/// A user with keys, the peers at hand, and what cosign needs to work without internet.
+struct Lab {
+    user: User,
+    peers: Peers,
+}
+
+impl Lab {
+    /// Returns nothing, having said so, where the peers are not installed.
+    fn open() -> Option<Self> {
+        let peers = Peers::find()?;
+        let lab = Self { user: User::with_key(), peers };
+        lab.peer("cosign3", &["signing-config", "create", "--out", "sc.json"]).assert_code(0);
+        lab.peer("cosign3", &["trusted-root", "create", "--out", "tr.json"]).assert_code(0);
+        Some(lab)
+    }
+
+    fn peer(&self, name: &str, args: &[&str]) -> Outcome {
+        self.user.run_command(self.user.command(self.peers.path(name)).args(args))
+    }
+
+    fn sealift(&self, args: &[&str]) -> Outcome {
+        self.user.run(args)
+    }
+
+    /// Pushes an image and returns its reference by digest.
+    fn push(&self, place: &Place, repository: &str, image: &Fixture) -> String {
+        let name = format!("{}/{repository}", place.host());
+        let layout = format!("layout-{}", image.digest().hex());
+        crate::support::write_layout(&self.user.path(&layout), image, "v1");
+        self.sealift(&["copy", &format!("oci-layout://{layout}:v1"), &format!("{name}:v1")]).assert_code(0);
+        format!("{name}@{}", image.digest())
+    }
+
+    fn cosign3_verifies(&self, reference: &str) {
+        self.peer("cosign3", &["verify", "--key", "sealift.pub", "--insecure-ignore-tlog", reference]).assert_code(0);
+    }
+
+    fn cosign2_verifies(&self, reference: &str) {
+        let args = ["verify", "--key", "sealift.pub", "--insecure-ignore-tlog", "--private-infrastructure", reference];
+        self.peer("cosign2", &args).assert_code(0);
+    }
+
+    fn cosign3_signs(&self, reference: &str) {
+        let config = ["--signing-config", "sc.json", "--trusted-root", "tr.json", "-y"];
+        self.peer("cosign3", &[&["sign", "--key", "sealift.key"], &config[..], &[reference]].concat()).assert_code(0);
+    }
+
+    fn cosign2_signs(&self, reference: &str) {
+        self.peer("cosign2", &["sign", "--key", "sealift.key", "--tlog-upload=false", "-y", reference]).assert_code(0);
+    }
+}
+
+#[test]
+fn what_we_sign_both_cosigns_verify() {
+    let Some(lab) = Lab::open() else { return };
+    lab.user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    for place in Place::all(&lab.peers) {
+        for (number, format) in (0..).zip(["bundle", "legacy", "both"]) {
+            let reference = lab.push(&place, &format!("team/{format}"), &fixture::image(number));
+            lab.sealift(&["sign", "--key", "sealift.key", "--format", format, "-a", "a=b", &reference]).assert_code(0);
+            lab.cosign3_verifies(&reference);
+            if format != "bundle" {
+                lab.cosign2_verifies(&reference);
+            }
+            let attest =
+                ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json", "--format", format];
+            lab.sealift(&[&attest[..], &[&reference]].concat()).assert_code(0);
+            let verify = ["verify-attestation", "--key", "sealift.pub", "--insecure-ignore-tlog", "--type", "spdxjson"];
+            lab.peer("cosign3", &[&verify[..], &[&reference]].concat()).assert_code(0);
+            if format != "bundle" {
+                lab.peer("cosign2", &[&verify[..], &["--private-infrastructure", &reference]].concat()).assert_code(0);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_cosigns_sign_we_verify() {
+    let Some(lab) = Lab::open() else { return };
+    lab.user.write("p.json", r#"{"buildType":"x"}"#);
+    for place in Place::all(&lab.peers) {
+        let bundle = lab.push(&place, "team/bundle", &fixture::image(1));
+        lab.cosign3_signs(&bundle);
+        let legacy = lab.push(&place, "team/legacy", &fixture::image(2));
+        lab.cosign2_signs(&legacy);
+        for reference in [&bundle, &legacy] {
+            lab.sealift(&["verify", "--key", "sealift.pub", reference]).assert_code(0);
+            lab.sealift(&["verify-attestation", "--key", "sealift.pub", reference]).assert_code(10);
+        }
+        let common = ["attest", "--key", "sealift.key", "-y", "--predicate", "p.json", "--type", "slsaprovenance"];
+        let config = ["--signing-config", "sc.json", "--trusted-root", "tr.json"];
+        lab.peer("cosign3", &[&common[..], &config[..], &[&bundle]].concat()).assert_code(0);
+        lab.peer("cosign2", &[&common[..], &["--tlog-upload=false", &legacy]].concat()).assert_code(0);
+        for reference in [&bundle, &legacy] {
+            let args = ["verify-attestation", "--key", "sealift.pub", "--type", "slsaprovenance", reference];
+            lab.sealift(&args).assert_code(0);
+            lab.sealift(&["verify", "--key", "sealift.pub", reference]).assert_code(0);
+        }
+        let only_attested = lab.push(&place, "team/attested", &fixture::image(3));
+        lab.peer("cosign3", &[&common[..], &config[..], &[&only_attested]].concat()).assert_code(0);
+        lab.sealift(&["verify", "--key", "sealift.pub", &only_attested]).assert_code(10);
+    }
+}
+
+#[test]
+fn key_files_are_the_same_on_both_sides() {
+    let Some(lab) = Lab::open() else { return };
+    for cosign in ["cosign2", "cosign3"] {
+        let ours = lab.peer(cosign, &["public-key", "--key", "sealift.key"]).assert_code(0).stdout;
+        assert_eq!(ours.trim(), std::fs::read_to_string(lab.user.path("sealift.pub")).unwrap().trim());
+        lab.peer(cosign, &["generate-key-pair", "--output-key-prefix", cosign]).assert_code(0);
+        let theirs = lab.sealift(&["key", "public", "--key", &format!("{cosign}.key")]).assert_code(0).stdout;
+        assert_eq!(theirs, std::fs::read_to_string(lab.user.path(&format!("{cosign}.pub"))).unwrap());
+    }
+}
+
+#[test]
+fn oras_discovers_what_we_attach() {
+    let Some(lab) = Lab::open() else { return };
+    for place in Place::all(&lab.peers) {
+        let reference = lab.push(&place, "team/app", &fixture::image(1));
+        lab.sealift(&["sign", "--key", "sealift.key", &reference]).assert_code(0);
+        lab.user.write("sbom.json", "{}");
+        let attach = ["attach", "--type", "application/spdx+json", "-a", "producer=test", &reference, "sbom.json"];
+        lab.sealift(&attach).assert_code(0);
+        let discovered = lab.peer("oras", &["discover", "--plain-http", "--format", "json", &reference]).assert_code(0);
+        for text in [
+            "\"application/spdx+json\"",
+            "\"producer\": \"test\"",
+            "\"application/vnd.dev.sigstore.bundle.v0.3+json\"",
+            "\"dev.sigstore.bundle.predicateType\": \"https://sigstore.dev/cosign/sign/v1\"",
+        ] {
+            assert!(discovered.stdout.contains(text), "no {text} in {}", discovered.stdout);
+        }
+    }
+}
+
+#[test]
+fn after_a_promotion_both_cosigns_verify_and_skopeo_pulls() {
+    let Some(lab) = Lab::open() else { return };
+    for from in Place::all(&lab.peers) {
+        for to in Place::all(&lab.peers) {
+            let image = fixture::image(1);
+            let source = lab.push(&from, "team/app", &image);
+            lab.cosign3_signs(&source);
+            lab.cosign2_signs(&source);
+            lab.user.write("sbom.json", "{}");
+            lab.peer("cosign2", &["attach", "sbom", "--sbom", "sbom.json", &source]).assert_code(0);
+            let destination = format!("{}/prod/app", to.host());
+            lab.sealift(&["promote", "--key", "sealift.pub", &source, &format!("{destination}:v1")]).assert_code(0);
+            let arrived = format!("{destination}@{}", image.digest());
+            lab.cosign3_verifies(&arrived);
+            lab.cosign2_verifies(&arrived);
+            let sbom = format!("{destination}:{}", Tag::cosign(image.digest(), "sbom"));
+            lab.peer("crane", &["manifest", &sbom]).assert_code(0);
+            let skopeo = ["copy", "--src-tls-verify=false", "--insecure-policy"];
+            let pulled = [&format!("docker://{destination}:v1"), "oci:pulled"];
+            lab.user.run_command(lab.user.command(lab.peers.path("skopeo")).args(skopeo).args(pulled)).assert_code(0);
+        }
+    }
+}
+
+#[test]
+fn an_image_that_cosign_copied_is_read_as_what_it_is() {
+    let Some(lab) = Lab::open() else { return };
+    let place = Place::Distribution(DockerRegistry::start(&lab.peers));
+    let reference = lab.push(&place, "team/app", &fixture::index(1, &["amd64", "arm64"]));
+    lab.cosign2_signs(&reference);
+    let copy = format!("{}/copied/app", place.host());
+    lab.peer("cosign3", &["copy", &reference, &format!("{copy}:v1")]).assert_code(0);
+    // `cosign copy` has tagged the image `sha256-<its digest>`, which is the tag of its referrers.
+    lab.sealift(&["verify", "--key", "sealift.pub", "--all", &format!("{copy}:v1")])
+        .assert_code(0)
+        .assert_stdout("no referrers index");
+    let unsigned = lab.push(&place, "team/unsigned", &fixture::index(2, &["amd64"]));
+    lab.peer("cosign3", &["copy", &unsigned, &format!("{copy}:v2")]).assert_code(0);
+    lab.sealift(&["verify", "--key", "sealift.pub", &format!("{copy}:v2")]).assert_code(10);
+    lab.sealift(&["sign", "--key", "sealift.key", &format!("{copy}:v2")]).assert_code(22).assert_stderr("cosign copy");
+    lab.sealift(&["sign", "--key", "sealift.key", "--format", "legacy", &format!("{copy}:v2")]).assert_code(0);
+    lab.sealift(&["verify", "--key", "sealift.pub", &format!("{copy}:v2")]).assert_code(0);
+}

@@ -1,0 +1,18 @@
+//! Runs the built `sealift` as people do: transcripts, and whole jobs against registries on loopback.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod attach;
+mod attest;
+mod copy;
+mod documents;
+mod exit;
+mod interop;
+mod login;
+mod peers;
+mod promote;
+mod sign;
+mod structure;
+mod support;
+mod transcripts;
+mod tree;
+mod verify;

@@ -1,0 +1,128 @@
+//! `sealift verify`.
+
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::{Effect, Endpoint, RegistryOptions, Rule};
+
+use crate::support::{User, both_kinds, registry};
+
+#[test]
+fn json_has_the_shape_that_scripts_for_cosign_read() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&registry, &["sign", "--key", "sealift.key", "-a", "build=7", "@team/app:v1"]).assert_code(0);
+    let verified =
+        user.at(&registry, &["verify", "--key", "sealift.pub", "--output", "json", "@team/app:v1"]).assert_code(0);
+    let signature = &verified.json()[0];
+    assert_eq!(signature["critical"]["identity"]["docker-reference"], registry.reference("team/app:v1"));
+    assert_eq!(signature["critical"]["image"]["docker-manifest-digest"], fixture::image(1).digest().to_string());
+    assert_eq!(signature["critical"]["type"], "https://sigstore.dev/cosign/sign/v1");
+    assert_eq!(signature["optional"]["build"], "7");
+}
+
+#[test]
+fn no_signature_no_matching_one_and_no_image_are_different_answers() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.run(&["key", "generate", "--output-key-prefix", "other"]).assert_code(0);
+    registry.add("team/app", &fixture::image(2), Some("unsigned")).unwrap();
+    user.at(&registry, &["sign", "--key", "sealift.key", "-a", "a=b", "@team/app:v1"]).assert_code(0);
+    let absent = format!("@team/app@{}", fixture::image(9).digest());
+    for (args, code, name) in [
+        (&["--key", "sealift.pub", "@team/app:unsigned"][..], 10, "NO_SIGNATURE"),
+        (&["--key", "sealift.pub", "@team/app:missing"], 11, "NOT_FOUND"),
+        (&["--key", "sealift.pub", &absent], 11, "NOT_FOUND"),
+        (&["--key", "other.pub", "@team/app:v1"], 12, "NO_MATCHING_SIGNATURE"),
+        (&["--key", "sealift.pub", "-a", "a=c", "@team/app:v1"], 12, "NO_MATCHING_SIGNATURE"),
+        (&["--key", "sealift.pub", "-a", "c=d", "@team/app:v1"], 12, "NO_MATCHING_SIGNATURE"),
+        (&["--key", "sealift.pub", "@team/app:v1", "@team/app:unsigned"], 10, "NO_SIGNATURE"),
+        (&["--key", "other.pub", "@team/app:v1", "@team/app:unsigned"], 19, "NO_SIGNATURE"),
+    ] {
+        let outcome = user.at(&registry, &[&["verify", "--output", "json"], args].concat()).assert_code(code);
+        let last = outcome.json_lines().pop().unwrap();
+        assert_eq!(last["error"]["code"], name, "{args:?}");
+    }
+    user.at(&registry, &["verify", "--key", "other.pub", "--key", "sealift.pub", "@team/app:v1"]).assert_code(0);
+}
+
+#[test]
+fn the_report_says_why_a_signature_does_not_count() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.run(&["key", "generate", "--output-key-prefix", "other"]).assert_code(0);
+    user.at(&registry, &["sign", "--key", "other.key", "@team/app:v1"]).assert_code(0);
+    user.at(&registry, &["sign", "--key", "sealift.key", "--format", "legacy", "@team/app:v1"]).assert_code(0);
+    user.at(&registry, &["verify", "--key", "sealift.pub", "--all", "@team/app:v1"])
+        .assert_code(0)
+        .assert_stdout("signed by another key")
+        .assert_stdout("(referrers API)")
+        .assert_stdout("(tag .sig): cosign signature by key sha256:");
+}
+
+#[test]
+fn an_attestation_is_no_signature() {
+    for (_, options) in both_kinds() {
+        let (user, registry) = (User::with_key(), registry(options));
+        user.write("p.json", "{}");
+        let args =
+            ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json", "--format", "both"];
+        user.at(&registry, &[&args[..], &["@team/app:v1"]].concat()).assert_code(0);
+        user.at(&registry, &["verify", "--key", "sealift.pub", "@team/app:v1"]).assert_code(10);
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_no_refusal() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    for (effect, code) in [(Effect::Status(500), 22), (Effect::Status(403), 0), (Effect::CutAfter(10), 22)] {
+        registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Referrers)]);
+        let args = ["verify", "--key", "sealift.pub", "--timeout", "100ms", "--output", "json", "@team/app:v1"];
+        let outcome = user.at(&registry, &args);
+        assert_ne!(outcome.code, Some(10), "{effect:?}: a listing that cannot be read is not an empty one");
+        if code != 0 {
+            outcome.assert_code(code);
+        }
+    }
+}
+
+#[test]
+fn a_changed_manifest_is_refused() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    // The tag now points at something else: what was signed is a digest.
+    registry.add("team/app", &fixture::image(2), Some("v1")).unwrap();
+    user.at(&registry, &["verify", "--key", "sealift.pub", "@team/app:v1"]).assert_code(10);
+}
+
+#[test]
+fn many_references_are_all_answered_in_order() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let mut args = vec!["verify", "--key", "sealift.pub", "--output", "json"];
+    args.extend(["@team/app:v1", "@team/app:missing"].iter().cycle().take(40));
+    let lines = user.at(&registry, &args).assert_code(11).json_lines();
+    assert_eq!(lines.len(), 40);
+    assert!(lines.iter().enumerate().all(|(index, line)| line.is_array() == (index % 2 == 0)), "{lines:?}");
+}
+
+#[test]
+fn verifying_by_digest_takes_three_requests_where_the_registry_lists_referrers() {
+    for ((kind, options), most) in both_kinds().into_iter().zip([3, 4]) {
+        let (user, registry) = (User::with_key(), registry(options));
+        user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+        registry.clear_requests();
+        let reference = format!("@team/app@{}", fixture::image(1).digest());
+        user.at(&registry, &["verify", "--key", "sealift.pub", &reference]).assert_code(0);
+        let lines: Vec<_> = registry.requests().iter().map(ToString::to_string).collect();
+        assert!(lines.len() <= most, "{kind}: {lines:#?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_turn_a_no_into_a_yes() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let line = format!(
+        "{{ {} verify --key sealift.pub {}; echo code $? >&2; }} | true",
+        env!("CARGO_BIN_EXE_sealift"),
+        registry.reference("team/app:v1")
+    );
+    let outcome = user.run_command(user.command("sh").args(["-c", &line]));
+    outcome.assert_code(0).assert_stderr("code 10");
+}
