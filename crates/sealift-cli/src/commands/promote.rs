@@ -103,12 +103,12 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, C
     let moved = transfer(admitted, &*subject.repository, &*target, &options).await.map_err(CliError::Promote)?;
     let promoted = promoted.with_report(moved.report());
     // Gate 2 judges what arrived, not what was sent.
-    let arrived = gate.decide(target.as_read()).await;
+    let arrived = gate.decide(moved.arrived()).await;
     if !arrived.is_allowed() {
         let reference = destination.with_digest(subject.digest().clone());
         return context.printer.report(args.output.output, &Refused { reference, decision: arrived });
     }
-    publish(moved, &arrived, &*target).await.map_err(CliError::Promote)?;
+    publish(moved, &arrived).await.map_err(CliError::Promote)?;
     context.printer.report(args.output.output, &promoted)
 }
 
