@@ -57,12 +57,17 @@ fn packages_have_their_owner() {
 
 #[test]
 fn files_keep_their_size_budget() {
-    let mut sizes: Vec<(usize, PathBuf)> = sources().into_iter().map(|path| (lines_without_tests(&path), path)).collect();
+    let mut sizes: Vec<(usize, PathBuf)> =
+        sources().into_iter().map(|path| (lines_without_tests(&path), path)).collect();
     sizes.sort();
     let (longest, path) = sizes.last().expect("there are sources");
     assert!(*longest <= MAX_FILE_LINES, "{} has {longest} lines; split it by what it holds", path.display());
     let usual = &sizes[sizes.len() * 9 / 10];
-    assert!(usual.0 <= USUAL_FILE_LINES, "more than 10 % of files are over {USUAL_FILE_LINES} lines, as {}", usual.1.display());
+    assert!(
+        usual.0 <= USUAL_FILE_LINES,
+        "more than 10 % of files are over {USUAL_FILE_LINES} lines, as {}",
+        usual.1.display()
+    );
 }
 
 #[test]
