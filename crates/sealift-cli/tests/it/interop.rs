@@ -109,7 +109,7 @@ fn what_we_sign_both_cosigns_verify() {
 #[test]
 fn what_the_cosigns_sign_we_verify() {
     let Some(lab) = Lab::open() else { return };
-    lab.user.write("p.json", r#"{"buildType":"x"}"#);
+    lab.user.write("p.json", r#"{"builder":{"id":"https://ci.example"},"buildType":"https://ci.example/build"}"#);
     for place in Place::all(&lab.peers) {
         let bundle = lab.push(&place, "team/bundle", &fixture::image(1));
         lab.cosign3_signs(&bundle);

@@ -83,10 +83,9 @@ async fn repository(folder: &Path, case: &Value, referrers: ReferrersSupport) ->
             .parse()
             .expect("a blob is named by its digest");
         let media_type = media_type_of(&content);
-        if let Ok(manifest) = RawManifest::with_digest(media_type.clone(), content.clone(), &digest) {
-            if manifest.descriptor().media_type.is_manifest() {
-                manifests.insert(digest.clone(), manifest);
-            }
+        let manifest = RawManifest::with_digest(media_type.clone(), content.clone(), &digest);
+        if let Some(manifest) = manifest.ok().filter(|_| media_type.is_manifest()) {
+            manifests.insert(digest.clone(), manifest);
         }
         let descriptor = Descriptor::new(media_type, digest, content.len() as u64);
         let _ = repository.push(&descriptor, content.into()).await;

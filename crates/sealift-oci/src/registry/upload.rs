@@ -293,7 +293,9 @@ pub(super) fn may_begin_anew(error: &RepositoryError) -> bool {
         RepositoryError::Unavailable { .. } | RepositoryError::NotFound { .. } => true,
         // The session is in a state that the client does not know of; or a large body was refused, and goes in
         // chunks next time.
-        RepositoryError::Registry { status, .. } => matches!(status, 413 | 416),
+        // The digest was checked here: a registry that finds another one took part of the body twice, as happens when
+        // a broken request is repeated in the same session.
+        RepositoryError::Registry { status, code, .. } => matches!(status, 413 | 416) || code == "DIGEST_INVALID",
         _ => false,
     }
 }
