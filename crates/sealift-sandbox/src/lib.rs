@@ -16,3 +16,6 @@
 pub mod conformance;
 pub mod fixture;
 pub mod registry;
+mod watched;
+
+pub use watched::{Loss, WatchedRepository};

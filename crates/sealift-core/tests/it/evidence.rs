@@ -1,209 +1,250 @@
-//! What speaks for a claim: the verdict follows from what is there, and from what could not be read.
+//! Which evidence is found, with which requests, and what becomes of what is broken.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
-use sealift_core::attach::{CosignSuffix, NewArtifact, NewLayer, attach, attach_cosign_tag};
-use sealift_core::crypto::{KeyAlgorithm, PublicKey};
-use sealift_core::entity::SimpleSigning;
-use sealift_core::evidence::{Effort, Evidence, Verdict, gather};
+use sealift_core::attach::{NewArtifact, NewLayer, ProblemReason, attach};
+use sealift_core::evidence::{Effort, Evidence, MAX_CANDIDATES, RejectionReason, Verdict, gather};
 use sealift_core::identity::IdentityMatcher;
-use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag, media_type};
-use sealift_core::repository::{
-    Content, MemoryRepository, ReadRepository, ReferrersListing, ReferrersSupport, Repository, RepositoryError,
-};
-use sealift_core::sign::{KeySigner, sign, sign_simple};
-use sealift_core::statement::Statement;
-use sealift_core::verify::{Claim, Requirements, Verifier};
+use sealift_core::oci::{Descriptor, Digest, MediaType, RawManifest, Tag, media_type};
+use sealift_core::repository::{Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository, Snapshot};
+use sealift_core::statement::predicate;
+use sealift_core::verify::{Claim, Requirements, Verifier, VerifyError};
+use sealift_sandbox::{WatchedRepository, fixture};
 
-use crate::support::signer;
+use crate::signed::{Person, created};
+use crate::support::attestation;
 
 const MODES: [ReferrersSupport; 2] = [ReferrersSupport::Api, ReferrersSupport::FallbackTagOnly];
 
-/// A subject in a repository of its own, and who signs it.
-struct Scene {
-    repository: MemoryRepository,
-    subject: Descriptor,
-    signer: KeySigner,
-    key: PublicKey,
+async fn store(referrers: ReferrersSupport) -> (WatchedRepository<MemoryRepository>, Descriptor) {
+    let repository = MemoryRepository::new("store").with_referrers(referrers);
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    (WatchedRepository::new(repository), image)
 }
 
-impl Scene {
-    async fn new(mode: ReferrersSupport) -> Self {
-        let repository = MemoryRepository::new("evidence").with_referrers(mode);
-        let json = format!(r#"{{"schemaVersion":2,"mediaType":"{}","layers":[]}}"#, media_type::IMAGE_MANIFEST);
-        let manifest = RawManifest::new(media_type::IMAGE_MANIFEST, json);
-        let subject = manifest.descriptor().clone();
-        repository.push(&subject, manifest.bytes().clone().into()).await.unwrap();
-        let (signer, key) = signer(KeyAlgorithm::EcdsaP256);
-        Self { repository, subject, signer, key }
-    }
-
-    async fn attach_bundle(&self, statement: &Statement) {
-        let bundle = sign(statement, &self.signer).await.unwrap();
-        let kind = bundle.media_type().clone();
-        self.attach_content(kind.as_str(), bundle.to_json().unwrap()).await;
-    }
-
-    async fn attach_content(&self, kind: &str, content: String) {
-        let artifact = NewArtifact::new(kind).with_layer(NewLayer::new(kind, content));
-        attach(&self.repository, &self.subject, &artifact).await.unwrap();
-    }
-
-    async fn sign(&self) {
-        self.attach_bundle(&Statement::image_signature(&self.subject.digest, BTreeMap::new()).unwrap()).await;
-    }
-
-    async fn sign_under_tag(&self) {
-        let payload = SimpleSigning::new("example.com/app", self.subject.digest.clone(), BTreeMap::new());
-        let signature = sign_simple(&payload, &self.signer).await.unwrap();
-        let mut layer = NewLayer::new(media_type::SIMPLE_SIGNING, signature.payload);
-        layer.annotations = signature.annotations;
-        let digest = &self.subject.digest;
-        attach_cosign_tag(&self.repository, digest, CosignSuffix::Signature, &layer).await.unwrap();
-    }
-
-    async fn judge(&self, key: &PublicKey) -> Evidence {
-        judge(&self.repository, &self.subject.digest, key).await
-    }
+async fn ask(
+    repository: &dyn ReadRepository,
+    subject: &Digest,
+    identity: &IdentityMatcher,
+    claim: &Claim,
+    effort: Effort,
+) -> Evidence {
+    gather(repository, subject, &Verifier::new(Requirements::default()), identity, claim, effort).await
 }
 
-async fn judge(repository: &dyn ReadRepository, subject: &Digest, key: &PublicKey) -> Evidence {
-    let identities = IdentityMatcher::keys(vec![key.clone()]).unwrap();
-    let verifier = Verifier::new(Requirements::default());
-    gather(repository, subject, &verifier, &identities, &Claim::ImageSignature, Effort::FirstMatch).await
+async fn signature(repository: &dyn ReadRepository, subject: &Descriptor, person: &Person) -> Evidence {
+    ask(repository, &subject.digest, &person.identity, &Claim::ImageSignature, Effort::FirstMatch).await
 }
 
 #[tokio::test]
-async fn a_signature_counts_wherever_it_is() {
-    for mode in MODES {
-        let scene = Scene::new(mode).await;
-        scene.sign().await;
-        let evidence = scene.judge(&scene.key).await;
-        assert_eq!(evidence.verdict(), Verdict::Verified, "{evidence:?}");
-        assert_eq!(evidence.verified()[0].verified.digest(), &scene.subject.digest);
-
-        let scene = Scene::new(mode).await;
-        scene.sign_under_tag().await;
-        assert_eq!(scene.judge(&scene.key).await.verdict(), Verdict::Verified);
+async fn the_request_plan_of_a_verification() {
+    for (referrers, legacy, expected) in [
+        (ReferrersSupport::Api, false, vec!["referrers", "manifest", "fetch"]),
+        (ReferrersSupport::FallbackTagOnly, false, vec!["referrers", "fallback", "manifest", "fetch"]),
+        (ReferrersSupport::Api, true, vec!["referrers", "fallback", "manifest tag", "fetch"]),
+        (ReferrersSupport::FallbackTagOnly, true, vec!["referrers", "fallback", "manifest tag", "fetch"]),
+    ] {
+        let (repository, image) = store(referrers).await;
+        let person = Person::new();
+        if legacy {
+            person.sign_cosign(&repository, &image.digest).await;
+        } else {
+            person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+        }
+        repository.clear();
+        let evidence = signature(&repository, &image, &person).await;
+        assert_eq!(evidence.verdict(), Verdict::Verified);
+        let calls = repository.calls();
+        assert_eq!(calls.len(), expected.len(), "{calls:?}");
+        assert!(calls.iter().zip(&expected).all(|(call, expected)| call.starts_with(expected)), "{calls:?}");
     }
 }
 
 #[tokio::test]
-async fn nothing_is_no_signature() {
-    for mode in MODES {
-        let scene = Scene::new(mode).await;
-        assert_eq!(scene.judge(&scene.key).await.verdict(), Verdict::NoSignature);
+async fn attestations_and_sboms_beside_a_signature_cost_no_request() {
+    let (repository, image) = store(ReferrersSupport::Api).await;
+    let person = Person::new();
+    for predicate_type in [predicate::SPDX, predicate::SLSA_PROVENANCE_V1, predicate::IMAGE_SIGNATURE] {
+        person.attach(&repository, &image, predicate_type).await;
+    }
+    fixture::artifact("application/spdx+json", "application/spdx+json", b"{}", Some(&image))
+        .push(&repository, None)
+        .await
+        .unwrap();
+    repository.clear();
+    assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::Verified);
+    assert_eq!(repository.calls().len(), 3, "{:?}", repository.calls());
+    let spdx = attestation(Some(predicate::SPDX));
+    let evidence = ask(&repository, &image.digest, &person.identity, &spdx, Effort::FirstMatch).await;
+    assert_eq!(evidence.verified()[0].verified.predicate_type(), Some(predicate::SPDX));
+    assert_eq!(repository.calls().len(), 6, "{:?}", repository.calls());
+}
+
+#[tokio::test]
+async fn an_sbom_is_not_a_signature() {
+    for referrers in MODES {
+        let (repository, image) = store(referrers).await;
+        let person = Person::new();
+        person.attach(&repository, &image, predicate::SPDX).await;
+        person.attest_cosign(&repository, &image.digest, predicate::CYCLONEDX).await;
+        assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::NoSignature);
+        for (predicate_type, verdict) in [
+            (Some(predicate::SPDX), Verdict::Verified),
+            (Some(predicate::CYCLONEDX), Verdict::Verified),
+            (Some(predicate::OPENVEX), Verdict::NoSignature),
+            (None, Verdict::Verified),
+        ] {
+            let claim = attestation(predicate_type);
+            let evidence = ask(&repository, &image.digest, &person.identity, &claim, Effort::FirstMatch).await;
+            assert_eq!(evidence.verdict(), verdict, "{predicate_type:?}");
+        }
+        // Nor is a signature an attestation.
+        let (repository, image) = store(referrers).await;
+        person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+        let evidence = ask(&repository, &image.digest, &person.identity, &attestation(None), Effort::FirstMatch).await;
+        assert_eq!(evidence.verdict(), Verdict::NoSignature);
     }
 }
 
 #[tokio::test]
-async fn an_attestation_is_no_signature() {
-    for mode in MODES {
-        let scene = Scene::new(mode).await;
-        let subjects = Statement::image_signature(&scene.subject.digest, BTreeMap::new()).unwrap().subjects().to_vec();
-        let sbom = Statement::new(subjects, "https://spdx.dev/Document", &BTreeMap::<String, String>::new()).unwrap();
-        scene.attach_bundle(&sbom).await;
-        let evidence = scene.judge(&scene.key).await;
-        assert_eq!(evidence.verdict(), Verdict::NoSignature, "{evidence:?}");
-        assert_eq!(evidence.rejected().len(), 1);
+async fn a_good_signature_counts_beside_broken_ones_and_each_says_why_it_does_not() {
+    for referrers in MODES {
+        let (repository, image) = store(referrers).await;
+        let (person, stranger) = (Person::new(), Person::new());
+        // Garbage, someone else's, a bundle made for another image, and an entry without a manifest.
+        let garbage = NewArtifact::new(media_type::SIGSTORE_BUNDLE_V03)
+            .with_layer(NewLayer::new(media_type::SIGSTORE_BUNDLE_V03, "{}"));
+        attach(&repository, &image, &garbage).await.unwrap();
+        stranger.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+        let replayed = person.bundle(&Digest::sha256(b"other"), predicate::IMAGE_SIGNATURE).await;
+        let replayed = NewArtifact::of_bundle(&replayed, created()).unwrap();
+        attach(&repository, &image, &replayed).await.unwrap();
+        let dangling = Descriptor::of(media_type::IMAGE_MANIFEST, b"nowhere");
+        repository.link_referrers(&image.digest, &[dangling]).await.unwrap();
+        stranger.sign_cosign(&repository, &image.digest).await;
+        assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::NoMatchingSignature);
+
+        person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+        assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::Verified);
+        let all = ask(&repository, &image.digest, &person.identity, &Claim::ImageSignature, Effort::All).await;
+        assert_eq!((all.verdict(), all.verified().len()), (Verdict::Verified, 1));
+        let has = |wanted: fn(&RejectionReason) -> bool| all.rejected().iter().any(|found| wanted(&found.reason));
+        assert!(has(|reason| matches!(reason, RejectionReason::Malformed(_))));
+        assert!(has(|reason| matches!(reason, RejectionReason::Verify(VerifyError::WrongKey { .. }))));
+        assert!(has(|reason| matches!(reason, RejectionReason::Verify(VerifyError::WrongSubject { .. }))));
+        assert_eq!(all.rejected().len(), 4, "{:?}", all.rejected());
+        let has_dangling = all.problems().iter().any(|problem| matches!(problem.reason, ProblemReason::Dangling));
+        assert_eq!(has_dangling, referrers == ReferrersSupport::FallbackTagOnly);
     }
 }
 
 #[tokio::test]
-async fn signatures_of_others_do_not_match() {
-    let (_, other) = signer(KeyAlgorithm::EcdsaP256);
-    for mode in MODES {
-        let scene = Scene::new(mode).await;
-        scene.sign().await;
-        scene.sign_under_tag().await;
-        let evidence = scene.judge(&other).await;
-        assert_eq!(evidence.verdict(), Verdict::NoMatchingSignature);
-        assert_eq!(evidence.rejected().len(), 2);
+async fn what_could_not_be_read_is_not_a_no() {
+    for referrers in MODES {
+        for failing in ["referrers", "fallback", "manifest", "fetch", "manifest tag"] {
+            let (repository, image) = store(referrers).await;
+            let (person, stranger) = (Person::new(), Person::new());
+            stranger.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+            repository.clear();
+            repository.fail_calls(failing);
+            let evidence = signature(&repository, &image, &person).await;
+            assert_eq!(evidence.verdict(), Verdict::Undecided, "{failing} on {referrers:?}");
+        }
+        // A good signature elsewhere is good whatever else fails.
+        let (repository, image) = store(referrers).await;
+        let person = Person::new();
+        person.sign_cosign(&repository, &image.digest).await;
+        repository.clear();
+        repository.fail_calls("referrers");
+        let evidence = signature(&repository, &image, &person).await;
+        assert_eq!((evidence.verdict(), evidence.undecided().len()), (Verdict::Verified, 1));
     }
 }
 
 #[tokio::test]
-async fn a_malformed_bundle_does_not_match() {
-    let scene = Scene::new(ReferrersSupport::Api).await;
-    scene.attach_content("application/vnd.dev.sigstore.bundle.v0.3+json", "{}".to_owned()).await;
-    assert_eq!(scene.judge(&scene.key).await.verdict(), Verdict::NoMatchingSignature);
+async fn thousands_of_referrers_cost_a_bounded_number_of_requests() {
+    // Listed by an API, their types are known, and none of them is opened.
+    let memory = MemoryRepository::new("store");
+    let image = fixture::image(1).push(&memory, None).await.unwrap();
+    for number in 0..20_000_u32 {
+        let artifact = NewArtifact::new("application/spdx+json").with_annotation("number", number.to_string());
+        let manifest = artifact.to_manifest(&image);
+        memory.push(manifest.descriptor(), Content::from(manifest.bytes().clone())).await.unwrap();
+    }
+    let repository = WatchedRepository::new(memory);
+    let person = Person::new();
+    assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::NoSignature);
+    assert_eq!(repository.calls().len(), 3, "{:?}", repository.calls().len());
+    repository.clear();
+    person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+    repository.clear();
+    assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::Verified);
+    assert_eq!(repository.calls().len(), 3);
+
+    // A fallback tag lies about types, so all of them may be signatures.
+    let (repository, image) = store(ReferrersSupport::FallbackTagOnly).await;
+    let entries: Vec<_> =
+        (0..20_000_u32).map(|number| Descriptor::of(media_type::IMAGE_MANIFEST, &number.to_be_bytes())).collect();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries,
+    });
+    let index = RawManifest::new(media_type::IMAGE_INDEX, index.to_string());
+    repository.inner().tag(&index, &Tag::referrers_fallback(&image.digest)).await.unwrap();
+    let evidence = signature(&repository, &image, &person).await;
+    assert_eq!(evidence.verdict(), Verdict::Undecided);
+    assert!(repository.calls().len() <= MAX_CANDIDATES + 3, "{}", repository.calls().len());
 }
 
 #[tokio::test]
-async fn what_is_not_read_leaves_it_undecided_unless_another_counts() {
-    for broken in [Broken::Api, Broken::Fallback, Broken::Tag, Broken::Blobs] {
-        let scene = Scene::new(ReferrersSupport::Api).await;
-        scene.attach_content("application/vnd.dev.sigstore.bundle.v0.3+json", "{}".to_owned()).await;
-        let repository = Unreadable { repository: &scene.repository, broken };
-        let evidence = judge(&repository, &scene.subject.digest, &scene.key).await;
-        assert_eq!(evidence.verdict(), Verdict::Undecided, "{broken:?}");
-        assert_eq!(evidence.undecided().len(), 1);
-    }
-    let scene = Scene::new(ReferrersSupport::Api).await;
-    scene.sign_under_tag().await;
-    let repository = Unreadable { repository: &scene.repository, broken: Broken::Api };
-    let evidence = judge(&repository, &scene.subject.digest, &scene.key).await;
-    assert_eq!(evidence.verdict(), Verdict::Verified);
+async fn a_fallback_tag_that_is_the_image_itself_holds_no_signature() {
+    let (repository, image) = store(ReferrersSupport::FallbackTagOnly).await;
+    let tag = Tag::referrers_fallback(&image.digest);
+    let fixture = fixture::image(1);
+    repository.tag(fixture.root(), &tag).await.unwrap();
+    let person = Person::new();
+    let evidence = signature(&repository, &image, &person).await;
+    assert_eq!(evidence.verdict(), Verdict::NoSignature);
+    assert!(matches!(evidence.problems()[0].reason, ProblemReason::Squatted { .. }));
+    person.sign_cosign(&repository, &image.digest).await;
+    assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::Verified);
 }
 
-/// What a repository does not answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Broken {
-    Api,
-    Blobs,
-    Fallback,
-    Tag,
-}
-
-#[derive(Debug)]
-struct Unreadable<'a> {
-    repository: &'a MemoryRepository,
-    broken: Broken,
-}
-
-impl Unreadable<'_> {
-    fn refuse_if(&self, is_broken: bool) -> Result<(), RepositoryError> {
-        let repository = self.repository.name().clone();
-        if is_broken { Err(RepositoryError::Throttled { repository, retry_after: None }) } else { Ok(()) }
+#[tokio::test]
+async fn a_fallback_index_with_wrong_types_hides_nothing() {
+    let (repository, image) = store(ReferrersSupport::FallbackTagOnly).await;
+    let person = Person::new();
+    let signed = person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+    for artifact_type in [None, Some(media_type::EMPTY), Some("application/spdx+json")] {
+        let entry = Descriptor { artifact_type: artifact_type.map(str::to_owned), ..signed.to_plain() };
+        let index = serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": [entry],
+        });
+        let index = RawManifest::new(MediaType::from_static(media_type::IMAGE_INDEX), index.to_string());
+        repository.tag(&index, &Tag::referrers_fallback(&image.digest)).await.unwrap();
+        assert_eq!(signature(&repository, &image, &person).await.verdict(), Verdict::Verified, "{artifact_type:?}");
     }
 }
 
-#[async_trait]
-impl ReadRepository for Unreadable<'_> {
-    fn name(&self) -> &RepositoryName {
-        self.repository.name()
-    }
+#[tokio::test]
+async fn two_signatures_over_one_payload_are_one_read_and_two_answers() {
+    let (repository, image) = store(ReferrersSupport::Api).await;
+    let (first, second) = (Person::new(), Person::new());
+    first.sign_cosign(&repository, &image.digest).await;
+    second.sign_cosign(&repository, &image.digest).await;
+    repository.clear();
+    let identity = first.identity.clone().or(second.identity.clone());
+    let evidence = ask(&repository, &image.digest, &identity, &Claim::ImageSignature, Effort::All).await;
+    assert_eq!(evidence.verified().len(), 2);
+    assert_eq!(repository.calls().len(), 4, "{:?}", repository.calls());
+}
 
-    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
-        self.repository.resolve(selector).await
+#[tokio::test]
+async fn a_snapshot_asks_nothing_twice() {
+    let (repository, image) = store(ReferrersSupport::Api).await;
+    let person = Person::new();
+    person.attach(&repository, &image, predicate::IMAGE_SIGNATURE).await;
+    repository.clear();
+    let snapshot = Snapshot::new(&repository);
+    for _ in 0..3 {
+        assert_eq!(signature(&snapshot, &image, &person).await.verdict(), Verdict::Verified);
     }
-
-    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
-        self.refuse_if(self.broken == Broken::Tag && matches!(selector, Selector::Tag(_)))?;
-        self.repository.manifest(selector).await
-    }
-
-    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
-        self.repository.exists(descriptor).await
-    }
-
-    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
-        self.refuse_if(self.broken == Broken::Blobs)?;
-        self.repository.fetch(descriptor).await
-    }
-
-    async fn referrers(
-        &self,
-        subject: &Digest,
-        listing: ReferrersListing,
-    ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
-        let broken = if listing == ReferrersListing::Api { Broken::Api } else { Broken::Fallback };
-        self.refuse_if(self.broken == broken)?;
-        self.repository.referrers(subject, listing).await
-    }
-
-    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
-        self.repository.tags().await
-    }
+    assert_eq!(repository.calls().len(), 3, "{:?}", repository.calls());
 }

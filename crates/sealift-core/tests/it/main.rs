@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
+mod attachments;
 mod author_2022;
 mod conformance;
 mod copy;
@@ -10,6 +11,7 @@ mod evidence;
 mod keys;
 mod memory;
 mod parsers;
+mod signed;
 mod support;
 mod tampering;
 mod verification;

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
-mod faults;
+mod completeness;
+mod failure;
 mod gates;
-mod promotion;
-mod scene;
+mod request_plan;
+mod support;

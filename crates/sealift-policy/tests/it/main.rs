@@ -1,0 +1,5 @@
+//! Tests of the public interface, one module a topic.
+
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
+
+mod ruling;

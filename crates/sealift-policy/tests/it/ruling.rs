@@ -1,0 +1,111 @@
+//! What policies rule, from what a repository holds.
+
+use std::collections::BTreeMap;
+
+use sealift_core::attach::attach_bundle;
+use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
+use sealift_core::evidence::{Effort, Verdict};
+use sealift_core::identity::IdentityMatcher;
+use sealift_core::oci::Descriptor;
+use sealift_core::repository::{MemoryRepository, ReadRepository, Repository};
+use sealift_core::sign::{KeySigner, sign};
+use sealift_core::statement::{Statement, Subject, predicate};
+use sealift_core::verify::{Requirements, Verifier};
+use sealift_policy::check::{Attested, Outcome, SignedBy};
+use sealift_policy::{Decision, Policy, Ruling};
+use sealift_sandbox::{WatchedRepository, fixture};
+
+struct Person {
+    signer: KeySigner,
+    identity: IdentityMatcher,
+}
+
+impl Person {
+    fn new() -> Self {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let identity = IdentityMatcher::keys(vec![key.public_key().clone()]).unwrap();
+        Self { signer: KeySigner::new(key), identity }
+    }
+
+    fn signed(&self) -> SignedBy {
+        SignedBy::new(self.identity.clone())
+    }
+
+    fn attested(&self, predicate_type: &str) -> Attested {
+        Attested::new(predicate_type, self.identity.clone())
+    }
+
+    async fn state(&self, repository: &dyn Repository, subject: &Descriptor, statement: &Statement) {
+        let bundle = sign(statement, &self.signer).await.unwrap();
+        attach_bundle(repository, subject, &bundle, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+}
+
+async fn decide(policy: &Policy, repository: &dyn ReadRepository, subject: &Descriptor) -> Decision {
+    let verifier = Verifier::new(Requirements::default());
+    policy.gather(repository, &subject.digest, &verifier, Effort::FirstMatch).await.evaluate()
+}
+
+#[tokio::test]
+async fn every_check_must_pass_and_no_check_denies() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let (signer, other) = (Person::new(), Person::new());
+    signer.state(&repository, &image, &Statement::image_signature(&image.digest, BTreeMap::new()).unwrap()).await;
+    let subjects = vec![Subject::of(&image.digest)];
+    let spdx = Statement::new(subjects, predicate::SPDX, &predicate::Empty::default()).unwrap();
+    signer.state(&repository, &image, &spdx).await;
+
+    for (policy, ruling, verdict) in [
+        (Policy::new(), Ruling::Deny, None),
+        (Policy::new().requiring(signer.signed()), Ruling::Allow, Some(Verdict::Verified)),
+        (Policy::new().requiring(other.signed()), Ruling::Deny, Some(Verdict::NoMatchingSignature)),
+        // Any of several keys is enough.
+        (
+            Policy::new().requiring(SignedBy::new(other.identity.clone().or(signer.identity.clone()))),
+            Ruling::Allow,
+            Some(Verdict::Verified),
+        ),
+        (
+            Policy::new().requiring(signer.signed()).requiring(signer.attested(predicate::SPDX)),
+            Ruling::Allow,
+            Some(Verdict::Verified),
+        ),
+        (
+            Policy::new().requiring(signer.signed()).requiring(signer.attested(predicate::OPENVEX)),
+            Ruling::Deny,
+            Some(Verdict::NoSignature),
+        ),
+        // An attestation is no signature.
+        (Policy::new().requiring(other.attested(predicate::SPDX)), Ruling::Deny, Some(Verdict::NoMatchingSignature)),
+    ] {
+        let decision = decide(&policy, &repository, &image).await;
+        assert_eq!((decision.ruling(), decision.verdict()), (ruling, verdict), "{policy:?}");
+        assert_eq!(decision.is_allowed(), ruling == Ruling::Allow);
+        assert_eq!((decision.digest(), decision.repository()), (&image.digest, repository.name()));
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_told_is_neither_allowed_nor_denied_unless_something_else_fails() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let signer = Person::new();
+    signer.state(&repository, &image, &Statement::image_signature(&image.digest, BTreeMap::new()).unwrap()).await;
+    let policy = Policy::new().requiring(signer.signed()).requiring(signer.attested(predicate::SPDX));
+    // The signature is listed by the API; the attestation might be under the fallback tag.
+    repository.fail_calls("fallback");
+    let decision = decide(&policy, &repository, &image).await;
+    assert_eq!((decision.ruling(), decision.verdict()), (Ruling::Undecided, Some(Verdict::Undecided)));
+    assert!(!decision.is_allowed());
+    let outcomes: Vec<_> = decision.findings().iter().map(|finding| (finding.check(), finding.outcome())).collect();
+    assert_eq!(outcomes, [("signed-by", Outcome::Pass), ("attested", Outcome::Inconclusive)]);
+    assert_eq!(decision.findings()[1].evidence().undecided().len(), 1);
+
+    // One "no" is enough for a "no".
+    let unsigned = fixture::image(2).push(&repository, None).await.unwrap();
+    repository.clear();
+    let policy = Policy::new().requiring(signer.attested(predicate::SPDX)).requiring(signer.signed());
+    repository.fail_calls(&format!("manifest tag sha256-{}.att", unsigned.digest.hex()));
+    assert_eq!(decide(&policy, &repository, &unsigned).await.ruling(), Ruling::Deny);
+}
