@@ -47,7 +47,7 @@ pub async fn transfer<'a>(
     Ok(Transferred { plan, destination, arrived, tag: found.tag, report })
 }
 
-/// A plan that was carried out and is proven to be whole at the destination. Only [`transfer`] makes it.
+/// A plan that was carried out and is proven to be whole at the destination. Only [`transfer()`] makes it.
 #[derive(Debug)]
 pub struct Transferred<'a> {
     pub(crate) plan: Plan,

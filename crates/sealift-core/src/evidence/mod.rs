@@ -26,7 +26,7 @@ pub enum Effort {
     FirstMatch,
 }
 
-/// What a repository holds for one claim about one subject. Only [`gather`] makes it.
+/// What a repository holds for one claim about one subject. Only [`gather()`] makes it.
 #[derive(Debug)]
 pub struct Evidence {
     repository: RepositoryName,
