@@ -1,6 +1,6 @@
-//! The protocols' arguments: options with a value, and one operand.
+//! The protocols' arguments: options with a value, switches, and one operand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::ClientError;
@@ -9,13 +9,14 @@ use crate::error::ClientError;
 #[derive(Debug)]
 pub(crate) struct Arguments {
     options: BTreeMap<String, String>,
+    switches: BTreeSet<String>,
     /// What stands alone.
     pub(crate) operand: String,
 }
 
 impl Arguments {
-    pub(crate) fn parse(arguments: Vec<String>, options: &[&str]) -> Result<Self, ClientError> {
-        let mut found = Self { options: BTreeMap::new(), operand: String::new() };
+    pub(crate) fn parse(arguments: Vec<String>, options: &[&str], switches: &[&str]) -> Result<Self, ClientError> {
+        let mut found = Self { options: BTreeMap::new(), switches: BTreeSet::new(), operand: String::new() };
         let mut operands = Vec::new();
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
@@ -24,6 +25,8 @@ impl Arguments {
                 if found.options.insert(argument.clone(), value).is_some() {
                     return Err(ClientError::Usage { argument });
                 }
+            } else if switches.contains(&argument.as_str()) {
+                found.switches.insert(argument);
             } else if argument.starts_with("--") {
                 return Err(ClientError::Usage { argument });
             } else {
@@ -38,6 +41,10 @@ impl Arguments {
 
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn has(&self, switch: &str) -> bool {
+        self.switches.contains(switch)
     }
 
     pub(crate) fn required(&self, name: &str) -> Result<&str, ClientError> {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use sealift_core::crypto::KeyError;
 use sealift_core::entity::BundleError;
+use sealift_core::evidence::{Evidence, Verdict};
 use sealift_core::identity::EmptyIdentity;
+use sealift_core::oci::ReferenceError;
+use sealift_core::repository::RepositoryError;
 use sealift_core::trust::TrustedRootError;
 use sealift_core::verify::VerifyError;
 
@@ -15,18 +18,30 @@ pub(crate) enum ClientError {
     Bundle(#[from] BundleError),
     #[error("nobody is named whose signature counts")]
     Identity(#[from] EmptyIdentity),
+    #[error("the registry client cannot be built")]
+    Client(#[from] sealift_oci::ClientError),
     #[error("the key is unusable")]
     Key(#[from] KeyError),
     #[error("`{path}` cannot be read", path = .path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("name a verb: verify-bundle")]
+    #[error("the image must be named by its digest")]
+    NoDigest,
+    #[error("name a verb: verify-bundle, verify-image")]
     NoVerb,
+    #[error("the image's name is unusable")]
+    Reference(#[from] ReferenceError),
+    #[error("the repository cannot be opened")]
+    Repository(#[from] RepositoryError),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] std::io::Error),
     #[error("the trusted root is unusable")]
     TrustedRoot(#[from] TrustedRootError),
     #[error("`{verb}` is no verb of the protocol")]
     UnknownVerb { verb: String },
     #[error("{}", usage(.argument))]
     Usage { argument: String },
+    #[error("{verdict:?}: {evidence:#?}")]
+    Verdict { verdict: Verdict, evidence: Box<Evidence> },
     #[error("the signature does not verify")]
     Verify(#[from] VerifyError),
 }

@@ -9,6 +9,7 @@ mod arguments;
 mod demand;
 mod error;
 mod verify_bundle;
+mod verify_image;
 
 use error::ClientError;
 
@@ -29,6 +30,7 @@ fn run(mut arguments: Vec<String>) -> Result<(), ClientError> {
     let verb = arguments.remove(0);
     match verb.as_str() {
         "verify-bundle" => verify_bundle::run(arguments),
+        "verify-image" => verify_image::run(arguments),
         _ => Err(ClientError::UnknownVerb { verb }),
     }
 }

@@ -13,7 +13,7 @@ use crate::error::ClientError;
 
 pub(crate) fn run(arguments: Vec<String>) -> Result<(), ClientError> {
     let options = [&demand::OPTIONS[..], &["--bundle"]].concat();
-    let arguments = Arguments::parse(arguments, &options)?;
+    let arguments = Arguments::parse(arguments, &options, &[])?;
     let entity = SignedEntity::from(Bundle::parse(&read(arguments.required("--bundle")?)?)?);
     let identity = demand::identity(&arguments)?;
     let verifier = demand::verifier(&arguments, LogRequirement::Required)?;

@@ -1,5 +1,6 @@
 //! The bundle cases of the public suite and those made of real signatures, by the suite's own runner and without it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,12 +27,12 @@ fn real_cases() {
 
 #[test]
 fn upstream_cases_by_the_suites_runner() {
-    run_runner("upstream");
+    run_bundle_runner("upstream");
 }
 
 #[test]
 fn real_cases_by_the_suites_runner() {
-    run_runner("real");
+    run_bundle_runner("real");
 }
 
 /// Runs every case as file and as digest; returns how many runs there were.
@@ -86,26 +87,31 @@ pub(crate) fn or(path: &Path, default: &str) -> String {
     std::fs::read_to_string(path).map_or(default.to_owned(), |text| text.trim().to_owned())
 }
 
-/// The runner cuts the network off where it can, and takes a crash for a failure.
-fn run_runner(set: &str) {
+fn run_bundle_runner(set: &str) {
     let Some(conformance) = folder("conformance") else { return };
+    let assets = conformance.join("bundle-cases").join(set);
+    run_runner(&conformance, "run.py", &["--assets".as_ref(), assets.as_os_str()]);
+}
+
+/// Runs one of the suite's runners; for bundles it cuts the network off where it can, and it takes a crash for a
+/// failure.
+pub(crate) fn run_runner(conformance: &Path, runner: &str, arguments: &[&OsStr]) {
     if Command::new("python3").arg("--version").output().is_err() {
         say("skipped: there is no python3");
         return;
     }
     let output = Command::new("python3")
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .arg(conformance.join("run.py"))
+        .arg(conformance.join(runner))
         .arg(CLIENT)
         .arg("--trusted-root")
         .arg(conformance.join("trusted_root_public_good.json"))
-        .arg("--assets")
-        .arg(conformance.join("bundle-cases").join(set))
         .arg("-v")
+        .args(arguments)
         .output()
         .expect("python3 starts");
     let report = String::from_utf8_lossy(&output.stdout);
     say(&report);
-    assert!(output.status.success(), "{report}");
+    assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
     assert!(report.contains(", 0 failed"), "{report}");
 }

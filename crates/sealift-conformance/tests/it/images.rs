@@ -13,7 +13,7 @@ use sealift_core::trust::TrustRoot;
 use sealift_core::verify::{Claim, LogRequirement, Requirements, Verifier};
 use serde_json::Value;
 
-use crate::bundles::public_good;
+use crate::bundles::{public_good, run_runner};
 use crate::shared::{entries, folder, json, read};
 use crate::special::signer;
 
@@ -70,6 +70,13 @@ async fn evidence(folder: &Path, case: &Value, repository: &MemoryRepository) ->
     let trust = TrustRoot::parse(&read(root)).expect("a trust root");
     let verifier = Verifier::new(Requirements::default().with_transparency_log(log)).with_trust_root(trust);
     gather(repository, &subject, &verifier, &identity, &claim, Effort::FirstMatch).await
+}
+
+#[test]
+fn image_cases_by_the_suites_runner() {
+    let Some(conformance) = folder("conformance") else { return };
+    let cases = conformance.join("image-cases");
+    run_runner(&conformance, "run_oci.py", &["--cases".as_ref(), cases.as_os_str()]);
 }
 
 /// Returns a repository that holds the case's layout and tags.
