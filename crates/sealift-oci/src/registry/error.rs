@@ -99,7 +99,7 @@ impl ErrorBody {
         match status.as_u16() {
             401 => RepositoryError::Unauthenticated { repository, operation, message },
             403 => RepositoryError::Denied { repository, operation, message },
-            404 if code == "NAME_UNKNOWN" => RepositoryError::NotFound { repository, what: "such repository".into() },
+            404 if code == NAME_UNKNOWN => RepositoryError::NotFound { repository, what: REPOSITORY.to_owned() },
             404 => RepositoryError::NotFound { repository, what: what.into() },
             405 => RepositoryError::Unsupported { repository, operation },
             429 => RepositoryError::Throttled { repository, retry_after: None },
@@ -108,13 +108,34 @@ impl ErrorBody {
                 operation,
                 source: Box::new(TransportError::Answered { status, message }),
             },
-            status => {
-                let code = if code.is_empty() { "-".to_owned() } else { code };
-                RepositoryError::Registry { repository, operation, status, code, message }
-            }
+            status => Self { code, message }.otherwise(status, repository, operation),
         }
     }
+
+    /// Returns the error that the refusal of a write stands for: what it lacks (a blob, a session) is not what was
+    /// asked for, so that only a missing repository is "not found".
+    pub(crate) fn into_refusal(
+        self,
+        status: StatusCode,
+        repository: &RepositoryName,
+        operation: &'static str,
+    ) -> RepositoryError {
+        if status == StatusCode::NOT_FOUND && self.code != NAME_UNKNOWN {
+            return self.otherwise(status.as_u16(), repository.clone(), operation);
+        }
+        self.into_error(status, repository, operation, REPOSITORY)
+    }
+
+    fn otherwise(self, status: u16, repository: RepositoryName, operation: &'static str) -> RepositoryError {
+        let code = if self.code.is_empty() { "-".to_owned() } else { self.code };
+        RepositoryError::Registry { repository, operation, status, code, message: self.message }
+    }
 }
+
+/// The code for a repository that does not exist.
+const NAME_UNKNOWN: &str = "NAME_UNKNOWN";
+/// What is missing then.
+const REPOSITORY: &str = "such repository";
 
 #[derive(Default, Deserialize)]
 struct ErrorJson {

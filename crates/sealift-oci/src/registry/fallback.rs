@@ -143,7 +143,7 @@ async fn write(
     match response.status().as_u16() {
         200..=299 => Ok(true),
         409 | 412 => Ok(false),
-        _ => Err(response.into_error(&endpoint.name, "link referrers", "such repository").await),
+        _ => Err(response.into_refusal(&endpoint.name, "link referrers").await),
     }
 }
 

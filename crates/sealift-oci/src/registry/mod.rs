@@ -82,7 +82,7 @@ impl RegistryRepository {
             .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
         let response = endpoint.put_manifest(&manifest, &selector, Condition::Always).await?;
         if !response.status().is_success() {
-            return Err(response.into_error(&endpoint.name, "push", "such repository").await);
+            return Err(response.into_refusal(&endpoint.name, "push").await);
         }
         match subject_of(&manifest) {
             None => Ok(Pushed::Stored),
@@ -254,7 +254,7 @@ impl Repository for RegistryRepository {
         if response.status().is_success() {
             return Ok(());
         }
-        Err(response.into_error(&endpoint.name, "tag", "such repository").await)
+        Err(response.into_refusal(&endpoint.name, "tag").await)
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

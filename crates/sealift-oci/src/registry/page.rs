@@ -60,6 +60,9 @@ impl<'a> Pages<'a> {
     /// Returns the error of a page after the first that was refused: it is not the answer that nothing is there.
     pub(crate) async fn broken(&self, response: Response, operation: &'static str) -> RepositoryError {
         let status = response.status().as_u16();
+        if status < 400 {
+            return self.endpoint.malformed(self.what, format_args!("page {} is none", self.count));
+        }
         match response.into_error(&self.endpoint.name, operation, self.what).await {
             RepositoryError::NotFound { .. } | RepositoryError::Unsupported { .. } => {
                 self.endpoint.malformed(self.what, format!("page {} answers HTTP {status}", self.count))

@@ -4,12 +4,14 @@
 //! that announces the API may not have it, so the answer to the question itself decides (probe, never assume).
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use http::header::{ACCEPT, HeaderName};
 use http::{Method, StatusCode};
 use sealift_core::oci::{Descriptor, Digest, IndexDocument, media_type};
 use sealift_core::repository::{Pushed, RepositoryError};
+use serde::de::IgnoredAny;
 use url::Url;
 
 use super::client::{Endpoint, Redirects, Request};
@@ -61,7 +63,7 @@ impl ReferrersApi {
         let mut listed = Vec::new();
         loop {
             let (body, next) = pages.read(response, OPERATION).await?;
-            let page = IndexDocument::parse(&body).map_err(|error| endpoint.malformed(LISTING, error))?;
+            let page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
             listed.extend(page.entries().cloned());
             if listed.len() > MAX_REFERRERS {
                 let (repository, limit) = (endpoint.name.clone(), MAX_REFERRERS as u64);
@@ -125,6 +127,15 @@ impl ReferrersApi {
             _ => Err(response.into_error(&endpoint.name, OPERATION, LISTING).await),
         }
     }
+}
+
+/// Reads a page; without `manifests` it is no index, and not one without entries.
+fn parse_page(body: &[u8]) -> Result<IndexDocument, String> {
+    let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if !fields.contains_key("manifests") {
+        return Err("it has no `manifests`".to_owned());
+    }
+    IndexDocument::parse(body).map_err(|error| error.to_string())
 }
 
 fn listing_url(endpoint: &Endpoint, subject: &Digest) -> Url {

@@ -115,6 +115,12 @@ impl Response {
         body.into_error(status, repository, operation, what)
     }
 
+    /// Returns the error that the refusal of a write stands for.
+    pub(crate) async fn into_refusal(self, repository: &RepositoryName, operation: &'static str) -> RepositoryError {
+        let (status, body) = self.into_error_body().await;
+        body.into_refusal(status, repository, operation)
+    }
+
     /// Reads what a refusing answer says.
     pub(crate) async fn into_error_body(self) -> (StatusCode, ErrorBody) {
         let status = self.status();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
 use http::{Method, StatusCode};
 use sealift_core::oci::{Descriptor, Digest, media_type};
@@ -167,7 +167,7 @@ impl Endpoint {
                 let location = self.location(&response)?;
                 Ok(Opened::Session(Session { location, min_chunk }))
             }
-            _ => Err(response.into_error(&self.name, operation, "such repository").await),
+            _ => Err(response.into_refusal(&self.name, operation).await),
         }
     }
 
@@ -182,7 +182,7 @@ impl Endpoint {
         let response = self.send(request).await?;
         match response.status().as_u16() {
             200 | 201 | 204 => self.check_stored(&response, digest),
-            _ => Err(response.into_error(&self.name, "push", "such upload session").await),
+            _ => Err(response.into_refusal(&self.name, "push").await),
         }
     }
 
@@ -228,7 +228,7 @@ impl Endpoint {
                 .repeat(Repeat::WhenUndone);
             let error = match self.send(request).await {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => return self.location(&response),
-                Ok(response) => response.into_error(&self.name, "push", "such upload session").await,
+                Ok(response) => response.into_refusal(&self.name, "push").await,
                 Err(error) => error,
             };
             let may_resume =
@@ -249,7 +249,7 @@ impl Endpoint {
     async fn session_state(&self, location: Url) -> Result<(Url, u64), RepositoryError> {
         let response = self.send(Request::new("push", Method::GET, location, self.to_push())).await?;
         if response.status() != StatusCode::NO_CONTENT {
-            return Err(response.into_error(&self.name, "push", "such upload session").await);
+            return Err(response.into_refusal(&self.name, "push").await);
         }
         // `0-0` stands for one byte, and for none; a chunk is never one byte long.
         let last = response.header(RANGE).and_then(|range| range.rsplit('-').next()?.parse::<u64>().ok());
@@ -290,17 +290,18 @@ impl Endpoint {
 /// Says whether an upload may succeed in a new session.
 pub(super) fn may_begin_anew(error: &RepositoryError) -> bool {
     match error {
-        RepositoryError::Unavailable { .. } | RepositoryError::NotFound { .. } => true,
-        // The session is in a state that the client does not know of; or a large body was refused, and goes in
-        // chunks next time.
-        // The digest was checked here: a registry that finds another one took part of the body twice, as happens when
-        // a broken request is repeated in the same session.
-        RepositoryError::Registry { status, code, .. } => matches!(status, 413 | 416) || code == "DIGEST_INVALID",
+        RepositoryError::Unavailable { .. } => true,
+        // The session is gone, or in a state that the client does not know of; or a large body was refused, and goes
+        // in chunks next time. The digest was checked here: a registry that finds another one took part of the body
+        // twice, as happens when a broken request is repeated in the same session.
+        RepositoryError::Registry { status, code, .. } => matches!(status, 404 | 413 | 416) || code == "DIGEST_INVALID",
         _ => false,
     }
 }
 
 /// Keeps the error that a body's source breaks with: the HTTP client would report it as its own.
+///
+/// Holds back the last piece until all is known to be good: a body whose digest is wrong never arrives whole.
 #[derive(Clone, Default)]
 struct SourceErrors(Arc<Mutex<Option<ContentError>>>);
 
@@ -310,13 +311,26 @@ impl SourceErrors {
         stream: BoxStream<'static, Result<Bytes, ContentError>>,
     ) -> BoxStream<'static, Result<Bytes, io::Error>> {
         let slot = Arc::clone(&self.0);
-        let watched = stream.map(move |piece| {
-            piece.map_err(|error| {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                io::Error::other("the content could not be read")
-            })
+        let checked = stream::unfold((stream, None), move |(mut stream, mut held)| {
+            let slot = Arc::clone(&slot);
+            async move {
+                loop {
+                    match stream.next().await.transpose() {
+                        Err(error) => {
+                            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            return Some((Err(io::Error::other("the content could not be read")), (stream, None)));
+                        }
+                        Ok(None) => return Some((Ok(held?), (stream, None))),
+                        Ok(next) => {
+                            if let Some(piece) = std::mem::replace(&mut held, next) {
+                                return Some((Ok(piece), (stream, held)));
+                            }
+                        }
+                    }
+                }
+            }
         });
-        watched.boxed()
+        checked.boxed()
     }
 
     fn first(&self, endpoint: &Endpoint) -> Option<RepositoryError> {

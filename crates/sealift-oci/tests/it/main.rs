@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod auth;
 mod conformance;
+mod faults;
 mod layout;
+mod redirect;
+mod referrers;
 mod support;
+mod transfer;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
-use sealift_core::repository::Repository;
+use sealift_core::oci::{Descriptor, Reference, RegistryHost, RepositoryName};
+use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 use sealift_oci::keychain::{Credential, ExplicitKeychain};
 use sealift_oci::{Access, Client, RetryPolicy, Timeouts};
-use sealift_sandbox::registry::{Registry, RegistryOptions};
+use sealift_sandbox::registry::{Endpoint, LoggedRequest, Registry, RegistryOptions};
 
 /// Starts a registry.
 pub(crate) fn start(options: RegistryOptions) -> Registry {
@@ -56,12 +56,52 @@ pub(crate) async fn open(access: Access, registry: &Registry, path: &str) -> Arc
     Client::new(access).unwrap().open(&name(registry, path)).await.unwrap()
 }
 
-/// Returns how many requests of `method` the registry got at paths that hold `part`.
-pub(crate) fn count(registry: &Registry, method: &str, part: &str) -> usize {
-    registry.requests().iter().filter(|request| request.method == method && request.path.contains(part)).count()
+/// Returns how many requests of `method` the registry got at `endpoint`.
+pub(crate) fn count(registry: &Registry, method: &str, endpoint: Endpoint) -> usize {
+    let is_one = |request: &&LoggedRequest| request.method == method && request.endpoint == endpoint;
+    registry.requests().iter().filter(is_one).count()
 }
 
-/// Returns the requests, one a line, for messages.
-pub(crate) fn log(registry: &Registry) -> String {
-    registry.requests().iter().map(|request| request.line() + "\n").collect()
+/// Returns the requests so far as `GET manifests 200`, and forgets them.
+pub(crate) fn take_log(registry: &Registry) -> Vec<String> {
+    let requests = registry.requests();
+    registry.clear_requests();
+    let place = |endpoint: Endpoint| format!("{endpoint:?}").to_lowercase();
+    requests.iter().map(|r| format!("{} {} {}", r.method, place(r.endpoint), r.status)).collect()
+}
+
+/// Returns the variant's name and everything below it, for tables of expected errors.
+pub(crate) fn kind<T>(result: &Result<T, RepositoryError>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => error_kind(error),
+    }
+}
+
+fn error_kind(error: &RepositoryError) -> &'static str {
+    match error {
+        RepositoryError::Content { .. } => "content",
+        RepositoryError::Denied { .. } => "denied",
+        RepositoryError::Malformed { .. } => "malformed",
+        RepositoryError::Manifest { .. } => "manifest",
+        RepositoryError::NotFound { .. } => "not found",
+        RepositoryError::Registry { .. } => "registry",
+        RepositoryError::Source(_) => "source",
+        RepositoryError::Squatted { .. } => "squatted",
+        RepositoryError::Throttled { .. } => "throttled",
+        RepositoryError::TooLarge { .. } => "too large",
+        RepositoryError::Unauthenticated { .. } => "unauthenticated",
+        RepositoryError::Unavailable { .. } => "unavailable",
+        RepositoryError::Unsupported { .. } => "unsupported",
+        _ => "other",
+    }
+}
+
+/// Reads a blob whole.
+pub(crate) async fn read(
+    repository: &dyn ReadRepository,
+    descriptor: &Descriptor,
+) -> Result<bytes::Bytes, RepositoryError> {
+    let content = repository.fetch(descriptor).await?;
+    content.read_all(64 << 20).await.map_err(|error| RepositoryError::of_content(repository.name(), error))
 }

@@ -1,0 +1,235 @@
+//! Referrers listings: whole or an error, found where they are, and written without losing anything.
+
+use futures_util::future::join_all;
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
+use sealift_core::repository::{Pushed, ReferrersListing, Repository};
+use sealift_sandbox::fixture::{self, Fixture};
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use serde_json::json;
+
+use crate::support::{access, kind, open, start, take_log};
+
+const API: ReferrersListing = ReferrersListing::Api;
+const FALLBACK: ReferrersListing = ReferrersListing::FallbackTag;
+
+fn signature(number: usize, subject: &Fixture) -> Fixture {
+    fixture::artifact(
+        "application/x.sig",
+        "application/x.layer",
+        number.to_string().as_bytes(),
+        Some(subject.descriptor()),
+    )
+}
+
+/// Stores a manifest, as registries list only what they have, and returns its entry.
+fn entry(registry: &Registry, number: usize) -> Descriptor {
+    let artifact = fixture::artifact("application/x.sig", "application/x.layer", number.to_string().as_bytes(), None);
+    registry.add("team/app", &artifact, None).unwrap();
+    artifact.root().to_referrer_entry().unwrap()
+}
+
+fn with_signatures(options: RegistryOptions, count: usize) -> (Registry, Fixture) {
+    let (registry, image) = (start(options), fixture::image(1));
+    registry.add("team/app", &image, Some("v1")).unwrap();
+    for number in 0..count {
+        registry.add("team/app", &signature(number, &image), None).unwrap();
+    }
+    (registry, image)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_read() {
+    for size in [1, 3, 7, 100] {
+        let (registry, image) = with_signatures(RegistryOptions::default().with_page_size(size), 7);
+        let repository = open(access(), &registry, "team/app").await;
+        let listed = repository.referrers(image.digest(), API).await.unwrap().unwrap();
+        assert_eq!(listed.len(), 7, "pages of {size}");
+        assert_eq!(registry.requests().len(), 7_usize.div_ceil(size));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_thousand_referrers_are_listed() {
+    let (registry, image) = with_signatures(RegistryOptions::default().with_page_size(5_000), 0);
+    let digests = (0..20_000).map(|number| {
+        let body = json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "layers": [],
+            "artifactType": "application/x.sig", "subject": image.descriptor(), "annotations": {"n": number.to_string()}});
+        let raw = RawManifest::new(media_type::IMAGE_MANIFEST, body.to_string());
+        registry.add_manifest("team/app", &raw, None).unwrap();
+        raw.descriptor().digest.clone()
+    });
+    let mut expected: Vec<Digest> = digests.collect();
+    let repository = open(access(), &registry, "team/app").await;
+    let listed = repository.referrers(image.digest(), API).await.unwrap().unwrap();
+    let mut found: Vec<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
+    expected.sort();
+    found.sort();
+    assert!(found == expected, "{} of 20,000", found.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_breaks_off_is_an_error() {
+    for (effect, expected) in [
+        (Effect::Status(500), "unavailable"),
+        (Effect::Status(429), "throttled"),
+        (Effect::Status(403), "denied"),
+        (Effect::Status(401), "unauthenticated"),
+        (Effect::Status(404), "malformed"),
+        (Effect::Status(405), "malformed"),
+        (Effect::header("content-type", "text/html"), "malformed"),
+        (Effect::CutAfter(20), "unavailable"),
+        (Effect::Body("{".into()), "malformed"),
+        (Effect::Endless, "too large"),
+    ] {
+        let (registry, image) = with_signatures(RegistryOptions::default().with_page_size(2), 5);
+        let repository = open(access(), &registry, "team/app").await;
+        registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Referrers).page(2)]);
+        let listed = repository.referrers(image.digest(), API).await;
+        assert_eq!(kind(&listed), expected, "{effect:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_lead_nowhere_else_and_end() {
+    let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+    let elsewhere = start(RegistryOptions::default());
+    let repository = open(access(), &registry, "team/app").await;
+    let path = format!("/v2/team/app/referrers/{}", image.digest());
+    for next in [format!("<{}{path}>; rel=\"next\"", elsewhere.url()), format!("<{path}?page=2>; rel=next")] {
+        registry.set_faults([Rule::new(Effect::header("link", &next))]);
+        assert_eq!(kind(&repository.referrers(image.digest(), API).await), "malformed", "{next}");
+    }
+    assert!(elsewhere.requests().is_empty());
+    // Two pages that follow each other for ever.
+    registry.set_faults([
+        Rule::new(Effect::header("link", &format!("<{path}?page=2>; rel=next"))).page(1),
+        Rule::new(Effect::header("link", &format!("<{path}?page=1>; rel=next"))).page(2),
+    ]);
+    assert_eq!(kind(&repository.referrers(image.digest(), API).await), "too large");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_the_api_is_asked_once() {
+    for effect in [
+        Effect::Status(404),
+        Effect::Status(400),
+        Effect::Status(405),
+        Effect::Status(406),
+        Effect::Status(501),
+        Effect::header("content-type", "text/html"),
+    ] {
+        let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+        let repository = open(access(), &registry, "team/app").await;
+        registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Referrers)]);
+        for _ in 0..3 {
+            assert_eq!(repository.referrers(image.digest(), API).await.unwrap(), None, "{effect:?}");
+        }
+        assert_eq!(registry.requests().len(), 1, "{effect:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_repository_says_nothing_about_the_api() {
+    let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+    let repository = open(access(), &registry, "team/app").await;
+    let missing = br#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#.as_slice();
+    registry.set_faults([
+        Rule::new(Effect::Status(404)).on(Endpoint::Referrers).times(1),
+        Rule::new(Effect::Body(missing.into())).on(Endpoint::Referrers).times(1),
+    ]);
+    assert_eq!(repository.referrers(image.digest(), API).await.unwrap(), None);
+    assert_eq!(repository.referrers(image.digest(), API).await.unwrap().unwrap().len(), 1);
+}
+
+async fn push_signature(repository: &dyn Repository, signature: &Fixture) -> Pushed {
+    for (descriptor, blob) in signature.blobs() {
+        repository.push(descriptor, blob.content()).await.unwrap();
+    }
+    repository.push(signature.descriptor(), signature.root().bytes().clone().into()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_says_of_subjects_is_probed_once() {
+    let liar = RegistryOptions { claims_subject: true, ..RegistryOptions::distribution() };
+    for (options, expected, probes) in [
+        (RegistryOptions::default(), Pushed::Stored, 1),
+        (RegistryOptions::distribution(), Pushed::Unlisted, 0),
+        (liar, Pushed::Unlisted, 1),
+    ] {
+        let (registry, image) = with_signatures(options, 0);
+        let repository = open(access(), &registry, "team/app").await;
+        for number in 0..3 {
+            assert_eq!(push_signature(&*repository, &signature(number, &image)).await, expected);
+        }
+        let asked = registry.requests().iter().filter(|r| r.endpoint == Endpoint::Referrers).count();
+        assert_eq!(asked, probes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_links_lose_nothing() {
+    let subject = Digest::sha256(b"subject");
+    let registry = start(RegistryOptions::distribution());
+    let repository = open(access(), &registry, "team/app").await;
+    let entries: Vec<Descriptor> = (0..16).map(|number| entry(&registry, number)).collect();
+    let linked = join_all(entries.chunks(1).map(|entry| repository.link_referrers(&subject, entry))).await;
+    assert!(linked.iter().all(Result::is_ok), "{linked:?}");
+    let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap();
+    assert_eq!(listed.len(), 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_several_processes_lose_nothing_where_conditions_hold() {
+    let subject = Digest::sha256(b"subject");
+    let options = RegistryOptions { conditional_writes: true, ..RegistryOptions::distribution() };
+    let registry = start(options);
+    registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+    let mut patient = access();
+    patient.retry.budget = std::time::Duration::from_secs(60);
+    // Each client stands for a process; the first answer shows it that the registry has entity tags.
+    let writers = join_all((0..8).map(|number| {
+        let (access, registry, subject) = (patient.clone(), &registry, &subject);
+        async move {
+            let repository = open(access, registry, "team/app").await;
+            repository.resolve(&Selector::Tag("v1".parse().unwrap())).await.unwrap();
+            repository.link_referrers(subject, &[entry(registry, number)]).await
+        }
+    }));
+    let linked = writers.await;
+    assert!(linked.iter().all(Result::is_ok), "{linked:?}");
+    let repository = open(access(), &registry, "team/app").await;
+    let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap();
+    assert_eq!(listed.len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_got_lost_is_made_again() {
+    let subject = Digest::sha256(b"subject");
+    let registry = start(RegistryOptions::distribution());
+    let repository = open(access(), &registry, "team/app").await;
+    // The first read-back shows no tag, as if another writer had taken it away.
+    registry.set_faults([Rule::new(Effect::Status(404)).method("GET").on(Endpoint::Manifest).times(2)]);
+    repository.link_referrers(&subject, &[entry(&registry, 1)]).await.unwrap();
+    let expected = ["GET manifest 404", "PUT manifest 201", "GET manifest 404", "PUT manifest 201", "GET manifest 200"];
+    assert_eq!(take_log(&registry)[1..], expected, "after the question whether the API exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_is_no_listing_is_left_alone() {
+    let (image, index) = (fixture::image(1), fixture::index(2, &["amd64", "arm64"]));
+    let unrelated = fixture::index(3, &["amd64"]);
+    for (subject, squatter) in [(&image, &image), (&index, &index), (&image, &unrelated), (&index, &image)] {
+        let registry = start(RegistryOptions::distribution());
+        let tag = Tag::referrers_fallback(subject.digest());
+        registry.add("team/app", squatter, Some(tag.as_str())).unwrap();
+        let repository = open(access(), &registry, "team/app").await;
+        assert_eq!(kind(&repository.referrers(subject.digest(), FALLBACK).await), "squatted");
+        assert_eq!(kind(&repository.link_referrers(subject.digest(), &[entry(&registry, 1)]).await), "squatted");
+        assert_eq!(registry.manifest("team/app", tag.as_str()).unwrap(), *squatter.root());
+    }
+    let gitlab = RegistryOptions { fallback_tag_is_image: true, ..RegistryOptions::distribution() };
+    let registry = start(gitlab);
+    registry.add("team/app", &image, None).unwrap();
+    let repository = open(access(), &registry, "team/app").await;
+    assert_eq!(kind(&repository.referrers(image.digest(), FALLBACK).await), "squatted");
+}
