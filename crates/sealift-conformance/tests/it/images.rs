@@ -91,7 +91,7 @@ async fn repository(folder: &Path, case: &Value, referrers: ReferrersSupport) ->
             .expect("a blob is named by its digest");
         let media_type = media_type_of(&content);
         let manifest = RawManifest::with_digest(media_type.clone(), content.clone(), &digest);
-        if let Some(manifest) = manifest.ok().filter(|_| media_type.is_manifest()) {
+        if let Some(manifest) = manifest.ok().filter(|found| found.descriptor().media_type.is_manifest()) {
             manifests.insert(digest.clone(), manifest);
         }
         let descriptor = Descriptor::new(media_type, digest, content.len() as u64);
