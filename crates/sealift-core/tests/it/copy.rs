@@ -144,7 +144,7 @@ async fn sizes_that_lie_are_the_sources_fault() {
     let source = MemoryRepository::new("source");
     let layer = push_blob(&source, LAYER, b"a layer of some bytes").await;
     let with_size = |size| Descriptor { size, ..layer.clone() };
-    let honest = push_image(&source, &[layer.clone()]).await;
+    let honest = push_image(&source, std::slice::from_ref(&layer)).await;
     let child = |size| Descriptor { size, ..honest.descriptor().clone() };
     let cases = [
         ("too small a blob", push_image(&source, &[with_size(3)]).await),
