@@ -187,3 +187,22 @@ pub enum ClientError {
     #[error("the client certificate file holds no PEM certificate with its private key")]
     Identity(#[source] reqwest::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::Secret;
+
+    #[test]
+    fn files_that_hold_no_certificate_are_refused() {
+        let with = |change: fn(&mut Tls)| {
+            let mut access = Access::anonymous();
+            change(&mut access.tls);
+            Client::new(access).map(drop)
+        };
+        assert!(with(|_| {}).is_ok());
+        assert!(matches!(with(|tls| tls.authorities = vec![b"garbage".to_vec()]), Err(ClientError::Authority(_))));
+        let identity = with(|tls| tls.client_identity = Some(Secret::from("garbage")));
+        assert!(matches!(identity, Err(ClientError::Identity(_))));
+    }
+}

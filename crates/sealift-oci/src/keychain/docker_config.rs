@@ -136,8 +136,11 @@ impl DockerConfig {
     async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
         let server = server_key(&resource.host);
         if let Some(name) = best_match(&self.cred_helpers, resource) {
-            if let HelperAnswer::Found(credential) = Helper::new(name)?.find(&server).await? {
-                return Ok(credential);
+            let helper = Helper::new(name)?;
+            match helper.find(&server).await? {
+                HelperAnswer::Found(credential) => return Ok(credential),
+                HelperAnswer::NoProgram => return Err(helper.failed("get", "the program is not installed")),
+                HelperAnswer::NotFound => {}
             }
         } else if let Some(name) = self.creds_store.as_ref().filter(|name| !name.is_empty()) {
             match Helper::new(name)?.find(&server).await? {

@@ -136,7 +136,8 @@ impl Helper {
         Ok(Run::Failed(foreign_text(&String::from_utf8_lossy(&answer))))
     }
 
-    fn failed(&self, operation: &'static str, problem: &str) -> KeychainError {
+    /// Returns the error that the helper failed.
+    pub(super) fn failed(&self, operation: &'static str, problem: &str) -> KeychainError {
         KeychainError::Helper { program: self.program.clone(), operation, problem: foreign_text(problem) }
     }
 }

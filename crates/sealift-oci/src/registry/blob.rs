@@ -21,9 +21,13 @@ const RESUME_PROGRESS_BYTES: u64 = 8 * 1024 * 1024;
 impl Endpoint {
     /// Says whether the content is here.
     pub(super) async fn has(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
-        let place = if descriptor.media_type.is_manifest() { "manifests" } else { "blobs" };
-        let url = self.url(&format!("{place}/{}", descriptor.digest));
-        let response = self.send(Request::new("look up", Method::HEAD, url, self.to_pull())).await?;
+        let request = if descriptor.media_type.is_manifest() {
+            self.manifest_request("look up", Method::HEAD, &descriptor.digest.clone().into())
+        } else {
+            let url = self.url(&format!("blobs/{}", descriptor.digest));
+            Request::new("look up", Method::HEAD, url, self.to_pull())
+        };
+        let response = self.send(request).await?;
         match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),

@@ -133,7 +133,8 @@ pub(crate) enum Turn {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Repeat {
     Always,
-    /// Only when the registry said that it did nothing (408, 429): the request changes an upload session.
+    /// Only when the registry said that it did nothing (429): the request changes an upload session, and a part of it
+    /// that was taken twice spoils the blob.
     WhenUndone,
 }
 
@@ -264,7 +265,7 @@ impl Endpoint {
                 Ok(response) if is_transient(response.status()) => {
                     let asked = retry_after(response.headers());
                     let is_own = is_same_origin(response.url(), &self.host.base);
-                    let is_undone = response.status().as_u16() < 500;
+                    let is_undone = response.status() == StatusCode::TOO_MANY_REQUESTS;
                     let error = self.transient(response, request.operation, asked).await;
                     let throttled = matches!(error, RepositoryError::Throttled { .. });
                     if let Some(delay) = asked.filter(|delay| throttled && is_own && *delay <= self.host.retry.budget) {

@@ -161,7 +161,8 @@ impl Endpoint {
         RepositoryError::Manifest { repository: self.name.clone(), digest: selector.to_string(), source }
     }
 
-    fn manifest_request(&self, operation: &'static str, method: Method, selector: &Selector) -> Request {
+    /// Returns a request for a manifest of any kind; without the kinds, distribution has none of them (404).
+    pub(super) fn manifest_request(&self, operation: &'static str, method: Method, selector: &Selector) -> Request {
         let url = self.url(&format!("manifests/{selector}"));
         Request::new(operation, method, url, self.to_pull()).header(ACCEPT, ACCEPTED)
     }

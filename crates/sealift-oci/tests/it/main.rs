@@ -4,7 +4,9 @@
 
 mod auth;
 mod conformance;
+mod distribution;
 mod faults;
+mod keychain;
 mod layout;
 mod redirect;
 mod referrers;

@@ -1,0 +1,121 @@
+//! The contract and the quirks of a real registry: CNCF distribution, as `crates/sealift-cli/tests/peers/install`
+//! brings it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use sealift_core::oci::{Digest, Reference, RegistryHost, RepositoryName};
+use sealift_core::repository::{Arrival, ReferrersListing};
+use sealift_oci::keychain::{Credential, ExplicitKeychain};
+use sealift_oci::{Access, Client, LoginCheck};
+use sealift_sandbox::conformance;
+use sealift_sandbox::fixture::{self, Pattern};
+use tempfile::TempDir;
+
+use crate::support::{kind, read};
+
+/// `user:pass`, hashed with bcrypt, the only kind that distribution reads, in the fewest rounds: each request costs one.
+const HTPASSWD: &str = "user:$2b$04$CsiC1w2NihX/3nF3FsI/C.wuMW.zSYh6O7104AqYos/JICwiNflVG\n";
+
+struct Distribution {
+    child: Child,
+    host: RegistryHost,
+    _storage: TempDir,
+}
+
+impl Distribution {
+    /// Starts a registry that wants a password, or says that there is none to start.
+    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
+    fn start() -> Option<Self> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/bin/docker-registry");
+        if !program.exists() {
+            assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/install first");
+            println!("skipped: there is no {}", program.display());
+            return None;
+        }
+        let storage = TempDir::new().unwrap();
+        let path = |name: &str| storage.path().join(name);
+        std::fs::write(path("htpasswd"), HTPASSWD).unwrap();
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
+             auth: {{htpasswd: {{realm: test, path: {}}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n",
+            path("data").display(),
+            path("htpasswd").display()
+        );
+        std::fs::write(path("config.yml"), config).unwrap();
+        let mut command = Command::new(program);
+        command.arg("serve").arg(path("config.yml")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let host =
+            lines.find_map(|line| Some(line.split_once("listening on ")?.1.split(['"', ' ']).next()?.to_owned()));
+        // The log must be read on, or the registry stops when the pipe is full.
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self { child, host: host.unwrap().parse().unwrap(), _storage: storage })
+    }
+
+    fn client(&self) -> Client {
+        let credential = Credential::from_pair("user", "pass");
+        Client::new(Access::with_keychain(Arc::new(ExplicitKeychain::new(self.host.clone(), credential)))).unwrap()
+    }
+
+    fn name(&self, path: &str) -> RepositoryName {
+        format!("{}/{path}", self.host).parse::<Reference>().unwrap().repository()
+    }
+}
+
+impl Drop for Distribution {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_upholds_the_contract() {
+    let Some(registry) = Distribution::start() else { return };
+    let repository = registry.client().open(&registry.name("team/app")).await.unwrap();
+    conformance::repository(&*repository).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_takes_logins_and_refuses_wrong_ones() {
+    let Some(registry) = Distribution::start() else { return };
+    let client = registry.client();
+    for (password, expected) in [("pass", "ok"), ("wrong", "unauthenticated")] {
+        let checked = client.check_login(&registry.host, &Credential::from_pair("user", password)).await;
+        assert_eq!(kind(&checked), expected);
+        assert!(checked.is_err() || checked.is_ok_and(|checked| checked == LoginCheck::Accepted));
+    }
+    let anonymous = Client::new(Access::anonymous()).unwrap().open(&registry.name("team/app")).await.unwrap();
+    assert_eq!(kind(&anonymous.tags().await), "unauthenticated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_large_blobs_mounts_them_and_loses_no_referrer() {
+    let Some(registry) = Distribution::start() else { return };
+    let client = registry.client();
+    let staging = client.open(&registry.name("staging/app")).await.unwrap();
+    let prod = client.open(&registry.name("prod/app")).await.unwrap();
+    let image = fixture::large_image(1, 20 << 20);
+    let subject = image.push(&*staging, Some(&"v1".parse().unwrap())).await.unwrap();
+    for (blob, _) in image.blobs() {
+        assert_eq!(prod.transfer(blob, staging.as_read()).await.unwrap(), Arrival::Mounted);
+        assert_eq!(Digest::sha256(&read(prod.as_read(), blob).await.unwrap()), blob.digest);
+    }
+    let signatures: Vec<_> = (0..16_u8)
+        .map(|number| fixture::artifact("application/x.sig", "application/x.layer", &[number], Some(&subject)))
+        .collect();
+    let pushed = join_all(signatures.iter().map(|signature| signature.push(&*staging, None))).await;
+    assert!(pushed.iter().all(Result::is_ok), "{pushed:?}");
+    assert_eq!(staging.referrers(&subject.digest, ReferrersListing::Api).await.unwrap(), None);
+    let listed = staging.referrers(&subject.digest, ReferrersListing::FallbackTag).await.unwrap();
+    assert_eq!(listed.unwrap().len(), 16);
+    let other = Pattern::new(7, 2 << 20);
+    let blob = other.descriptor("application/octet-stream");
+    staging.push(&blob, other.content()).await.unwrap();
+    assert!(staging.exists(&blob).await.unwrap() && !prod.exists(&blob).await.unwrap());
+}
