@@ -48,12 +48,18 @@ impl TransportError {
 fn is_tls_refusal(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        if error.downcast_ref::<io::Error>().is_some_and(is_invalid_data) {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+/// Looks into errors that wrap others of their kind, which their `source` leaves out.
+fn is_invalid_data(error: &io::Error) -> bool {
+    let inner = || error.get_ref()?.downcast_ref::<io::Error>();
+    error.kind() == io::ErrorKind::InvalidData || inner().is_some_and(is_invalid_data)
 }
 
 fn and(message: &str) -> String {
@@ -185,6 +191,13 @@ mod tests {
         ] {
             assert_eq!(ErrorBody::parse(body), ErrorBody { code: code.into(), message: message.into() });
         }
+    }
+
+    #[test]
+    fn invalid_data_is_found_below_other_errors() {
+        let refused = io::Error::new(io::ErrorKind::InvalidData, "certificate");
+        assert!(is_invalid_data(&io::Error::other(io::Error::other(refused))));
+        assert!(!is_invalid_data(&io::Error::other(io::Error::from(io::ErrorKind::ConnectionReset))));
     }
 
     #[test]
