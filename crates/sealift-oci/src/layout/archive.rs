@@ -2,9 +2,8 @@
 //!
 //! Never unpacks an entry under the name it gives itself: only digests and the two known files are looked up.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,8 @@ use sealift_core::oci::{Digest, RepositoryName};
 use sealift_core::repository::RepositoryError;
 use tempfile::TempDir;
 
-use super::blob::{Directory, MAX_BLOBS, blob_path, temporary_in};
+use super::blob::{Directory, blob_path, temporary_in};
+use super::contents::{self, Contents, ContentsError};
 use super::extent::Extent;
 use super::lock::{Kind, Lock};
 use super::{INDEX_FILE, MARKER_FILE};
@@ -23,7 +23,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// An archive open for reading.
 #[derive(Debug)]
 pub(super) struct Archive {
-    files: HashMap<String, Extent>,
+    files: Contents,
     blobs: Vec<Digest>,
 }
 
@@ -36,45 +36,29 @@ impl Archive {
         let malformed =
             |problem: String| RepositoryError::Malformed { repository: name.clone(), what: "archive", problem };
         let failed = |source: io::Error| RepositoryError::File { repository: name.clone(), operation: "read", source };
-        let mut file = match File::open(path) {
+        let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(RepositoryError::not_found(name, "such file"));
             }
             opened => opened.map_err(failed)?,
         };
-        let mut magic = [0; 2];
-        if file.read(&mut magic).map_err(failed)? == 2 && magic == GZIP_MAGIC {
+        let size = file.metadata().map_err(failed)?.len();
+        let whole = Extent::new(Arc::new(file), 0, size);
+        if whole.read_start(GZIP_MAGIC.len()).map_err(failed)? == GZIP_MAGIC.as_slice() {
             return Err(malformed("it is compressed; decompress it with `gunzip` first".to_owned()));
         }
-        file.rewind().map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        let shared = Arc::new(file.try_clone().map_err(failed)?);
-        let mut files = HashMap::new();
-        let mut archive = tar::Archive::new(file);
-        for entry in archive.entries_with_seek().map_err(failed)? {
-            let entry = entry.map_err(|error| malformed(format!("it is no readable tar archive: {error}")))?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let Ok(path) = String::from_utf8(entry.path_bytes().into_owned()) else { continue };
-            let (offset, length) = (entry.raw_file_position(), entry.size());
-            if offset.checked_add(length).is_none_or(|end| end > size) {
-                return Err(malformed("it ends in the middle of a file".to_owned()));
-            }
-            files.insert(path.trim_start_matches("./").to_owned(), Extent::new(Arc::clone(&shared), offset, length));
-            if files.len() > MAX_BLOBS {
-                let limit = MAX_BLOBS as u64;
-                return Err(RepositoryError::TooLarge { repository: name.clone(), what: "number of files", limit });
-            }
-        }
-        if files.contains_key("manifest.json") && !files.contains_key(MARKER_FILE) {
-            let problem = "it is a `docker save` archive, not an OCI image layout";
+        let files = contents::read(&whole).map_err(|error| match error {
+            ContentsError::Read(source) => failed(source),
+            error => malformed(error.to_string()),
+        })?;
+        if !files.contains_key(MARKER_FILE) {
+            let problem = match files.contains_key("manifest.json") {
+                true => "it is a `docker save` archive, not an OCI image layout",
+                false => "it has no `oci-layout` file, so it is no OCI image layout",
+            };
             return Err(malformed(problem.to_owned()));
         }
-        if !files.contains_key(MARKER_FILE) {
-            return Err(malformed("it has no `oci-layout` file, so it is no OCI image layout".to_owned()));
-        }
-        let blobs = files.keys().filter_map(|path| digest_of(path)).collect();
+        let blobs = files.keys().filter_map(|name| contents::digest_of(name)).collect();
         Ok(Self { files, blobs })
     }
 
@@ -89,12 +73,7 @@ impl Archive {
     }
 }
 
-fn digest_of(path: &str) -> Option<Digest> {
-    let (algorithm, encoded) = path.strip_prefix("blobs/")?.split_once('/')?;
-    format!("{algorithm}:{encoded}").parse().ok()
-}
-
-/// An archive open for writing: its content in a directory beside it, packed again after every complete change.
+/// An archive open for writing: its content in a directory beside it, packed after every complete change.
 #[derive(Debug)]
 pub(super) struct Staged {
     archive: PathBuf,
@@ -138,7 +117,10 @@ impl Staged {
 
     /// Replaces the archive by what the directory holds: the same bytes for the same content, whenever and by
     /// whomever it is packed.
-    pub(super) fn pack(&self, name: &RepositoryName) -> Result<(), RepositoryError> {
+    pub(super) fn pack(&self, name: &RepositoryName, when: When) -> Result<(), RepositoryError> {
+        if when == When::Existing && !self.archive.exists() {
+            return Ok(());
+        }
         let failed = |source| RepositoryError::File { repository: name.clone(), operation: "write archive", source };
         let mut blobs = self.directory.blobs()?;
         blobs.sort();
@@ -161,6 +143,15 @@ impl Staged {
         header.set_mtime(0);
         builder.append_data(&mut header, file, content)
     }
+}
+
+/// When a change is packed. Packing costs as much as the archive is large.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum When {
+    /// At once: it is complete.
+    Always,
+    /// If the archive exists; else it comes into being with the first tag, so that a copy that fails leaves none.
+    Existing,
 }
 
 fn parent(path: &Path) -> &Path {

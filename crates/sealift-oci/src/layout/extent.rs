@@ -32,6 +32,12 @@ impl Extent {
         self.size
     }
 
+    /// Returns a part of it; `None` when it does not reach that far.
+    pub(super) fn slice(&self, offset: u64, size: u64) -> Option<Self> {
+        let end = offset.checked_add(size)?;
+        (end <= self.size).then(|| Self { file: Arc::clone(&self.file), offset: self.offset + offset, size })
+    }
+
     /// Reads everything, or `None` when that is more than `limit` bytes; blocks the thread.
     pub(super) fn read_all(&self, limit: u64) -> io::Result<Option<Bytes>> {
         let Some(size) = usize::try_from(self.size).ok().filter(|_| self.size <= limit) else { return Ok(None) };

@@ -7,26 +7,50 @@ use serde::Deserialize;
 
 /// containerd's annotation with the whole name of an image, whose last part is the tag.
 const CONTAINERD_IMAGE_NAME: &str = "io.containerd.image.name";
+/// What an entry is named by.
+const NAMES: [&str; 2] = [annotation::REF_NAME, CONTAINERD_IMAGE_NAME];
 
-/// Returns the entry that `tag` names: by its own name first, else by the end of a longer name.
-pub(super) fn tagged<'a>(index: &'a IndexDocument, tag: &Tag) -> Option<&'a Descriptor> {
-    let is_named = |entry: &&Descriptor| name(entry) == Some(tag.as_str());
-    let is_end = |entry: &&Descriptor| long_tag(entry).as_ref() == Some(tag);
-    index.entries().filter(is_named).last().or_else(|| index.entries().filter(is_end).last())
+/// Returns the entries that `tag` names: by their own name, else by the end of a longer name.
+pub(super) fn tagged<'a>(index: &'a IndexDocument, tag: &Tag) -> Vec<&'a Descriptor> {
+    let named: Vec<_> = index.entries().filter(|entry| name(entry) == Some(tag.as_str())).collect();
+    match named.is_empty() {
+        true => index.entries().filter(|entry| is_tagged(entry, tag)).collect(),
+        false => named,
+    }
+}
+
+/// Returns the entry of a manifest that is described as its referrers listing would.
+///
+/// Only `tag` names it: a manifest's own annotations must not take a tag of the layout.
+pub(super) fn entry(described: Descriptor, tag: Option<&Tag>) -> Descriptor {
+    let mut entry = described;
+    for name in NAMES {
+        entry.annotations.remove(name);
+    }
+    if let Some(tag) = tag {
+        entry.annotations.insert(annotation::REF_NAME.to_owned(), tag.as_str().to_owned());
+    }
+    entry
+}
+
+/// Says whether an entry has a name, be it a tag or not.
+pub(super) fn is_named(entry: &Descriptor) -> bool {
+    NAMES.iter().any(|name| entry.annotations.contains_key(*name))
 }
 
 /// Returns every tag once.
 pub(super) fn tags(index: &IndexDocument) -> Vec<Tag> {
-    let tags: BTreeSet<Tag> = index
-        .entries()
-        .filter_map(|entry| name(entry).and_then(|name| name.parse().ok()).or_else(|| long_tag(entry)))
-        .collect();
+    let tags: BTreeSet<Tag> = index.entries().filter_map(tag_of).collect();
     tags.into_iter().collect()
 }
 
 /// Says whether `tag` names this entry, in either way.
 pub(super) fn is_tagged(entry: &Descriptor, tag: &Tag) -> bool {
-    name(entry) == Some(tag.as_str()) || (name(entry).is_none() && long_tag(entry).as_ref() == Some(tag))
+    tag_of(entry).as_ref() == Some(tag)
+}
+
+fn tag_of(entry: &Descriptor) -> Option<Tag> {
+    name(entry).and_then(|name| name.parse().ok()).or_else(|| long_tag(entry))
 }
 
 fn name(entry: &Descriptor) -> Option<&str> {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod blob;
+mod contents;
 mod extent;
 mod index;
 mod lock;
@@ -155,21 +156,31 @@ impl Inner {
         IndexDocument::parse(&bytes).map_err(|source| self.unusable(INDEX_FILE, source))
     }
 
+    /// Returns the entry that `tag` names.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Malformed`] when it names several manifests: tools that take the first and tools that take
+    /// the last would see different ones.
+    fn tagged<'a>(&self, index: &'a IndexDocument, tag: &Tag) -> Result<Option<&'a Descriptor>, RepositoryError> {
+        let named = index::tagged(index, tag);
+        let first = named.first().copied();
+        match named.iter().all(|entry| Some(&entry.digest) == first.map(|first| &first.digest)) {
+            true => Ok(first),
+            false => Err(self.malformed(&format!("tag {tag} names several manifests"))),
+        }
+    }
+
     fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
         let index = self.index()?;
-        let entry = match selector {
-            Selector::Digest(digest) => index.entries().find(|entry| entry.digest == *digest).cloned(),
-            Selector::Tag(tag) => {
-                let entry = index::tagged(&index, tag).cloned();
-                Some(entry.ok_or_else(|| self.no_manifest(selector))?)
-            }
+        let listed = match selector {
+            Selector::Digest(digest) => index.entries().find(|entry| entry.digest == *digest),
+            Selector::Tag(tag) => self.tagged(&index, tag)?,
         };
-        let digest = match (selector, &entry) {
-            (Selector::Digest(digest), _) => digest.clone(),
-            (Selector::Tag(_), Some(entry)) => entry.digest.clone(),
-            (Selector::Tag(_), None) => return Err(self.no_manifest(selector)),
+        let found = match (listed, selector) {
+            (Some(entry), _) => self.read_manifest(&entry.digest, Some(entry.media_type.clone()))?,
+            (None, Selector::Digest(digest)) => self.read_manifest(digest, None)?,
+            (None, Selector::Tag(_)) => None,
         };
-        let found = self.read_manifest(&digest, entry.map(|entry| entry.media_type))?;
         found.ok_or_else(|| self.no_manifest(selector))
     }
 
@@ -244,8 +255,9 @@ impl ReadRepository for LayoutRepository {
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
-        let file = blob_path(&descriptor.digest);
-        self.run(move |layout| layout.open_file(&file).map(|found| found.is_some())).await
+        let (file, size) = (blob_path(&descriptor.digest), descriptor.size);
+        // What a cut copy of another tool left has another size: it is not there, so that it is copied again.
+        self.run(move |layout| layout.open_file(&file).map(|found| found.is_some_and(|file| file.size() == size))).await
     }
 
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {

@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use sealift_core::oci::{
-    Descriptor, Digest, IndexDocument, MAX_MANIFEST_BYTES, ManifestError, RawManifest, Selector, Tag, annotation,
-};
+use sealift_core::oci::{Descriptor, Digest, IndexDocument, MAX_MANIFEST_BYTES, RawManifest, Selector, Tag};
 use sealift_core::repository::{Content, Pushed, ReadRepository, Repository, RepositoryError, fallback};
 use tokio::io::AsyncWriteExt;
 
+use super::archive::When;
 use super::blob::{Directory, blob_path};
 use super::{INDEX_FILE, Inner, LayoutRepository, Place, index};
 
@@ -23,31 +22,30 @@ impl Inner {
         }
     }
 
-    /// Edits `index.json` while nobody else does, then packs the archive, if the layout is one.
+    /// Edits `index.json` while nobody else does.
     fn edit(
         &self,
-        edit: impl FnOnce(&mut IndexDocument) -> Result<Edited, ManifestError>,
+        edit: impl FnOnce(&Directory, &mut IndexDocument) -> Result<Edited, RepositoryError>,
     ) -> Result<Edited, RepositoryError> {
         let directory = self.directory()?;
         let _lock = directory.lock()?;
         let mut index = self.index()?;
-        let unusable = |source| self.unusable(INDEX_FILE, source);
-        let edited = edit(&mut index).map_err(unusable)?;
+        let edited = edit(directory, &mut index)?;
         if edited == Edited::Changed {
-            directory.replace(INDEX_FILE, &index.to_json().map_err(unusable)?)?;
+            directory.replace(INDEX_FILE, &index.to_json().map_err(|source| self.unusable(INDEX_FILE, source))?)?;
         }
-        self.pack()?;
         Ok(edited)
     }
 
-    fn pack(&self) -> Result<(), RepositoryError> {
+    /// Writes the archive, if the layout is one.
+    fn pack(&self, when: When) -> Result<(), RepositoryError> {
         match &self.place {
-            Place::Staged(staged) => staged.pack(&self.name),
+            Place::Staged(staged) => staged.pack(&self.name, when),
             Place::Archive(_) | Place::Directory(_) => Ok(()),
         }
     }
 
-    fn store_manifest(&self, raw: &RawManifest) -> Result<(), RepositoryError> {
+    fn push(&self, raw: &RawManifest) -> Result<(), RepositoryError> {
         let digest = &raw.descriptor().digest;
         let manifest = raw.parse().map_err(|source| self.unusable(digest, source))?;
         self.directory()?.write_blob(digest, raw.bytes())?;
@@ -55,50 +53,91 @@ impl Inner {
             return Ok(());
         }
         // Other tools look for referrers in the index alone.
-        let entry = raw.to_referrer_entry().map_err(|source| self.unusable(digest, source))?;
-        self.edit(|index| {
-            if index.entries().any(|listed| listed.digest == entry.digest) {
-                return Ok(Edited::Unchanged);
-            }
-            index.push(entry).map(|()| Edited::Changed)
-        })
-        .map(drop)
+        self.edit(|_, index| {
+            let is_listed = index.entries().any(|listed| listed.digest == *digest);
+            if is_listed { Ok(Edited::Unchanged) } else { self.list(index, raw, None) }
+        })?;
+        self.pack(When::Existing)
     }
 
     fn tag(&self, raw: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
-        self.store_manifest(raw)?;
-        let named = [(annotation::REF_NAME.to_owned(), tag.as_str().to_owned())].into();
-        let entry = Descriptor { annotations: named, ..raw.descriptor().to_plain() };
-        self.edit(|index| {
-            index.retain(|listed| !index::is_tagged(listed, tag));
-            index.push(entry).map(|()| Edited::Changed)
-        })
-        .map(drop)
+        let digest = &raw.descriptor().digest;
+        raw.parse().map_err(|source| self.unusable(digest, source))?;
+        self.directory()?.write_blob(digest, raw.bytes())?;
+        self.edit(|_, index| {
+            self.release(index, tag)?;
+            self.list(index, raw, Some(tag))
+        })?;
+        self.pack(When::Always)
     }
 
     fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
-        let was_there = match selector {
+        let edited = self.edit(|directory, index| match selector {
             Selector::Digest(digest) => {
-                let was_there = self.directory()?.remove_blob(digest)?;
-                self.edit(|index| Ok(Edited::from(index.retain(|listed| listed.digest != *digest))))?;
-                was_there
+                let is_listed = index.retain(|listed| listed.digest != *digest);
+                // A layer is not deleted by its digest; a manifest that is damaged is.
+                let is_manifest = !matches!(self.read_manifest(digest, None), Ok(None));
+                let was_there = (is_listed || is_manifest) && directory.remove_blob(digest)?;
+                Ok(Edited::from(is_listed || was_there))
             }
-            Selector::Tag(tag) => {
-                let edited = self.edit(|index| Ok(Edited::from(index.retain(|one| !index::is_tagged(one, tag)))))?;
-                edited == Edited::Changed
-            }
-        };
-        if was_there { Ok(()) } else { Err(self.no_manifest(selector)) }
+            Selector::Tag(tag) => self.release(index, tag),
+        })?;
+        if edited == Edited::Unchanged {
+            return Err(self.no_manifest(selector));
+        }
+        self.pack(When::Always)
     }
 
     fn unlink(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
-        let Some(found) = self.fallback_index(subject)? else { return Ok(()) };
         let tag = Tag::referrers_fallback(subject);
-        match fallback::unlinked(&self.name, subject, &found, entries)? {
-            fallback::Unlinked::Empty => self.delete(&Selector::Tag(tag)),
-            fallback::Unlinked::Index(index) => self.tag(&index, &tag),
-            fallback::Unlinked::Unchanged => Ok(()),
+        let edited = self.edit(|directory, index| {
+            let Some(listed) = self.tagged(index, &tag)?.cloned() else { return Ok(Edited::Unchanged) };
+            let Some(found) = self.read_manifest(&listed.digest, Some(listed.media_type))? else {
+                return Ok(Edited::Unchanged);
+            };
+            match fallback::unlinked(&self.name, subject, &found, entries)? {
+                fallback::Unlinked::Empty => self.release(index, &tag),
+                fallback::Unlinked::Unchanged => Ok(Edited::Unchanged),
+                fallback::Unlinked::Index(raw) => {
+                    directory.write_blob(&raw.descriptor().digest, raw.bytes())?;
+                    self.release(index, &tag)?;
+                    self.list(index, &raw, Some(&tag))
+                }
+            }
+        })?;
+        match edited {
+            Edited::Changed => self.pack(When::Always),
+            Edited::Unchanged => Ok(()),
         }
+    }
+
+    /// Adds an entry, in place of one of the same content that has no name.
+    fn list(&self, index: &mut IndexDocument, raw: &RawManifest, tag: Option<&Tag>) -> Result<Edited, RepositoryError> {
+        let unusable = |source| self.unusable(&raw.descriptor().digest, source);
+        let described = raw.to_referrer_entry().map_err(unusable)?;
+        index.retain(|listed| listed.digest != described.digest || index::is_named(listed));
+        index.push(index::entry(described, tag)).map_err(unusable)?;
+        Ok(Edited::Changed)
+    }
+
+    /// Takes `tag` off whatever has it. What refers to a subject stays listed, for other tools to find.
+    fn release(&self, index: &mut IndexDocument, tag: &Tag) -> Result<Edited, RepositoryError> {
+        let mut released = vec![];
+        index.retain(|listed| {
+            let is_tagged = index::is_tagged(listed, tag);
+            if is_tagged {
+                released.push(listed.digest.clone());
+            }
+            !is_tagged
+        });
+        for digest in &released {
+            let is_listed = index.entries().any(|listed| listed.digest == *digest);
+            let Ok(Some(raw)) = self.read_manifest(digest, None) else { continue };
+            if !is_listed && raw.parse().is_ok_and(|manifest| manifest.subject.is_some()) {
+                self.list(index, &raw, None)?;
+            }
+        }
+        Ok(Edited::from(!released.is_empty()))
     }
 }
 
@@ -153,7 +192,7 @@ impl Repository for LayoutRepository {
             content.read_all(MAX_MANIFEST_BYTES).await.map_err(|error| RepositoryError::of_content(name, error))?;
         let raw = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest)
             .map_err(|source| self.inner.unusable(&descriptor.digest, source))?;
-        self.run(move |layout| layout.store_manifest(&raw)).await.map(|()| Pushed::Stored)
+        self.run(move |layout| layout.push(&raw)).await.map(|()| Pushed::Stored)
     }
 
     /// Does nothing: a layout finds referrers by itself.

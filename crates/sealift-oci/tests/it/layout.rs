@@ -99,10 +99,12 @@ async fn hostile_archives_are_refused_with_the_reason() {
     let climbing = archive(&[("../oci-layout", b"{}"), ("/etc/oci-layout", b"{}")]);
     for (name, bytes, reason) in [
         ("gzip", &[0x1f, 0x8b, 8, 0][..], "compressed"),
-        ("cut", &bytes[..bytes.len() / 4], "archive"),
+        ("cut", &bytes[..bytes.len() / 4], "cut"),
+        ("without an end", &bytes[..bytes.len() - 1024], "cut"),
+        ("text", &[b'x'; 2048], "no tar archive"),
         ("docker", &docker, "docker save"),
         ("climbing", &climbing, "no `oci-layout`"),
-        ("empty", &[], "no `oci-layout`"),
+        ("empty", &[], "cut"),
     ] {
         let path = folder.path().join(format!("{name}.tar"));
         fs::write(&path, bytes).unwrap();
