@@ -9,20 +9,20 @@ use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, Rep
 use sealift_oci::layout::{LayoutRepository, Mode};
 use sealift_sandbox::conformance;
 
-async fn writable(path: &Path) -> LayoutRepository {
+pub(crate) async fn writable(path: &Path) -> LayoutRepository {
     LayoutRepository::open(path, Mode::Write).await.unwrap()
 }
 
-async fn readable(path: &Path) -> Result<LayoutRepository, RepositoryError> {
+pub(crate) async fn readable(path: &Path) -> Result<LayoutRepository, RepositoryError> {
     LayoutRepository::open(path, Mode::Read).await
 }
 
-fn tag(text: &str) -> Tag {
+pub(crate) fn tag(text: &str) -> Tag {
     text.parse().unwrap()
 }
 
 /// Pushes an image without layers whose only difference is `mark`, referring to `subject` if any.
-async fn push(layout: &LayoutRepository, mark: &str, subject: Option<&Descriptor>) -> RawManifest {
+pub(crate) async fn push(layout: &LayoutRepository, mark: &str, subject: Option<&Descriptor>) -> RawManifest {
     let config = Descriptor::of(media_type::EMPTY, b"{}");
     layout.push(&config, Bytes::from_static(b"{}").into()).await.unwrap();
     let mut manifest = serde_json::json!({
@@ -37,7 +37,7 @@ async fn push(layout: &LayoutRepository, mark: &str, subject: Option<&Descriptor
     raw
 }
 
-async fn referrers(layout: &LayoutRepository, subject: &Digest) -> Vec<Digest> {
+pub(crate) async fn referrers(layout: &LayoutRepository, subject: &Digest) -> Vec<Digest> {
     let listed = layout.referrers(subject, ReferrersListing::Api).await.unwrap().unwrap();
     listed.into_iter().map(|entry| entry.digest).collect()
 }

@@ -8,6 +8,8 @@ mod distribution;
 mod faults;
 mod keychain;
 mod layout;
+mod layout_faults;
+mod layout_names;
 mod redirect;
 mod referrers;
 mod support;
