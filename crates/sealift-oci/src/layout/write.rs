@@ -114,7 +114,12 @@ impl Inner {
     /// Adds an entry, in place of one of the same content that has no name.
     fn list(&self, index: &mut IndexDocument, raw: &RawManifest, tag: Option<&Tag>) -> Result<Edited, RepositoryError> {
         let unusable = |source| self.unusable(&raw.descriptor().digest, source);
-        let described = raw.to_referrer_entry().map_err(unusable)?;
+        let manifest = raw.parse().map_err(unusable)?;
+        // Only referrers are described: what an image says of itself is in the image.
+        let described = match manifest.subject {
+            Some(_) => raw.to_referrer_entry().map_err(unusable)?,
+            None => Descriptor { artifact_type: manifest.declared_artifact_type, ..raw.descriptor().to_plain() },
+        };
         index.retain(|listed| listed.digest != described.digest || index::is_named(listed));
         index.push(index::entry(described, tag)).map_err(unusable)?;
         Ok(Edited::Changed)

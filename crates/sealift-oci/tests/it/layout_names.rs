@@ -111,6 +111,8 @@ async fn referrers_are_listed_for_tools_that_only_read_the_index() {
     let layout = writable(folder.path()).await;
     let image = push(&layout, "image", None).await;
     layout.tag(&image, &tag("v1")).await.unwrap();
+    let plain = named(&image, &[(annotation::REF_NAME, "v1")]);
+    assert_eq!(index(folder.path())["manifests"], json!([plain]), "an image is listed by its name alone");
     let signature = push(&layout, "signature", Some(image.descriptor())).await;
     let entries = |index: Value| {
         let entries = index["manifests"].as_array().unwrap().clone();
