@@ -1,6 +1,6 @@
-//! A registry on loopback whose manners and faults can be chosen, for people and for tests.
+//! Registries whose manners and faults can be chosen, and a whole Sigstore, on loopback, for people and for tests.
 //!
-//! Never linked into the product. The registry keeps to the OCI distribution specification 1.1 unless an option or a
+//! Never linked into the product. A registry keeps to the OCI distribution specification 1.1 unless an option or a
 //! fault says otherwise: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 //!
 //! ```
@@ -16,6 +16,7 @@
 pub mod conformance;
 pub mod fixture;
 pub mod registry;
+pub mod sigstore;
 mod watched;
 
 pub use watched::{Loss, WatchedRepository};

@@ -1,6 +1,7 @@
-//! The sandbox for people: registries on loopback until Ctrl-C.
+//! The sandbox for people: registries, and a Sigstore if asked, on loopback until Ctrl-C.
 //!
-//! Standard output has one line `NAME=HOST:PORT` for each registry, then nothing more.
+//! Standard output has one line `NAME=HOST:PORT` for each registry. With a Sigstore, one line `NAME=URL` for each
+//! service and one `NAME=PATH` for each file follow, then lines for people, which begin with `#`.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sealift_sandbox::registry::{Auth, LoggedRequest, Mount, Registry, RegistryError, RegistryOptions, Storage};
+use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreError, SigstoreOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -52,8 +54,24 @@ enum Command {
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
         prod: String,
         #[command(flatten)]
+        sigstore: SigstoreArguments,
+        #[command(flatten)]
         manners: Manners,
     },
+}
+
+/// Whether there is a Sigstore, too.
+#[derive(Args, Debug)]
+struct SigstoreArguments {
+    /// Run a whole Sigstore, too, and write its configuration files into this folder
+    #[arg(long = "sigstore", value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// First of the Sigstore's seven ports; 0 takes any free ones
+    #[arg(long = "sigstore-port", value_name = "PORT", default_value_t = 0, requires = "folder")]
+    first_port: u16,
+    /// Who signs: an e-mail address, or `workflow:OWNER/REPOSITORY`
+    #[arg(long, value_name = "WHO", default_value = "dev@example.com", requires = "folder")]
+    identity: String,
 }
 
 /// How the registries behave.
@@ -114,11 +132,11 @@ impl FromStr for Credentials {
 }
 
 fn run(cli: Cli) -> Result<(), SandboxError> {
-    let (places, manners) = match cli.command {
-        Command::Registry { listen, manners } => (vec![("registry", listen, manners.storage.clone())], manners),
-        Command::Up { staging, prod, manners } => {
+    let (places, manners, sigstore) = match cli.command {
+        Command::Registry { listen, manners } => (vec![("registry", listen, manners.storage.clone())], manners, None),
+        Command::Up { staging, prod, sigstore, manners } => {
             let folder = |name: &str| manners.storage.as_ref().map(|folder| folder.join(name));
-            (vec![("staging", staging, folder("staging")), ("prod", prod, folder("prod"))], manners)
+            (vec![("staging", staging, folder("staging")), ("prod", prod, folder("prod"))], manners, Some(sigstore))
         }
     };
     let mut registries = Vec::new();
@@ -127,6 +145,7 @@ fn run(cli: Cli) -> Result<(), SandboxError> {
         announce(&format!("{name}={}", registry.host())).map_err(SandboxError::Output)?;
         registries.push(registry);
     }
+    let _sigstore = sigstore.map(|arguments| start_sigstore(&arguments)).transpose()?;
     wait(manners.until_stdin_closes).map_err(SandboxError::Signal)
 }
 
@@ -161,6 +180,37 @@ fn start(name: &'static str, options: RegistryOptions, log: Option<&Path>) -> Re
         }
     };
     Ok(Registry::start_observed(options, observer)?)
+}
+
+/// Starts the Sigstore, if one is wanted, and says where it answers and how to use it.
+fn start_sigstore(arguments: &SigstoreArguments) -> Result<Option<Sigstore>, SandboxError> {
+    let Some(folder) = &arguments.folder else { return Ok(None) };
+    let identity = match arguments.identity.strip_prefix("workflow:") {
+        Some(repository) => Identity::workflow(repository),
+        None => Identity::email(&arguments.identity),
+    };
+    let (subject, issuer) = (identity.subject(), identity.clone());
+    let options = SigstoreOptions { first_port: arguments.first_port, identity, ..SigstoreOptions::default() };
+    let sigstore = Sigstore::start(options)?;
+    let issuer = sigstore.issuer(&issuer);
+    let files =
+        sigstore.write_files(folder).map_err(|source| SandboxError::Files { folder: folder.clone(), source })?;
+    let mut text = String::new();
+    for (name, url) in sigstore.urls().named() {
+        text.push_str(&format!("{name}={url}\n"));
+    }
+    for (name, path) in files.named() {
+        text.push_str(&format!("{name}={}\n", path.display()));
+    }
+    let (config, root, token) = (files.signing_config.display(), files.trusted_root.display(), files.token.display());
+    text.push_str(&format!(
+        "# A sandbox: keys live as long as this program, and signatures mean nothing elsewhere.\n\
+         # sign:   cosign sign --signing-config {config} --trusted-root {root} --identity-token {token} -y IMAGE@DIGEST\n\
+         # verify: cosign verify --trusted-root {root} --use-signed-timestamps --certificate-identity {subject} \
+         --certificate-oidc-issuer {issuer} IMAGE@DIGEST"
+    ));
+    announce(&text).map_err(SandboxError::Output)?;
+    Ok(Some(sigstore))
 }
 
 /// Waits for Ctrl-C, for the signal to end, or for the end of standard input.
@@ -208,6 +258,12 @@ fn say(error: &SandboxError) {
 /// Says why the sandbox does not run.
 #[derive(Debug, thiserror::Error)]
 enum SandboxError {
+    #[error("cannot write the configuration files into {}", folder.display())]
+    Files {
+        folder: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot write to {}", path.display())]
     Log {
         path: PathBuf,
@@ -220,4 +276,6 @@ enum SandboxError {
     Registry(#[from] RegistryError),
     #[error("cannot wait for signals")]
     Signal(#[source] io::Error),
+    #[error(transparent)]
+    Sigstore(#[from] SigstoreError),
 }

@@ -158,7 +158,9 @@ mod tests {
         assert_eq!(integer(&[0, 0, 0x80]), [2, 2, 0, 0x80]);
         assert_eq!(integer(&[0]), [2, 1, 0]);
         assert_eq!(integer(&[0x7f]), [2, 1, 0x7f]);
-        for (length, header) in [(0, vec![4, 0]), (127, vec![4, 127]), (128, vec![4, 0x81, 128]), (256, vec![4, 0x82, 1, 0])] {
+        for (length, header) in
+            [(0, vec![4, 0]), (127, vec![4, 127]), (128, vec![4, 0x81, 128]), (256, vec![4, 0x82, 1, 0])]
+        {
             let encoded = octets(&vec![7; length]);
             assert_eq!(encoded[..header.len()], header);
             assert_eq!(Element::parse(&encoded).map(|element| element.content.len()), Some(length));
@@ -167,7 +169,9 @@ mod tests {
 
     #[test]
     fn malformed_values_are_not_read() {
-        for bytes in [&[][..], &[4], &[4, 1], &[4, 0x80], &[4, 0x81, 5, 0, 0, 0, 0, 0], &[4, 0x85, 0, 0, 0, 0, 1, 9], &[4, 0, 0]] {
+        for bytes in
+            [&[][..], &[4], &[4, 1], &[4, 0x80], &[4, 0x81, 5, 0, 0, 0, 0, 0], &[4, 0x85, 0, 0, 0, 0, 1, 9], &[4, 0, 0]]
+        {
             assert_eq!(Element::parse(bytes), None, "{bytes:?}");
         }
     }

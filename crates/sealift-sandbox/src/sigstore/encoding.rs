@@ -96,7 +96,10 @@ mod tests {
     #[test]
     fn canonical_json_sorts_members_and_keeps_the_order_of_items() {
         let value = json!({"b": [2, 1, {"z": null, "a": "\u{e9}\n"}], "a": {"10": true, "9": false}});
-        assert_eq!(canonical_json(&value), "{\"a\":{\"10\":true,\"9\":false},\"b\":[2,1,{\"a\":\"\u{e9}\\n\",\"z\":null}]}");
+        assert_eq!(
+            canonical_json(&value),
+            "{\"a\":{\"10\":true,\"9\":false},\"b\":[2,1,{\"a\":\"\u{e9}\\n\",\"z\":null}]}"
+        );
     }
 
     #[test]
