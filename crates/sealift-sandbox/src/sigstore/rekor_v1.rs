@@ -14,7 +14,7 @@ use super::encoding::{base64, canonical_json, from_hex, hex};
 use super::entry_v1::{self, Entry};
 use super::fault::Fault;
 use super::key::{KeyKind, SigningKey};
-use super::merkle::{Hash, Tree, leaf_hash};
+use super::merkle::{Hash, Tree, leaf_hash, mislead};
 use super::note;
 use super::service::{Call, Handler, Refusal, Reply, Service, Shared, locked};
 
@@ -102,9 +102,9 @@ impl RekorV1 {
         }
         let promise = self.key.sign(canonical_json(&promised).as_bytes())?;
         let mut hashes = state.tree.inclusion(index, size);
-        let mut root = state.tree.root(size);
+        let root = state.tree.root(size);
         if strikes(Fault::WrongProof) {
-            hashes.first_mut().unwrap_or(&mut root)[0] ^= 1;
+            mislead(&mut hashes);
         }
         let noted = if strikes(Fault::OldCheckpoint) { size.saturating_sub(1) } else { size };
         entry["verification"] = json!({

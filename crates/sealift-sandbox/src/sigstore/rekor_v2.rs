@@ -14,7 +14,7 @@ use super::encoding::{base64, canonical_json, from_base64, sha256};
 use super::entry_v1::pre_authentication;
 use super::fault::Fault;
 use super::key::{Hash as HashKind, KeyKind, SigningKey, VerifyingKey};
-use super::merkle::{Hash, TILE_WIDTH, Tree, leaf_hash};
+use super::merkle::{Hash, TILE_WIDTH, Tree, leaf_hash, mislead};
 use super::note;
 use super::service::{Call, Handler, Refusal, Reply, Service, Shared, locked};
 
@@ -74,9 +74,9 @@ impl RekorV2 {
         let size = state.tree.size();
         let strikes = |fault| self.shared.faults.strikes(Service::RekorV2, fault);
         let mut hashes = state.tree.inclusion(index, size);
-        let mut root = state.tree.root(size);
+        let root = state.tree.root(size);
         if strikes(Fault::WrongProof) {
-            hashes.first_mut().unwrap_or(&mut root)[0] ^= 1;
+            mislead(&mut hashes);
         }
         let noted = if strikes(Fault::OldCheckpoint) { size.saturating_sub(1) } else { size };
         Ok(json!({

@@ -42,6 +42,26 @@ async fn up_runs_two_registries_until_standard_input_closes() {
     assert!(!log.contains("secret"));
 }
 
+#[tokio::test]
+async fn up_runs_a_sigstore_and_writes_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("sigstore");
+    let arguments = ["up", "--until-stdin-closes", "--identity", "workflow:acme/app", "--sigstore"];
+    let mut child = sandbox(&arguments).arg(&config).spawn().unwrap();
+    let lines = lines(&mut child, 22);
+    let value = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    let discovery = format!("{}/actions/.well-known/openid-configuration", value("oidc"));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(client.get(discovery).send().await.unwrap().status(), 200);
+    let root: Value = serde_json::from_slice(&std::fs::read(value("trusted-root")).unwrap()).unwrap();
+    assert_eq!(root["certificateAuthorities"][0]["uri"], value("fulcio"));
+    assert_eq!(std::fs::read_to_string(value("token")).unwrap().split('.').count(), 3);
+    assert!(lines[19].starts_with("# A sandbox: "));
+    assert!(lines[21].contains("/acme/app/.github/workflows/release.yml@refs/heads/main"));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn a_taken_address_is_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! The registry as its clients see it: every behaviour of the specification, over HTTP.
+//! Registry and Sigstore as their clients see them, over HTTP.
 
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
@@ -11,4 +11,8 @@ mod fault;
 mod management;
 mod pull;
 mod push;
+mod sigstore_bundles;
+mod sigstore_client;
+mod sigstore_peers;
+mod sigstore_services;
 mod storage;
