@@ -47,10 +47,7 @@ pub(crate) async fn blob(
     limit: u64,
 ) -> Result<Bytes, RepositoryError> {
     let content = repository.fetch(layer).await?;
-    content
-        .read_all(limit)
-        .await
-        .map_err(|source| RepositoryError::Content { repository: repository.name().clone(), source })
+    content.read_all(limit).await.map_err(|error| RepositoryError::of_content(repository.name(), error))
 }
 
 fn entity(layer: &Descriptor, bytes: &Bytes) -> Result<SignedEntity, Box<dyn std::error::Error + Send + Sync>> {

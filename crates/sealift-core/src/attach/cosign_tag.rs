@@ -137,7 +137,7 @@ async fn read_config(
     let bytes = content
         .read_all(MAX_CONFIG_BYTES)
         .await
-        .map_err(|source| failed(RepositoryError::Content { repository: repository.name().clone(), source }))?;
+        .map_err(|error| failed(RepositoryError::of_content(repository.name(), error)))?;
     Ok(serde_json::from_slice(&bytes).ok())
 }
 

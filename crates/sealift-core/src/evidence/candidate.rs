@@ -97,7 +97,7 @@ impl Candidate {
         let bytes = content
             .read_all(MAX_SIGNATURE_BYTES)
             .await
-            .map_err(|source| RepositoryError::Content { repository: repository.name().clone(), source })?;
+            .map_err(|error| RepositoryError::of_content(repository.name(), error))?;
         let read = self.layers.iter().map(|(form, layer)| parse(*form, layer, &bytes));
         Ok(read.map(|read| read.map_err(|reason| self.rejection(reason))).collect())
     }

@@ -150,7 +150,7 @@ impl MemoryRepository {
     }
 
     fn broken(&self, source: super::ContentError) -> RepositoryError {
-        RepositoryError::Content { repository: self.name.clone(), source }
+        RepositoryError::of_content(&self.name, source)
     }
 }
 

@@ -123,7 +123,7 @@ impl ReadRepository for Snapshot<'_> {
             return Ok(content);
         }
         let read = content.read_all(MAX_REMEMBERED_BLOB_BYTES).await;
-        let bytes = read.map_err(|source| RepositoryError::Content { repository: self.name().clone(), source })?;
+        let bytes = read.map_err(|error| RepositoryError::of_content(self.name(), error))?;
         self.remembered().blobs.insert(descriptor.digest.clone(), bytes.clone());
         Ok(Content::from(bytes))
     }
