@@ -98,7 +98,12 @@ impl FallbackTags {
             }
             match change {
                 Change::Nothing => return Ok(()),
-                Change::Delete => return delete(endpoint, subject, &tag, found.as_ref()).await,
+                Change::Delete => {
+                    if delete(endpoint, subject, &tag, found.as_ref()).await? {
+                        return Ok(());
+                    }
+                    wait(endpoint, &tag, &mut delays).await?;
+                }
                 Change::Write(index) => {
                     if !write(endpoint, &tag, found.as_ref(), &index).await? {
                         wait(endpoint, &tag, &mut delays).await?;
@@ -134,7 +139,7 @@ async fn write(
     index: &RawManifest,
 ) -> Result<bool, RepositoryError> {
     let condition = match found {
-        Some(found) => found.etag.as_deref().map_or(Condition::Always, Condition::Unchanged),
+        Some(found) => unchanged(found),
         None if endpoint.host.habits().gives_etags => Condition::Absent,
         None => Condition::Always,
     };
@@ -147,17 +152,29 @@ async fn write(
     }
 }
 
-/// Removes a tag that lists nothing any more; where that is not allowed, an index without entries says the same.
-async fn delete(endpoint: &Endpoint, subject: &Digest, tag: &Tag, found: Option<&Read>) -> Result<(), RepositoryError> {
-    match endpoint.delete_manifest(&tag.clone().into()).await {
+fn unchanged(found: &Read) -> Condition<'_> {
+    found.etag.as_deref().map_or(Condition::Always, Condition::Unchanged)
+}
+
+/// Removes a tag that lists nothing any more, and says whether nobody was faster; where tags are not deleted, an index
+/// without entries says the same.
+async fn delete(
+    endpoint: &Endpoint,
+    subject: &Digest,
+    tag: &Tag,
+    found: Option<&Read>,
+) -> Result<bool, RepositoryError> {
+    match endpoint.delete_manifest(&tag.clone().into(), found.map_or(Condition::Always, unchanged)).await {
+        Ok(()) => return Ok(true),
         Err(RepositoryError::Unsupported { .. }) => {}
-        Err(error) if error.is_not_found() => return Ok(()),
-        outcome => return outcome,
+        Err(RepositoryError::Registry { status: 409 | 412, .. }) => return Ok(false),
+        Err(error) if error.is_not_found() => return Ok(true),
+        Err(error) => return Err(error),
     }
     let unusable = |source| endpoint.unusable_manifest(&subject.clone().into(), source);
     let json = IndexDocument::new().and_then(|index| index.to_json()).map_err(unusable)?;
     let empty = RawManifest::new(media_type::IMAGE_INDEX, json);
-    if write(endpoint, tag, found, &empty).await? { Ok(()) } else { Err(contended(endpoint, tag)) }
+    write(endpoint, tag, found, &empty).await
 }
 
 async fn wait(endpoint: &Endpoint, tag: &Tag, delays: &mut Retries) -> Result<(), RepositoryError> {

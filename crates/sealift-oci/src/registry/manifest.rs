@@ -42,6 +42,16 @@ pub(super) enum Condition<'a> {
     Unchanged(&'a str),
 }
 
+impl Condition<'_> {
+    fn of(self, request: Request) -> Request {
+        match self {
+            Self::Absent => request.header(http::header::IF_NONE_MATCH, "*"),
+            Self::Always => request,
+            Self::Unchanged(etag) => request.header(http::header::IF_MATCH, etag),
+        }
+    }
+}
+
 impl Endpoint {
     /// Returns the descriptor of a manifest, without its bytes where the registry tells.
     pub(super) async fn resolve_manifest(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
@@ -107,12 +117,7 @@ impl Endpoint {
         let request = Request::new("push", Method::PUT, url, self.to_push())
             .header(CONTENT_TYPE, manifest.descriptor().media_type.as_str())
             .body(Body::Bytes(manifest.bytes().clone()));
-        let request = match condition {
-            Condition::Absent => request.header(http::header::IF_NONE_MATCH, "*"),
-            Condition::Always => request,
-            Condition::Unchanged(etag) => request.header(http::header::IF_MATCH, etag),
-        };
-        let response = self.send(request).await?;
+        let response = self.send(condition.of(request)).await?;
         if !response.status().is_success() {
             return Ok(response);
         }
@@ -126,11 +131,16 @@ impl Endpoint {
         Ok(response)
     }
 
-    /// Deletes a manifest or a tag.
-    pub(super) async fn delete_manifest(&self, selector: &Selector) -> Result<(), RepositoryError> {
+    /// Deletes a manifest or a tag, under a condition that many registries ignore.
+    pub(super) async fn delete_manifest(
+        &self,
+        selector: &Selector,
+        condition: Condition<'_>,
+    ) -> Result<(), RepositoryError> {
         let need = Need::exactly(ScopeSet::delete(&self.path));
         let url = self.url(&format!("manifests/{selector}"));
-        let response = self.send(Request::new("delete", Method::DELETE, url, need)).await?;
+        let request = Request::new("delete", Method::DELETE, url, need);
+        let response = self.send(condition.of(request)).await?;
         if response.status().is_success() {
             return Ok(());
         }

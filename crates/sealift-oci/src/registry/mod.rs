@@ -258,7 +258,7 @@ impl Repository for RegistryRepository {
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
-        self.endpoint.delete_manifest(selector).await
+        self.endpoint.delete_manifest(selector, Condition::Always).await
     }
 }
 

@@ -7,7 +7,7 @@ use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use serde_json::json;
 
-use crate::support::{access, kind, open, start, take_log};
+use crate::support::{access, count, kind, open, start, take_log};
 
 const API: ReferrersListing = ReferrersListing::Api;
 const FALLBACK: ReferrersListing = ReferrersListing::FallbackTag;
@@ -200,6 +200,36 @@ async fn writers_of_several_processes_lose_nothing_where_conditions_hold() {
     let repository = open(access(), &registry, "team/app").await;
     let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap();
     assert_eq!(listed.len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_gained_an_entry_is_not_deleted_with_it() {
+    let subject = Digest::sha256(b"subject");
+    let options = RegistryOptions { conditional_writes: true, ..RegistryOptions::distribution() };
+    let registry = start(options);
+    let (one, other) = (entry(&registry, 1), entry(&registry, 2));
+    let repository = open(access(), &registry, "team/app").await;
+    repository.link_referrers(&subject, std::slice::from_ref(&one)).await.unwrap();
+    registry.clear_requests();
+    // While the deletion of the emptied tag is on its way, another process links something.
+    let delay = Effect::Delay(std::time::Duration::from_secs(2));
+    registry.set_faults([Rule::new(delay).method("DELETE").on(Endpoint::Manifest)]);
+    let removed = [one.digest.clone()];
+    let unlink = repository.unlink_referrers(&subject, &removed);
+    let link = async {
+        while count(&registry, "GET", Endpoint::Manifest) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let rival = open(access(), &registry, "team/app").await;
+        rival.link_referrers(&subject, std::slice::from_ref(&other)).await
+    };
+    let (unlinked, linked) = futures_util::future::join(unlink, link).await;
+    unlinked.unwrap();
+    linked.unwrap();
+    let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap_or_default();
+    let listed: Vec<_> = listed.into_iter().map(|entry| entry.digest).collect();
+    assert_eq!(listed, [other.digest], "the rival's entry stays, the other is gone");
+    assert!(take_log(&registry).contains(&"DELETE manifest 412".to_owned()), "the deletion was refused at first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,7 +68,7 @@ pub(super) fn delete(server: &Server, call: &Call) -> Result<Reply, Refusal> {
     match parse_digest(&call.reference) {
         Ok(digest) => server.store.delete_manifest(&call.repository, &digest)?,
         Err(refusal) if call.reference.contains(':') => return Err(refusal),
-        Err(_) => server.store.delete_tag(&call.repository, &call.reference)?,
+        Err(_) => server.store.delete_tag(&call.repository, &call.reference, &condition(server, call))?,
     }
     Ok(empty(StatusCode::ACCEPTED, &[]))
 }

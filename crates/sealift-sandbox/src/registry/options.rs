@@ -24,7 +24,7 @@ pub struct RegistryOptions {
     pub auth: Auth,
     /// Whether anything can be deleted; else 405.
     pub deletes: bool,
-    /// Whether `If-Match` and `If-None-Match` are honoured when a manifest is put.
+    /// Whether `If-Match` and `If-None-Match` are honoured when a manifest is put or a tag deleted.
     pub conditional_writes: bool,
     /// Whether the tag `sha256-<hex>` stands for the image with that digest when nothing else holds it, as at GitLab.
     pub fallback_tag_is_image: bool,

@@ -167,12 +167,14 @@ impl Store {
         Ok(subject)
     }
 
-    pub(super) fn delete_tag(&self, repository: &str, tag: &str) -> Result<(), Refusal> {
+    pub(super) fn delete_tag(&self, repository: &str, tag: &str, condition: &Condition) -> Result<(), Refusal> {
         let mut contents = locked(&self.contents);
-        let known = contents.repositories.get_mut(repository).is_some_and(|found| found.tags.remove(tag).is_some());
-        if !known {
+        let found = contents.repositories.get_mut(repository).ok_or_else(unknown_manifest)?;
+        if !found.tags.contains_key(tag) {
             return Err(unknown_manifest());
         }
+        found.check_condition(Some(tag), condition)?;
+        found.tags.remove(tag);
         if let Some(folder) = &self.folder {
             folder.remove_tag(repository, tag)?;
         }
