@@ -174,6 +174,10 @@ impl Repository for Destination<'_> {
         self.repository.tag(manifest, tag).await
     }
 
+    async fn flush(&self) -> Result<(), RepositoryError> {
+        self.repository.flush().await
+    }
+
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
         self.repository.delete(selector).await
     }

@@ -34,13 +34,14 @@ pub async fn publish(moved: Transferred<'_>, decision: &Decision) -> Result<Prom
 
 async fn move_tag(moved: &Transferred<'_>) -> Result<Option<TagChange>, PromoteError> {
     let (plan, destination) = (&moved.plan, moved.destination);
-    let Some(tag) = &plan.destination_tag else { return Ok(None) };
+    let at_destination = |source| PromoteError::Repository { side: Side::Destination, source };
     // The root is always the first object of a plan.
-    let Some(root) = plan.objects.first() else { return Ok(None) };
+    let Some((tag, root)) = plan.destination_tag.as_ref().zip(plan.objects.first()) else {
+        return destination.flush().await.map(|()| None).map_err(at_destination);
+    };
     if moved.tag.as_ref() == Some(&plan.root.digest) {
         return Ok(Some(TagChange::Unchanged));
     }
-    let at_destination = |source| PromoteError::Repository { side: Side::Destination, source };
     // Another promotion may have taken the tag since the plan was begun.
     let existing = match destination.resolve(&Selector::Tag(tag.clone())).await {
         Ok(descriptor) => Some(descriptor.digest),

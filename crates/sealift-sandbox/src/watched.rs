@@ -198,6 +198,11 @@ impl<R: Repository> Repository for WatchedRepository<R> {
         self.inner.tag(manifest, tag).await
     }
 
+    async fn flush(&self) -> Result<(), RepositoryError> {
+        self.called("flush", "").await?;
+        self.inner.flush().await
+    }
+
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
         self.called("delete", selected(selector)).await?;
         self.inner.delete(selector).await

@@ -109,6 +109,14 @@ pub trait Repository: ReadRepository {
     /// Points `tag` at a manifest, pushing the manifest in the same step.
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError>;
 
+    /// Makes what was pushed without a tag last, where that is not so at once: an archive is written as a whole.
+    ///
+    /// # Errors
+    /// As [`Repository::push`].
+    async fn flush(&self) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
     /// Deletes a manifest by digest, or a tag alone.
     ///
     /// # Errors

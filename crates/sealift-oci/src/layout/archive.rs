@@ -103,8 +103,10 @@ impl Staged {
             }
             for file in [MARKER_FILE, INDEX_FILE] {
                 let Some(extent) = archive.open_file(file) else { continue };
-                let bytes = extent.read_all(super::MAX_INDEX_BYTES).map_err(failed)?;
-                directory.replace(file, &bytes.unwrap_or_default())?;
+                let (limit, repository) = (super::MAX_INDEX_BYTES, name.clone());
+                let bytes = extent.read_all(limit).map_err(failed)?;
+                let bytes = bytes.ok_or(RepositoryError::TooLarge { repository, what: "file", limit })?;
+                directory.replace(file, &bytes)?;
             }
         }
         Ok(Self { archive: path.to_owned(), directory, folder, _lock: lock })
@@ -150,7 +152,8 @@ impl Staged {
 pub(super) enum When {
     /// At once: it is complete.
     Always,
-    /// If the archive exists; else it comes into being with the first tag, so that a copy that fails leaves none.
+    /// If the archive exists; else it comes into being with the first tag or flush, so that a copy that fails leaves
+    /// none.
     Existing,
 }
 

@@ -215,6 +215,10 @@ impl Repository for LayoutRepository {
         self.run(move |layout| layout.tag(&manifest, &tag)).await
     }
 
+    async fn flush(&self) -> Result<(), RepositoryError> {
+        self.run(|layout| layout.pack(When::Always)).await
+    }
+
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
         let selector = selector.clone();
         self.run(move |layout| layout.delete(&selector)).await

@@ -114,6 +114,18 @@ async fn hostile_archives_are_refused_with_the_reason() {
     }
 }
 
+#[tokio::test]
+async fn an_archive_whose_index_is_too_large_is_not_emptied() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.tar");
+    let index = vec![b' '; 32 * 1024 * 1024 + 1];
+    let bytes = archive(&[("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#), ("index.json", &index)]);
+    fs::write(&path, &bytes).unwrap();
+    let opened = LayoutRepository::open(&path, Mode::Write).await;
+    assert!(matches!(opened, Err(RepositoryError::TooLarge { .. })), "{:?}", opened.map(drop));
+    assert!(fs::read(&path).unwrap() == bytes, "the archive is as it was");
+}
+
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut all = vec![];
     for (name, content) in files {
