@@ -30,10 +30,11 @@ impl Copying<'_> {
                 continue;
             }
             self.graph(attachment.descriptor()).await?;
-            // The manifest was opened when it was found, so it describes itself.
-            if let Ok(entry) = attachment.manifest.to_referrer_entry() {
-                listed.entry(&attachment.subject).or_default().push(entry);
-            }
+            let entry = attachment.manifest.to_referrer_entry().map_err(|source| {
+                let (repository, digest) = (self.source.name().clone(), attachment.descriptor().digest.to_string());
+                self.failed("list what is attached at", RepositoryError::Manifest { repository, digest, source })
+            })?;
+            listed.entry(&attachment.subject).or_default().push(entry);
         }
         for (subject, entries) in listed {
             let failed = |source| self.failed("list what is attached at", source);
@@ -45,6 +46,11 @@ impl Copying<'_> {
     /// Points `tag` at the copy of `manifest`.
     pub(crate) async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), CliError> {
         self.destination.tag(manifest, tag).await.map_err(|source| self.failed("tag", source))
+    }
+
+    /// Makes a copy without a tag last.
+    pub(crate) async fn flush(&self) -> Result<(), CliError> {
+        self.destination.flush().await.map_err(|source| self.failed("write to", source))
     }
 
     async fn graph(&mut self, root: &Descriptor) -> Result<(), CliError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealift_core::attach::{CosignSuffix, NewArtifact, NewLayer, attach, attach_cosign_tag};
+use sealift_core::attach::{CosignSuffix, NewLayer, attach_bundle, attach_cosign_tag};
 use sealift_core::crypto::PublicKey;
 use sealift_core::entity::{Bundle, SignedEntity, SimpleSigning};
 use sealift_core::evidence::{self, Effort, Evidence, Verdict};
@@ -176,19 +176,15 @@ impl<'a> Signing<'a> {
         let json = bundle.to_json().map_err(CliError::Bundle)?;
         // What is published is what was read back, not what was meant.
         let written = Bundle::parse(json.as_bytes()).map_err(CliError::Bundle)?;
-        self.check(&written.into(), &target.digest, purpose)?;
+        self.check(&written.clone().into(), &target.digest, purpose)?;
         if let Some(path) = &self.publish.bundle {
             files::write(path, json.as_bytes(), Readers::Everyone, Overwrite::Allowed)?;
         }
         if self.publish.no_upload {
             return Ok(None);
         }
-        let artifact = NewArtifact::new(media_type::SIGSTORE_BUNDLE_V03)
-            .with_layer(NewLayer::new(media_type::SIGSTORE_BUNDLE_V03, json))
-            .with_annotation(annotation::BUNDLE_CONTENT, "dsse-envelope")
-            .with_annotation(annotation::BUNDLE_PREDICATE_TYPE, statement.predicate_type())
-            .created(self.context.now());
-        let manifest = attach(repository, target, &artifact).await.map_err(CliError::Attach)?;
+        let manifest = attach_bundle(repository, target, &written, self.context.now()).await;
+        let manifest = manifest.map_err(CliError::Attach)?;
         Ok(Some(Stored { format: "bundle", tag: None, digest: manifest.digest }))
     }
 

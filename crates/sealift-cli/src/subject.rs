@@ -55,6 +55,12 @@ impl Subject<dyn ReadRepository> {
     }
 }
 
+/// Opens the repository that something is copied or promoted to.
+pub(crate) async fn open_destination(client: &Client, reference: &Reference) -> Result<Arc<dyn Repository>, CliError> {
+    let opened = client.open(&reference.repository()).await;
+    opened.map_err(|source| CliError::Repository { task: "open", subject: reference.to_string(), source })
+}
+
 fn failed(reference: &Reference, source: sealift_core::repository::RepositoryError) -> CliError {
     CliError::Repository { task: "resolve", subject: reference.to_string(), source }
 }

@@ -13,8 +13,8 @@ use crate::context::Context;
 use crate::copying::Copying;
 use crate::error::{CliError, UsageError};
 use crate::manifests::{self, Member};
-use crate::output::model::Copied;
-use crate::subject::Subject;
+use crate::output::model::{Copied, LeftBehind};
+use crate::subject::{self, Subject};
 
 /// Copy an artifact with everything attached to it, verifying nothing
 ///
@@ -68,9 +68,7 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
     let root = root(&members, args.platform.as_deref(), &source)?;
     refuse_other_digest(&destination, &root.descriptor().digest)?;
     let attached = attached(args, &*subject.repository, &members, root.descriptor()).await.map_err(failed)?;
-    let target = client.open(&destination.repository()).await;
-    let target =
-        target.map_err(|source| CliError::Repository { task: "open", subject: destination.to_string(), source })?;
+    let target = subject::open_destination(&client, &destination).await?;
     let mut options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
     if let Some(observer) = context.progress.observer() {
         options = options.with_observer(observer);
@@ -80,8 +78,9 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
     copying.run(root.descriptor(), &attached.found).await?;
     // A destination without a tag and a digest keeps the source's tag.
     let tag = destination.tag().or_else(|| source.tag().filter(|_| destination.digest().is_none()));
-    if let Some(tag) = tag {
-        copying.tag(&root.manifest, tag).await?;
+    match tag {
+        Some(tag) => copying.tag(&root.manifest, tag).await?,
+        None => copying.flush().await?,
     }
     Ok(Copied {
         source: subject.by_digest().to_string(),
@@ -89,6 +88,7 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
         tag: tag.map(ToString::to_string),
         report: copying.report,
         attached: attached.found.len(),
+        left_behind: attached.problems.iter().map(LeftBehind::of).collect(),
     })
 }
 

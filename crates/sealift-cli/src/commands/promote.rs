@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::model::{Planned, Promoted, Refused};
-use crate::subject::Subject;
+use crate::subject::{self, Subject};
 use crate::verification::requirements;
 
 /// Verify an artifact, move it with all its evidence, verify it again where it arrived, and only then move the tag
@@ -96,11 +96,9 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, C
     }
     let promoted = Promoted::planned(&source, &destination, &plan);
     let admitted = plan.admit(&decision).map_err(CliError::Promote)?;
-    let target = client.open(&destination.repository()).await;
-    let target =
-        target.map_err(|source| CliError::Repository { task: "open", subject: destination.to_string(), source })?;
+    let target = subject::open_destination(&client, &destination).await?;
     let options = args.options(context);
-    let moved = transfer(admitted, &*subject.repository, &*target, &options).await.map_err(CliError::Promote)?;
+    let moved = transfer(admitted, &snapshot, &*target, &options).await.map_err(CliError::Promote)?;
     let promoted = promoted.with_report(moved.report());
     // Gate 2 judges what arrived, not what was sent.
     let arrived = gate.decide(moved.arrived()).await;

@@ -54,6 +54,33 @@ fn without_referrers_only_the_artifact_is_copied() {
 }
 
 #[test]
+fn an_archive_without_a_tag_is_written_too() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let digest = fixture::image(1).digest().to_string();
+    let source = registry.reference(&format!("team/app@{digest}"));
+    for (command, archive) in [(&["copy"][..], "copied.tar"), (&["promote", "--key", "sealift.pub"], "promoted.tar")] {
+        let destination = format!("oci-layout://{archive}");
+        user.run(&[command, &[&source, &destination]].concat()).assert_code(0);
+        user.run(&["verify", "--key", "sealift.pub", &format!("{destination}@{digest}")]).assert_code(0);
+    }
+}
+
+#[test]
+fn what_a_copy_leaves_behind_is_told() {
+    let user = User::with_key();
+    let (source, image) = (registry(RegistryOptions::distribution()), fixture::image(1));
+    let squatted = Tag::referrers_fallback(image.digest());
+    source.add("team/app", &image, Some(squatted.as_str())).unwrap();
+    user.at(&source, &["copy", "@team/app:v1", "oci-layout://out:v1"])
+        .assert_code(0)
+        .assert_stdout("left behind the listing (fallback tag)");
+    user.at(&source, &["copy", "--output", "json", "@team/app:v1", "oci-layout://out:v1"])
+        .assert_code(0)
+        .assert_stdout("\"left_behind\":[{\"storage\":");
+}
+
+#[test]
 fn layouts_and_archives_are_written_and_read() {
     let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
     user.at(&registry, &["sign", "--key", "sealift.key", "--format", "both", "@team/app:v1"]).assert_code(0);

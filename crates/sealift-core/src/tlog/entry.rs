@@ -169,6 +169,13 @@ impl TryFrom<RawVerifier> for LoggedVerifier {
     }
 }
 
+/// A signature and its key as Rekor 2 writes them.
+#[derive(Deserialize)]
+struct RawSignature {
+    content: Base64,
+    verifier: RawVerifier,
+}
+
 /// Returns the only element: an entry of several signatures would be verified by any of them.
 fn only<T>(items: Vec<T>) -> Result<T, EntryError> {
     let found = items.len();
@@ -230,13 +237,7 @@ mod hashedrekord_v002 {
     #[derive(Deserialize)]
     struct Entry {
         data: RawHash,
-        signature: Signature,
-    }
-
-    #[derive(Deserialize)]
-    struct Signature {
-        content: Base64,
-        verifier: RawVerifier,
+        signature: RawSignature,
     }
 
     impl TryFrom<Spec> for LoggedSignature {
@@ -296,13 +297,7 @@ mod dsse_v002 {
     #[serde(rename_all = "camelCase")]
     struct Entry {
         payload_hash: RawHash,
-        signatures: Vec<Signature>,
-    }
-
-    #[derive(Deserialize)]
-    struct Signature {
-        content: Base64,
-        verifier: RawVerifier,
+        signatures: Vec<RawSignature>,
     }
 
     impl TryFrom<Spec> for LoggedSignature {

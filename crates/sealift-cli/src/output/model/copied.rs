@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use sealift_core::attach::AttachmentProblem;
 use sealift_core::copy::{CopyReport, Tally};
 use serde::Serialize;
 
@@ -19,6 +20,28 @@ pub(crate) struct Copied {
     pub(crate) report: CopyReport,
     /// Number of attachments among the objects.
     pub(crate) attached: usize,
+    /// What is listed at the source and could not come along.
+    pub(crate) left_behind: Vec<LeftBehind>,
+}
+
+/// Something listed at the source that is no attachment, so that it was not copied.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LeftBehind {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    storage: String,
+    reason: String,
+}
+
+impl LeftBehind {
+    /// Describes a problem of discovery.
+    pub(crate) fn of(problem: &AttachmentProblem) -> Self {
+        Self {
+            digest: problem.digest.as_ref().map(ToString::to_string),
+            storage: problem.storage.to_string(),
+            reason: problem.reason.to_string(),
+        }
+    }
 }
 
 /// Objects by how they came to be at the destination.
@@ -76,7 +99,11 @@ impl Report for Copied {
         let tag = self.tag.as_ref().map_or_else(String::new, |tag| format!(", tag {tag}"));
         writeln!(out, "{GOOD}copied{GOOD:#} {} to {}{tag}", self.source, self.destination)?;
         writeln!(out, "  {DIM}with {} attachments; nothing was verified{DIM:#}", self.attached)?;
-        Transfer::of(&self.report).write_text(out)
+        Transfer::of(&self.report).write_text(out)?;
+        self.left_behind.iter().try_for_each(|LeftBehind { digest, storage, reason }| {
+            let digest = digest.as_deref().unwrap_or("the listing");
+            writeln!(out, "  {DIM}left behind {digest} ({storage}): {reason}{DIM:#}")
+        })
     }
 
     fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -87,6 +114,8 @@ impl Report for Copied {
             tag: Option<&'a str>,
             attachments: usize,
             objects: Transfer,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            left_behind: &'a [LeftBehind],
         }
         json_line(
             out,
@@ -96,6 +125,7 @@ impl Report for Copied {
                 tag: self.tag.as_deref(),
                 attachments: self.attached,
                 objects: Transfer::of(&self.report),
+                left_behind: &self.left_behind,
             },
         )
     }

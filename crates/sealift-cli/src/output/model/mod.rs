@@ -14,7 +14,7 @@ mod tree;
 
 pub(crate) use attached::Attached;
 pub(crate) use batch::Batch;
-pub(crate) use copied::Copied;
+pub(crate) use copied::{Copied, LeftBehind};
 pub(crate) use deleted::Deleted;
 pub(crate) use document::Document;
 pub(crate) use inspected::{Inspected, InspectedSignature};
