@@ -80,6 +80,18 @@ fn only_a_reason_silences_a_lint() {
     }
 }
 
+#[test]
+fn every_advisory_in_the_documents_has_its_tests() {
+    let text = read(&root().join("docs/SECURITY.md"));
+    let (_, table) = text.split_once("## Past vulnerabilities").expect("SECURITY.md has the table");
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    assert!(named.len() > 20, "the table names its tests");
+    let tests: String = rust_files("tests").iter().map(|path| read(path)).collect();
+    for name in named {
+        assert!(tests.contains(&format!("fn {name}()")), "docs/SECURITY.md names a test that is not there: {name}");
+    }
+}
+
 fn normal_dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
@@ -107,9 +119,15 @@ fn root() -> &'static Path {
 }
 
 fn sources() -> Vec<PathBuf> {
+    rust_files("src")
+}
+
+/// Returns the Rust files below `folder` of every crate.
+fn rust_files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let crates = std::fs::read_dir(root().join("crates")).expect("there are crates");
-    let mut open: Vec<PathBuf> = crates.map(|entry| entry.expect("a crate is readable").path().join("src")).collect();
+    let folders = crates.map(|entry| entry.expect("a crate is readable").path().join(folder));
+    let mut open: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).expect("a source directory is readable") {
             let path = entry.expect("an entry is readable").path();
