@@ -43,17 +43,21 @@ impl Exit {
     }
 
     /// Returns how work on several subjects ends: a refusal outweighs an undecided subject, and different reasons of
-    /// one class have a number of their own.
+    /// one class have a number of their own. Work on nothing is no yes.
     pub(crate) fn of_several(exits: impl IntoIterator<Item = Self>) -> Self {
-        let (mut refused, mut undecided) = (None, None);
-        for exit in exits.into_iter().filter(|exit| *exit != Self::Ok) {
+        let (mut ok, mut refused, mut undecided) = (None, None, None);
+        for exit in exits {
+            if exit == Self::Ok {
+                ok = Some(exit);
+                continue;
+            }
             let (class, several) = match exit.is_refusal() {
                 true => (&mut refused, Self::SeveralRefused),
                 false => (&mut undecided, Self::SeveralUndecided),
             };
             *class = Some(class.filter(|seen| *seen != exit).map_or(exit, |_| several));
         }
-        refused.or(undecided).unwrap_or(Self::Ok)
+        refused.or(undecided).or(ok).unwrap_or(Self::Internal)
     }
 
     /// Returns the table as Markdown.
@@ -123,7 +127,7 @@ mod tests {
     fn several_subjects_share_one_answer() {
         use Exit::{NoMatchingSignature, NoSignature, Ok, SeveralRefused, SeveralUndecided, Unauthorized, Unavailable};
         for (exits, expected) in [
-            (&[][..], Ok),
+            (&[][..], Exit::Internal),
             (&[Ok, Ok], Ok),
             (&[Ok, NoSignature], NoSignature),
             (&[NoSignature, NoSignature], NoSignature),

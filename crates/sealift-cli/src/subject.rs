@@ -35,7 +35,12 @@ impl Subject<dyn Repository> {
     /// Opens the repository for reading and writing and resolves the reference.
     pub(crate) async fn open(client: &Client, reference: &Reference, selector: &Selector) -> Result<Self, CliError> {
         let failed = |source| failed(reference, source);
-        let repository = client.open(&reference.repository()).await.map_err(failed)?;
+        let name = reference.repository();
+        if name.layout_path().is_some() {
+            // Opening for writing creates a layout that is not there, and nothing can be found in that.
+            client.open_read(&name).await.map_err(failed)?;
+        }
+        let repository = client.open(&name).await.map_err(failed)?;
         let descriptor = repository.resolve(selector).await.map_err(failed)?;
         Ok(Self { reference: reference.clone(), repository, descriptor })
     }

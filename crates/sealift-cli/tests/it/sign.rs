@@ -88,6 +88,15 @@ fn a_digest_can_be_required() {
 }
 
 #[test]
+fn a_layout_that_is_not_there_is_not_created() {
+    let user = User::with_key();
+    for layout in ["missing", "missing.tar"] {
+        user.run(&["sign", "--key", "sealift.key", &format!("oci-layout://{layout}:v1")]).assert_code(11);
+        assert!(!user.path(layout).exists(), "{layout}");
+    }
+}
+
+#[test]
 fn a_layout_is_signed_before_any_push() {
     let (user, registry) = (User::with_key(), Registry::start(RegistryOptions::default()).unwrap());
     write_layout(&user.path("out"), &fixture::image(5), "v1");

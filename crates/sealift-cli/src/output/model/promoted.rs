@@ -134,9 +134,13 @@ impl Report for Refused {
     }
 
     fn exit(&self) -> Exit {
-        let findings = self.decision.findings().iter();
-        let exit = Exit::of_several(findings.map(|finding| evidence::exit(finding.evidence())));
-        if exit == Exit::Ok { Exit::PolicyDenied } else { exit }
+        let findings = self.decision.findings();
+        match Exit::of_several(findings.iter().map(|finding| evidence::exit(finding.evidence()))) {
+            // Refused though no finding says why: a policy without checks.
+            Exit::Ok => Exit::PolicyDenied,
+            _ if findings.is_empty() => Exit::PolicyDenied,
+            exit => exit,
+        }
     }
 }
 
