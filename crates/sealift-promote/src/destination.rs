@@ -3,10 +3,11 @@
 //! A round trip that another answer already holds is left out; a claim that something is there is only ever taken from
 //! the destination itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::lock::Mutex as AsyncMutex;
 use sealift_core::copy::CopyObserver;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
@@ -37,10 +38,13 @@ pub(crate) async fn listing(destination: &Snapshot<'_>, subject: &Digest) -> Res
     Ok(Listing { digests: entries.into_iter().map(|entry| entry.digest).collect(), is_proof })
 }
 
-/// A repository that does not ask for what is known.
+/// A repository that does not ask for what is known, and to which nothing is moved twice.
 pub(crate) struct Destination<'a> {
     repository: &'a dyn Repository,
     known: Arc<Known>,
+    /// Who moves which blob right now. Attachments are copied side by side and share blobs, the empty one above all;
+    /// and docker-registry refuses a manifest while a blob that it names is being written once more.
+    turns: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
 }
 
 /// What is known about the content of the destination.
@@ -85,11 +89,16 @@ impl CopyObserver for Known {
 
 impl<'a> Destination<'a> {
     pub(crate) fn new(repository: &'a dyn Repository, observer: Option<Arc<dyn CopyObserver>>) -> Self {
-        Self { repository, known: Arc::new(Known { observer, ..Known::default() }) }
+        Self { repository, known: Arc::new(Known { observer, ..Known::default() }), turns: Mutex::default() }
     }
 
     pub(crate) fn known(&self) -> &Arc<Known> {
         &self.known
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(digest.clone()).or_default())
     }
 }
 
@@ -156,10 +165,14 @@ impl Repository for Destination<'_> {
     }
 
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
+        let turn = self.turn(&descriptor.digest);
+        let _turn = turn.lock().await;
         if self.known.is_present(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
-        self.repository.transfer(descriptor, source).await
+        let arrival = self.repository.transfer(descriptor, source).await?;
+        self.known.note_present(&descriptor.digest);
+        Ok(arrival)
     }
 
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {

@@ -45,6 +45,24 @@ async fn everything_arrives_between_all_kinds_of_stores() {
 }
 
 #[tokio::test]
+async fn nothing_is_moved_twice() {
+    for mode in MODES {
+        let (staging, prod, person) = (store("staging", MODES[0]), store("prod", mode), Person::new());
+        let index = laden_index(&staging, &person).await;
+        staging.clear();
+        person.promote(&staging, &prod, &to_v1(index)).await.unwrap();
+        for (store, verb) in [(&prod, "push "), (&staging, "fetch ")] {
+            let mut moved: Vec<_> = store.calls().into_iter().filter(|call| call.starts_with(verb)).collect();
+            assert!(moved.len() > 19, "{moved:?}");
+            moved.sort();
+            let all = moved.len();
+            moved.dedup();
+            assert_eq!(moved.len(), all, "{mode:?}: some {verb}was made twice");
+        }
+    }
+}
+
+#[tokio::test]
 async fn lifecycle_markers_travel_when_asked_to() {
     let (staging, prod, person) = (store("staging", MODES[0]), store("prod", MODES[1]), Person::new());
     let index = laden_index(&staging, &person).await;
