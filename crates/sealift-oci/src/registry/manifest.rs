@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::client::{Body, Endpoint, Request};
 use super::response::Response;
+use super::retry::Retries;
 use crate::auth::{Need, ScopeSet};
 
 /// Digest of the content that an answer holds or would hold.
@@ -31,6 +32,9 @@ pub(super) struct Read {
     pub(super) manifest: RawManifest,
     pub(super) etag: Option<String>,
 }
+
+/// What a registry says of content that has another digest than it should, and of much else.
+const DIGEST_INVALID: &str = "DIGEST_INVALID";
 
 /// A condition for a write.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +111,9 @@ impl Endpoint {
     }
 
     /// Writes a manifest under its digest or a tag, and returns the registry's answer.
+    ///
+    /// docker-registry rewrites the link to a blob in place whenever the blob is pushed again. A manifest that names the
+    /// blob at that moment is refused as `DIGEST_INVALID`, though nothing is wrong with it: it is sent again.
     pub(super) async fn put_manifest(
         &self,
         manifest: &RawManifest,
@@ -114,13 +121,23 @@ impl Endpoint {
         condition: Condition<'_>,
     ) -> Result<Response, RepositoryError> {
         let url = self.url(&format!("manifests/{selector}"));
-        let request = Request::new("push", Method::PUT, url, self.to_push())
-            .header(CONTENT_TYPE, manifest.descriptor().media_type.as_str())
-            .body(Body::Bytes(manifest.bytes().clone()));
-        let response = self.send(condition.of(request)).await?;
-        if !response.status().is_success() {
-            return Ok(response);
-        }
+        let mut retries = Retries::new(self.host.retry);
+        let response = loop {
+            let request = Request::new("push", Method::PUT, url.clone(), self.to_push())
+                .header(CONTENT_TYPE, manifest.descriptor().media_type.as_str())
+                .body(Body::Bytes(manifest.bytes().clone()));
+            let response = self.send(condition.of(request)).await?;
+            if response.status().is_success() {
+                break response;
+            }
+            if response.status() != StatusCode::BAD_REQUEST {
+                return Ok(response);
+            }
+            let (status, body) = response.into_error_body().await;
+            let delay = retries.next_delay(None).filter(|_| body.code == DIGEST_INVALID);
+            let Some(delay) = delay else { return Err(body.into_refusal(status, &self.name, "push")) };
+            tokio::time::sleep(delay).await;
+        };
         let stored = claimed_digest(&response).filter(|stored| {
             let expected = &manifest.descriptor().digest;
             stored.algorithm() == expected.algorithm() && stored != expected
@@ -149,7 +166,7 @@ impl Endpoint {
         match error {
             // docker-registry 2 takes only digests here, and says so in several ways.
             RepositoryError::Registry { status: 400 | 501, code, .. }
-                if is_tag && matches!(code.as_str(), "DIGEST_INVALID" | "UNSUPPORTED" | "TAG_INVALID") =>
+                if is_tag && matches!(code.as_str(), DIGEST_INVALID | "UNSUPPORTED" | "TAG_INVALID") =>
             {
                 Err(RepositoryError::Unsupported { repository: self.name.clone(), operation: "deleting a tag" })
             }

@@ -292,9 +292,8 @@ pub(super) fn may_begin_anew(error: &RepositoryError) -> bool {
     match error {
         RepositoryError::Unavailable { .. } => true,
         // The session is gone, or in a state that the client does not know of; or a large body was refused, and goes
-        // in chunks next time. The digest was checked here: a registry that finds another one took part of the body
-        // twice, as happens when a broken request is repeated in the same session.
-        RepositoryError::Registry { status, code, .. } => matches!(status, 404 | 413 | 416) || code == "DIGEST_INVALID",
+        // in chunks next time.
+        RepositoryError::Registry { status, .. } => matches!(status, 404 | 413 | 416),
         _ => false,
     }
 }

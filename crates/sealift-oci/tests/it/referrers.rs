@@ -233,6 +233,24 @@ async fn a_tag_that_gained_an_entry_is_not_deleted_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_whose_blob_is_being_written_again_is_sent_again() {
+    let registry = start(RegistryOptions::distribution());
+    let image = fixture::image(1);
+    registry.add("team/app", &image, None).unwrap();
+    let repository = open(access(), &registry, "team/app").await;
+    let refusal = || Rule::new(Effect::Refusal(400, "DIGEST_INVALID")).method("PUT").on(Endpoint::Manifest);
+    registry.set_faults([refusal().times(2)]);
+    repository.tag(image.root(), &"v1".parse().unwrap()).await.unwrap();
+    assert_eq!(take_log(&registry), ["PUT manifest 400", "PUT manifest 400", "PUT manifest 201"]);
+    registry.set_faults([refusal()]);
+    assert_eq!(kind(&repository.tag(image.root(), &"v2".parse().unwrap()).await), "registry", "not for ever");
+    registry.set_faults([Rule::new(Effect::Refusal(400, "MANIFEST_INVALID")).on(Endpoint::Manifest)]);
+    registry.clear_requests();
+    assert_eq!(kind(&repository.tag(image.root(), &"v3".parse().unwrap()).await), "registry");
+    assert_eq!(take_log(&registry), ["PUT manifest 400"], "another refusal is final");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_got_lost_is_made_again() {
     let subject = Digest::sha256(b"subject");
     let registry = start(RegistryOptions::distribution());

@@ -143,6 +143,8 @@ pub enum Effect {
     LoseReply,
     /// 307 to the same path and query at another origin, such as `http://127.0.0.1:1`.
     Redirect(String),
+    /// This status and error code, and the request is not carried out.
+    Refusal(u16, &'static str),
     /// This status and an error body, and the request is not carried out.
     Status(u16),
     /// 429, and the request is not carried out.
@@ -208,6 +210,7 @@ impl Hits {
                     let path = uri.path_and_query().map_or("/", |path| path.as_str());
                     return Some(empty(StatusCode::TEMPORARY_REDIRECT, &[(LOCATION, &format!("{origin}{path}"))]));
                 }
+                Effect::Refusal(status, code) => return Some(refused(*status, code)),
                 Effect::Status(status) => return Some(injected(*status)),
                 Effect::Throttle(after) => return Some(throttled(*after)),
                 _ => {}
@@ -231,13 +234,16 @@ impl Hits {
 }
 
 fn injected(status: u16) -> Reply {
+    match status {
+        401 => Refusal::unauthorized("Basic realm=\"sandbox\"".to_owned()).into_reply(),
+        403 => refused(status, "DENIED"),
+        405 => refused(status, "UNSUPPORTED"),
+        _ => refused(status, "UNKNOWN"),
+    }
+}
+
+fn refused(status: u16, code: &'static str) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let code = match status {
-        StatusCode::UNAUTHORIZED => return Refusal::unauthorized("Basic realm=\"sandbox\"".to_owned()).into_reply(),
-        StatusCode::FORBIDDEN => "DENIED",
-        StatusCode::METHOD_NOT_ALLOWED => "UNSUPPORTED",
-        _ => "UNKNOWN",
-    };
     Refusal::new(status, code, "a fault of the sandbox").into_reply()
 }
 
@@ -275,7 +281,12 @@ fn distorted(reply: Reply, effect: Effect) -> Reply {
         Effect::CutUploadAfter(_) | Effect::LoseReply => {
             Refusal::new(StatusCode::BAD_GATEWAY, "UNKNOWN", "a fault of the sandbox").into_reply()
         }
-        Effect::Delay(_) | Effect::Hang | Effect::Redirect(_) | Effect::Status(_) | Effect::Throttle(_) => reply,
+        Effect::Delay(_)
+        | Effect::Hang
+        | Effect::Redirect(_)
+        | Effect::Refusal(..)
+        | Effect::Status(_)
+        | Effect::Throttle(_) => reply,
     }
 }
 
