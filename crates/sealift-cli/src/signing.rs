@@ -172,7 +172,7 @@ impl<'a> Signing<'a> {
         purpose: &Purpose,
     ) -> Result<Option<Stored>, CliError> {
         let statement = purpose.statement(&target.digest).map_err(CliError::Statement)?;
-        let bundle = sign(&statement, &self.signer).await.map_err(CliError::Sign)?;
+        let bundle = sign(&statement, &self.signer, &[]).await.map_err(CliError::Sign)?;
         let json = bundle.to_json().map_err(CliError::Bundle)?;
         // What is published is what was read back, not what was meant.
         let written = Bundle::parse(json.as_bytes()).map_err(CliError::Bundle)?;

@@ -28,4 +28,5 @@ pub mod timestamp;
 pub mod tlog;
 pub mod trust;
 pub mod verify;
+pub mod witness;
 pub mod x509;

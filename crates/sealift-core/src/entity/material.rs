@@ -53,9 +53,10 @@ impl MaterialKey {
 
 /// An entry of a transparency log.
 ///
+/// Exhaustive: what a log returns must be carried over whole, so a new field has to be thought of where one is made.
+///
 /// Specification: <https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_rekor.proto>.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct LogEntry {
     /// Index in the log.
     pub log_index: i64,
@@ -75,9 +76,18 @@ pub struct LogEntry {
     pub canonicalized_body: Vec<u8>,
 }
 
-/// A Merkle inclusion proof (RFC 9162 section 2.1.3).
+impl LogEntry {
+    /// Reads an entry as Rekor 2 returns it: the specification's message as JSON.
+    ///
+    /// # Errors
+    /// [`BundleError`] as for the same message within a bundle.
+    pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
+        serde_json::from_slice::<LogEntryJson>(json).map_err(BundleError::Json)?.into_entry()
+    }
+}
+
+/// A Merkle inclusion proof (RFC 9162 section 2.1.3). Exhaustive, as [`LogEntry`].
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub struct InclusionProof {
     /// Index within the tree.
     pub log_index: i64,

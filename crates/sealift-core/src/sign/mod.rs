@@ -1,22 +1,26 @@
-//! Signing: a statement and a signer make a bundle.
+//! Signing: a statement, a signer and witnesses make a bundle.
 //!
-//! Where the key is, on this machine or in a vault, is the signer's affair.
+//! Where the key is, on this machine or in a vault, is the signer's affair; who vouches for the time, the witnesses'.
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::crypto::{KeyError, PublicKey};
 use crate::dsse::{Envelope, PreAuthentication};
-use crate::entity::{Bundle, MaterialKey, SimpleSigning, SimpleSigningError, VerificationMaterial};
-use crate::oci::{annotation, media_type};
+use crate::entity::{Bundle, MaterialKey, SignedContent, SimpleSigning, SimpleSigningError, VerificationMaterial};
+use crate::oci::{Digest, annotation, media_type};
 use crate::statement::Statement;
+use crate::witness::{SignedMessage, Testimony, Witness, WitnessError};
 
+mod certificate;
 mod key_signer;
 
+pub use certificate::SigningCertificate;
 pub use key_signer::KeySigner;
 
 /// Signs bytes.
@@ -46,6 +50,8 @@ pub struct Signature {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeyMaterial {
+    /// A certificate over the key.
+    Certificate(SigningCertificate),
     /// A key the verifier must have already.
     PublicKey(PublicKey),
 }
@@ -54,27 +60,62 @@ impl KeyMaterial {
     /// Returns the public key.
     pub fn public_key(&self) -> &PublicKey {
         match self {
+            Self::Certificate(certificate) => certificate.public_key(),
             Self::PublicKey(key) => key,
         }
     }
 
-    fn to_material(&self) -> VerificationMaterial {
+    /// Returns what a bundle holds: of a chain the first certificate only, since verifiers must have the others.
+    fn to_material(&self) -> MaterialKey {
         match self {
-            Self::PublicKey(key) => VerificationMaterial {
-                key: MaterialKey::PublicKey { hint: key.key_id() },
-                ..VerificationMaterial::default()
-            },
+            Self::Certificate(certificate) => MaterialKey::Certificates(vec![certificate.as_der().to_vec()]),
+            Self::PublicKey(key) => MaterialKey::PublicKey { hint: key.key_id() },
         }
     }
 }
 
-/// Signs a statement into a bundle, as cosign 3 stores it.
+/// Signs a statement into a bundle, as cosign 3 stores it; the witnesses are asked side by side.
 ///
 /// # Errors
-/// Those of the signer; [`SignError::WrongSignature`] when what it returned does not verify.
-pub async fn sign(statement: &Statement, signer: &dyn Signer) -> Result<Bundle, SignError> {
+/// Those of the signer and the witnesses; [`SignError::WrongSignature`] when what the signer returned does not verify.
+pub async fn sign(statement: &Statement, signer: &dyn Signer, witnesses: &[&dyn Witness]) -> Result<Bundle, SignError> {
     let (envelope, key) = signed_envelope(statement, signer).await?;
-    Ok(Bundle::of_envelope(envelope, key.to_material()))
+    let material = witnessed(&SignedContent::Envelope(envelope.clone()), &key, witnesses).await?;
+    Ok(Bundle::of_envelope(envelope, material))
+}
+
+/// Signs an artifact's own bytes into a bundle, as `sign-blob` stores it.
+///
+/// # Errors
+/// As [`sign()`].
+pub async fn sign_message(
+    message: &[u8],
+    signer: &dyn Signer,
+    witnesses: &[&dyn Witness],
+) -> Result<Bundle, SignError> {
+    let digest = Digest::sha256(message);
+    let Signature { bytes: signature, key } = checked_signature(message, signer).await?;
+    let content = SignedContent::MessageSignature { digest: Some(digest.clone()), signature: signature.clone() };
+    let material = witnessed(&content, &key, witnesses).await?;
+    Ok(Bundle::of_message(digest, signature, material))
+}
+
+/// Returns the key and what every witness says; one that says nothing fails all, so that none is missed later.
+async fn witnessed(
+    content: &SignedContent,
+    key: &KeyMaterial,
+    witnesses: &[&dyn Witness],
+) -> Result<VerificationMaterial, SignError> {
+    let signed = SignedMessage { content, key };
+    let testimonies = try_join_all(witnesses.iter().map(|witness| witness.testify(&signed))).await;
+    let mut material = VerificationMaterial { key: key.to_material(), ..VerificationMaterial::default() };
+    for testimony in testimonies.map_err(SignError::Witness)? {
+        match testimony {
+            Testimony::LogEntry(entry) => material.log_entries.push(*entry),
+            Testimony::Timestamp(response) => material.timestamps.push(response),
+        }
+    }
+    Ok(material)
 }
 
 /// Signs a statement into a bare envelope, as cosign's `.att` tags hold it.
@@ -134,6 +175,9 @@ pub enum SignError {
     /// The payload could not be written.
     #[error("the payload could not be written")]
     Payload(#[source] SimpleSigningError),
+    /// A witness did not testify.
+    #[error("the signature has no witness")]
+    Witness(#[source] WitnessError),
     /// The signer returned a signature that does not verify under the key it names.
     #[error("the signer returned a signature that its key {key_id} does not verify")]
     WrongSignature {

@@ -34,7 +34,7 @@ impl Person {
             predicate::IMAGE_SIGNATURE => Statement::image_signature(subject, BTreeMap::new()).unwrap(),
             _ => Statement::new(vec![Subject::of(subject)], predicate_type, &predicate::Empty::default()).unwrap(),
         };
-        sign(&statement, &self.signer).await.unwrap()
+        sign(&statement, &self.signer, &[]).await.unwrap()
     }
 
     pub(crate) async fn attach(

@@ -23,7 +23,7 @@ async fn signed(algorithm: KeyAlgorithm) -> Signed {
     let (signer, key) = signer(algorithm);
     let digest = Digest::sha256(b"artifact");
     let statement = Statement::image_signature(&digest, [("env".to_owned(), "prod".to_owned())].into()).unwrap();
-    let bundle = sign(&statement, &signer).await.unwrap();
+    let bundle = sign(&statement, &signer, &[]).await.unwrap();
     let json = bundle.to_json().unwrap();
     let original = verify(&bundle.into(), &digest, &key, &Claim::ImageSignature).unwrap();
     Signed { json, digest, key, original }

@@ -7,9 +7,10 @@ use sealift_core::crypto::{KeyAlgorithm, PublicKey};
 use sealift_core::entity::{Bundle, MaterialKey, SignedContent, SignedEntity, SimpleSigning, VerificationMaterial};
 use sealift_core::identity::{EmptyIdentity, IdentityMatcher};
 use sealift_core::oci::{Descriptor, Digest, DigestAlgorithm, media_type};
-use sealift_core::sign::{KeyMaterial, SignError, Signature, Signer, sign, sign_envelope, sign_simple};
+use sealift_core::sign::{KeyMaterial, SignError, Signature, Signer, sign, sign_envelope, sign_message, sign_simple};
 use sealift_core::statement::{Statement, StatementError, Subject, predicate};
 use sealift_core::verify::{Artifact, Claim, Requirements, Verifier, VerifyError};
+use sealift_core::witness::{Retry, SignedMessage, Testimony, Witness, WitnessError};
 
 use crate::support::{attestation, signer, verify};
 
@@ -43,7 +44,7 @@ async fn every_known_digest_of_a_subject_must_match_and_one_must_be_there() {
         (vec![subject(&[("sha256", other)]), subject(&[("sha256", sha256)])], true, true),
     ] {
         let statement = Statement::new(subjects.clone(), "t", &predicate::Empty::default()).unwrap();
-        let entity: SignedEntity = sign(&statement, &signer).await.unwrap().into();
+        let entity: SignedEntity = sign(&statement, &signer, &[]).await.unwrap().into();
         let digest = Digest::sha256(ARTIFACT);
         for (artifact, is_expected) in
             [(Artifact::Bytes(ARTIFACT), with_bytes), (Artifact::Digest(&digest), with_digest)]
@@ -73,7 +74,7 @@ async fn every_form_of_signature_verifies_under_every_algorithm() {
     ] {
         let (signer, key) = signer(algorithm);
         let statement = Statement::image_signature(&digest, BTreeMap::new()).unwrap();
-        let bundle = sign(&statement, &signer).await.unwrap();
+        let bundle = sign(&statement, &signer, &[]).await.unwrap();
         assert_eq!(bundle.predicate_type().as_deref(), Some(predicate::IMAGE_SIGNATURE));
         assert_eq!(bundle.media_type(), &media_type::SIGSTORE_BUNDLE_V03);
         assert_eq!(bundle.material().key, MaterialKey::PublicKey { hint: key.key_id() });
@@ -117,7 +118,7 @@ impl Signer for BrokenSigner {
 async fn a_broken_signer_is_found_before_anything_is_stored() {
     let (_, key) = signer(KeyAlgorithm::EcdsaP256);
     let statement = Statement::image_signature(&Digest::sha256(ARTIFACT), BTreeMap::new()).unwrap();
-    let error = sign(&statement, &BrokenSigner { key: key.clone() }).await.unwrap_err();
+    let error = sign(&statement, &BrokenSigner { key: key.clone() }, &[]).await.unwrap_err();
     assert!(matches!(error, SignError::WrongSignature { key_id } if key_id == key.key_id()));
 }
 
@@ -130,7 +131,7 @@ async fn the_most_telling_error_has_the_highest_rank() {
     let image = Statement::image_signature(&digest, BTreeMap::new()).unwrap();
     let sbom = Statement::new(vec![Subject::of(&digest)], predicate::SPDX, &predicate::Empty::default()).unwrap();
     let damaged = {
-        let SignedContent::Envelope(envelope) = sign(&image, &mallory).await.unwrap().content().clone() else {
+        let SignedContent::Envelope(envelope) = sign(&image, &mallory, &[]).await.unwrap().content().clone() else {
             panic!("not an envelope")
         };
         let mut material = VerificationMaterial::default();
@@ -146,11 +147,11 @@ async fn the_most_telling_error_has_the_highest_rank() {
             .unwrap_err()
     };
     let errors = [
-        check(sign(&sbom, &alice).await.unwrap(), &digest, &[]),
-        check(sign(&image, &mallory).await.unwrap(), &digest, &[]),
+        check(sign(&sbom, &alice, &[]).await.unwrap(), &digest, &[]),
+        check(sign(&image, &mallory, &[]).await.unwrap(), &digest, &[]),
         check(damaged, &digest, &[]),
-        check(sign(&image, &alice).await.unwrap(), &other_digest, &[]),
-        check(sign(&image, &alice).await.unwrap(), &digest, &["k"]),
+        check(sign(&image, &alice, &[]).await.unwrap(), &other_digest, &[]),
+        check(sign(&image, &alice, &[]).await.unwrap(), &digest, &["k"]),
     ];
     let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
     assert!(matches!(errors[0], VerifyError::WrongPredicate { .. }), "{texts:?}");
@@ -187,4 +188,43 @@ fn statements_of_other_types_are_refused() {
             (expected, error) => panic!("{json}: expected {expected:?}, got {error:?}"),
         }
     }
+}
+
+/// Says what it was told to say, and remembers nothing.
+#[derive(Debug)]
+enum ScriptedWitness {
+    Says(Testimony),
+    Silent,
+}
+
+#[async_trait]
+impl Witness for ScriptedWitness {
+    async fn testify(&self, signed: &SignedMessage<'_>) -> Result<Testimony, WitnessError> {
+        assert!(!signed.content.signature().is_empty());
+        match self {
+            Self::Says(testimony) => Ok(testimony.clone()),
+            Self::Silent => Err(WitnessError {
+                witness: "log.example".to_owned(),
+                retry: Retry::CanHelp,
+                source: "no reply".into(),
+            }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_holds_what_every_witness_said_or_is_not_made() {
+    let statement = Statement::image_signature(&Digest::sha256(b"image"), BTreeMap::new()).unwrap();
+    let (signer, _) = signer(KeyAlgorithm::EcdsaP256);
+    let [first, second] =
+        [&b"first"[..], b"second"].map(|said| ScriptedWitness::Says(Testimony::Timestamp(said.to_vec())));
+    let bundle = sign(&statement, &signer, &[&first, &second]).await.unwrap();
+    assert_eq!(bundle.material().timestamps, [b"first".to_vec(), b"second".to_vec()]);
+    let blob = sign_message(b"blob", &signer, &[&first]).await.unwrap();
+    assert_eq!(blob.material().timestamps, [b"first".to_vec()]);
+    let SignedContent::MessageSignature { digest, signature } = blob.content() else { panic!("{blob:?}") };
+    assert_eq!(digest.as_ref(), Some(&Digest::sha256(b"blob")));
+    signer.key().public_key().verify(b"blob", signature).unwrap();
+    let error = sign(&statement, &signer, &[&first, &ScriptedWitness::Silent]).await.unwrap_err();
+    assert!(matches!(error, SignError::Witness(WitnessError { retry: Retry::CanHelp, .. })), "{error:?}");
 }

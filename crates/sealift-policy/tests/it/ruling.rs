@@ -36,7 +36,7 @@ impl Person {
     }
 
     async fn state(&self, repository: &dyn Repository, subject: &Descriptor, statement: &Statement) {
-        let bundle = sign(statement, &self.signer).await.unwrap();
+        let bundle = sign(statement, &self.signer, &[]).await.unwrap();
         attach_bundle(repository, subject, &bundle, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
     }
 }

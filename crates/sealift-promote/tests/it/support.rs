@@ -59,7 +59,7 @@ impl Person {
             predicate::IMAGE_SIGNATURE => Statement::image_signature(&subject.digest, BTreeMap::new()).unwrap(),
             _ => self.attestation(subject, predicate_type),
         };
-        let bundle = sign(&statement, &self.signer).await.unwrap();
+        let bundle = sign(&statement, &self.signer, &[]).await.unwrap();
         attach_bundle(repository, subject, &bundle, jiff::Timestamp::UNIX_EPOCH).await.unwrap()
     }
 
