@@ -1,6 +1,9 @@
 //! Gets what keyless signing needs from Sigstore services.
 //!
-//! Holds the identity side today: OpenID Connect tokens, read and checked for what signing needs of them. Opens no
-//! socket yet, reads no clock: the time is an argument.
+//! Every request goes through one [`Transport`]. Never reads the environment: what it says is an argument. Time is an
+//! argument too, except how long something takes.
 
 pub mod oidc;
+pub mod transport;
+
+pub use transport::{Transport, TransportError, TransportOptions};

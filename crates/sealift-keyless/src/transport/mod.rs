@@ -1,0 +1,249 @@
+//! The one HTTP client of this crate: every request to an identity provider or a Sigstore service goes through it.
+//!
+//! Never sends anything over plain HTTP to another machine, never follows a redirect to another origin, never reads a
+//! body without a bound, and never waits without one. Proxies are those of the environment; services on loopback are
+//! reached without. Never shows what a request carries.
+
+mod answer;
+mod error;
+mod request;
+mod retry;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::LOCATION;
+use http::{Method, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::{Host, Url};
+
+pub use answer::{Answer, Refusal};
+pub use error::TransportError;
+pub use request::{Repeat, Request, endpoint};
+pub use retry::RetryPolicy;
+
+use retry::{Retries, is_transient, retry_after};
+
+/// What a [`Transport`] is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// PEM bundles of certificate authorities trusted besides the system's.
+    pub authorities: Vec<Vec<u8>>,
+    /// Longest time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest time for one attempt, from its start to the last byte of its answer; stops servers that feed drop by
+    /// drop. A log on tiles answers only after its next checkpoint, so seconds are usual.
+    pub attempt_timeout: Duration,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// Most requests in flight at a time; protects the services and this machine's memory.
+    pub concurrency: usize,
+    /// Value of the `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            authorities: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            attempt_timeout: Duration::from_secs(60),
+            retry: RetryPolicy::default(),
+            concurrency: 16,
+            user_agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The HTTP client, shared by all services of a run: a copy shares connections, turns and pauses.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    /// Knows no proxy and no TLS: for plain HTTP, which stays on this machine.
+    plain: reqwest::Client,
+    options: TransportOptions,
+    turns: Semaphore,
+    /// Until when hosts asked to be left alone.
+    pauses: Mutex<HashMap<String, Instant>>,
+}
+
+impl Transport {
+    /// Makes a client; opens no connection.
+    ///
+    /// # Errors
+    /// [`TransportError::Authority`], [`TransportError::Setup`].
+    pub fn new(options: TransportOptions) -> Result<Self, TransportError> {
+        let mut authorities = Vec::new();
+        for bundle in &options.authorities {
+            let found = reqwest::Certificate::from_pem_bundle(bundle)
+                .map_err(|source| TransportError::Authority(Some(source)))?;
+            if found.is_empty() {
+                return Err(TransportError::Authority(None));
+            }
+            authorities.extend(found);
+        }
+        let mut builder = client(&options);
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_merge(authorities);
+        }
+        let http = builder.https_only(true).build().map_err(TransportError::Setup)?;
+        let plain = client(&options).no_proxy().tls_certs_only([]).build().map_err(TransportError::Setup)?;
+        let turns = Semaphore::new(options.concurrency.max(1));
+        Ok(Self { shared: Arc::new(Shared { http, plain, options, turns, pauses: Mutex::default() }) })
+    }
+
+    /// Sends a request until there is an answer that will not get better, and reads it.
+    ///
+    /// The answer may be a refusal, which the caller knows how to read.
+    ///
+    /// # Errors
+    /// [`TransportError`] when no answer came, or none that stays as it is: [`TransportError::Unavailable`] after the
+    /// retries.
+    pub async fn send(&self, request: &Request) -> Result<Answer, TransportError> {
+        let mut retries = Retries::new(self.shared.options.retry);
+        loop {
+            let error = match self.attempt(request).await {
+                Ok(answer) if is_transient(answer.status()) => {
+                    self.note_pause(request, &answer);
+                    TransportError::Unavailable {
+                        host: host_of(request.url()),
+                        retry_after: retry_after(answer.headers()),
+                        source: answer.refusal(),
+                    }
+                }
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let Some(delay) = retries.next_delay(error.retry_after()).filter(|_| request.may_repeat(&error)) else {
+                return Err(error);
+            };
+            tracing::debug!(host = %host_of(request.url()), ?delay, %error, "trying again");
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Sends a request once, and on to where its own origin redirects it.
+    async fn attempt(&self, request: &Request) -> Result<Answer, TransportError> {
+        let host = || host_of(request.url());
+        let client = self.client_for(request)?;
+        self.wait_out_pause(request).await;
+        // The semaphore is never closed; without a turn the request would only be less polite.
+        let _turn = self.shared.turns.acquire().await.ok();
+        let limit = self.shared.options.attempt_timeout;
+        let mut url = request.url().clone();
+        let exchange = async {
+            for _ in 0..=MAX_REDIRECTS {
+                let response = request.builder(client, url.clone()).send().await;
+                let response = response.map_err(|source| TransportError::connection(host(), source))?;
+                tracing::debug!(host = %host(), path = url.path(), status = response.status().as_u16(), "answer");
+                let Some(next) = redirect(&response) else { return read(response, request).await };
+                if next.origin() != url.origin() || request.method() != Method::GET {
+                    let to = format!("{}://{}", next.scheme(), host_of(&next));
+                    return Err(TransportError::Redirected { host: host(), to });
+                }
+                url = next;
+            }
+            Err(TransportError::TooManyRedirects { host: host(), limit: MAX_REDIRECTS })
+        };
+        let timed = tokio::time::timeout(limit, exchange).await;
+        timed.unwrap_or_else(|_| Err(TransportError::TimedOut { host: host(), limit }))
+    }
+
+    fn client_for(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
+        let url = request.url();
+        match url.scheme() {
+            "https" => Ok(&self.shared.http),
+            "http" if is_loopback(url) || request.is_plain_allowed() => Ok(&self.shared.plain),
+            _ => Err(TransportError::NotHttps { host: host_of(url) }),
+        }
+    }
+
+    /// Leaves the whole host alone for as long as it asked.
+    fn note_pause(&self, request: &Request, answer: &Answer) {
+        let asked = retry_after(answer.headers()).filter(|asked| *asked <= self.shared.options.retry.budget);
+        if let (StatusCode::TOO_MANY_REQUESTS, Some(asked)) = (answer.status(), asked) {
+            let mut pauses = self.shared.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+            pauses.insert(host_of(request.url()), Instant::now() + asked);
+        }
+    }
+
+    async fn wait_out_pause(&self, request: &Request) {
+        let until = {
+            let pauses = self.shared.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+            pauses.get(&host_of(request.url())).copied()
+        };
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+fn client(options: &TransportOptions) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        // Followed by hand, so that each step is looked at first.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // Nothing is unpacked: bombs stay small.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(options.connect_timeout)
+        .pool_max_idle_per_host(options.concurrency.max(1))
+        .tcp_nodelay(true)
+}
+
+async fn read(mut response: reqwest::Response, request: &Request) -> Result<Answer, TransportError> {
+    let (status, limit) = (response.status(), request.max_bytes());
+    let host = || host_of(request.url());
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = BytesMut::new();
+    let failed = |source| TransportError::connection(host(), source);
+    while let Some(piece) = response.chunk().await.map_err(failed)? {
+        if body.len() + piece.len() > limit {
+            return match status.is_success() {
+                true => Err(TransportError::TooLarge { host: host(), limit }),
+                // What is wrong stands in the status; words without end add nothing.
+                false => Ok(Answer::new(status, headers, Bytes::new(), request)),
+            };
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer::new(status, headers, body.freeze(), request))
+}
+
+fn redirect(response: &reqwest::Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    response.url().join(response.headers().get(LOCATION)?.to_str().ok()?).ok()
+}
+
+/// Says whether only this machine answers at `url`.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Returns the host with its port where that is unusual.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("-");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The most redirects followed within an origin; stops loops.
+const MAX_REDIRECTS: usize = 5;

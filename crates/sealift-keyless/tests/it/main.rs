@@ -1,0 +1,6 @@
+//! Integration tests of `sealift-keyless`: the public interface alone, against real HTTP on loopback.
+
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
+
+mod support;
+mod transport;
