@@ -32,7 +32,7 @@ mod s8_log_entry;
 
 pub use error::VerifyError;
 pub use requirements::{LogRequirement, ProofRequirement, Requirements};
-pub use s4_inclusion::LogEvidence;
+pub use s4_inclusion::{LogEvidence, LogRecord};
 
 /// Verifies signed entities under fixed requirements.
 #[derive(Clone, Debug)]
@@ -97,6 +97,7 @@ impl Verifier {
             annotations: binding.annotations,
             signer: signed.signer,
             log: signed.log,
+            log_records: signed.log_records,
             times: signed.times,
             format: entity.format,
             signature: entity.content.signature().to_vec(),
@@ -110,6 +111,7 @@ impl Verifier {
 struct Signed {
     signer: Identity,
     log: LogEvidence,
+    log_records: Vec<LogRecord>,
     times: Vec<VerifiedTime>,
 }
 
@@ -158,7 +160,7 @@ fn verify_with_key(
         presented.map(|presented| presented.leaf).filter(|leaf| leaf.public_key().is_ok_and(|found| found == *key));
     let signer = s8_log_entry::Signer { key, certificate: certificate.as_ref() };
     s8_log_entry::verify(&logged.entries, entity, artifact, &signer)?;
-    Ok(Signed { signer: Identity::of_key(key), log: logged.evidence, times })
+    Ok(Signed { signer: Identity::of_key(key), log: logged.evidence, log_records: logged.records(), times })
 }
 
 fn verify_with_certificate(
@@ -189,7 +191,7 @@ fn verify_with_certificate(
     s7_signature::verify(entity, artifact, &key)?;
     let logged_signer = s8_log_entry::Signer { key: &key, certificate: Some(leaf) };
     s8_log_entry::verify(&logged.entries, entity, artifact, &logged_signer)?;
-    Ok(Signed { signer, log: logged.evidence, times })
+    Ok(Signed { signer, log: logged.evidence, log_records: logged.records(), times })
 }
 
 /// A time at which the signature is known to have existed, and by whose word.
@@ -256,6 +258,7 @@ pub struct Verified {
     signer: Identity,
     annotations: BTreeMap<String, String>,
     log: LogEvidence,
+    log_records: Vec<LogRecord>,
     times: Vec<VerifiedTime>,
     format: EntityFormat,
     signature: Vec<u8>,
@@ -282,6 +285,11 @@ impl Verified {
     /// Returns what is known from transparency logs.
     pub fn log(&self) -> LogEvidence {
         self.log
+    }
+
+    /// Returns where in trusted logs the signature is; empty when logs were not looked at.
+    pub fn log_records(&self) -> &[LogRecord] {
+        &self.log_records
     }
 
     /// Returns when the signature is known to have existed; empty when nothing proves it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::trust::TrustRoot;
 use crate::x509::UnixTime;
 
 /// What a signature must come with, whoever made it. The default is that of the public instance: for a certificate, one
@@ -45,6 +46,14 @@ impl Requirements {
     /// repositories.
     pub fn of_timestamped_instance() -> Self {
         Self { transparency_log: LogRequirement::NotUsed, certificate_logs: 0, timestamps: 1, ..Self::default() }
+    }
+
+    /// Returns the requirements that fit a trust root: an instance without any log can only prove time by timestamps.
+    pub fn suited_to(trust: &TrustRoot) -> Self {
+        match trust.tlogs.is_empty() && trust.ctlogs.is_empty() && !trust.timestamp_authorities.is_empty() {
+            true => Self::of_timestamped_instance(),
+            false => Self::default(),
+        }
     }
 
     /// Returns the same requirements with another demand on logs.

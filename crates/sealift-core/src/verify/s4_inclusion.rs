@@ -7,6 +7,7 @@ use crate::entity::{InclusionProof, LogEntry};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::merkle::{Hash, MerkleError, leaf_hash, verify_inclusion};
 use crate::trust::{Log, TrustRoot};
+use crate::x509::UnixTime;
 
 /// What is known from transparency logs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,10 +27,37 @@ pub enum LogEvidence {
     },
 }
 
+/// Where in a log a signature is, as verified.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LogRecord {
+    /// Index in the log.
+    pub index: i64,
+    /// Where the log answers, as the trust root says; for messages.
+    pub log_url: String,
+    /// The identifier of the log in the trust root.
+    pub log_id: Vec<u8>,
+    /// The time of logging, where the log signed it.
+    pub time: Option<UnixTime>,
+}
+
 /// Entries whose logs vouch for them; what they say is step 8.
 pub(super) struct Logged<'a> {
     pub(super) entries: Vec<VerifiedEntry<'a>>,
     pub(super) evidence: LogEvidence,
+}
+
+impl Logged<'_> {
+    /// Returns what can be told of the entries.
+    pub(super) fn records(&self) -> Vec<LogRecord> {
+        let record = |found: &VerifiedEntry<'_>| LogRecord {
+            index: found.entry.log_index,
+            log_url: found.logs.first().map(|log| log.base_url().to_owned()).unwrap_or_default(),
+            log_id: found.entry.log_id.clone(),
+            time: found.time.map(|time| time.time),
+        };
+        self.entries.iter().map(record).collect()
+    }
 }
 
 /// One entry, and what its log said about it.
