@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::args::endpoint::EndpointArgs;
 use crate::args::global::GlobalArgs;
-use crate::args::key::{KeySource, PassphraseArgs, VerificationKeyArgs};
+use crate::args::key::{KeySource, PassphraseArgs};
 use crate::args::registry::RegistryArgs;
 use crate::config::{Environment, Origin};
 use crate::error::{CliError, UsageError};
@@ -73,8 +73,8 @@ impl Context {
     }
 
     /// Reads the public keys whose signatures count.
-    pub(crate) fn public_keys(&self, args: &VerificationKeyArgs) -> Result<Vec<PublicKey>, CliError> {
-        args.key
+    pub(crate) fn public_keys(&self, sources: &[KeySource]) -> Result<Vec<PublicKey>, CliError> {
+        sources
             .iter()
             .map(|source| {
                 let pem = key_store::read(source)?;

@@ -18,7 +18,9 @@ use sealift_core::repository::RepositoryError;
 use sealift_core::sign::SignError;
 use sealift_core::statement::StatementError;
 use sealift_core::statement::predicate::CustomPredicateError;
+use sealift_core::trust::{AuthorityError, TrustedRootError};
 use sealift_core::verify::VerifyError;
+use sealift_core::x509::CertificateError;
 use sealift_oci::ClientError;
 use sealift_oci::keychain::KeychainError;
 use sealift_promote::PromoteError;
@@ -34,8 +36,20 @@ use crate::output::{json_line, style};
 pub(crate) enum CliError {
     #[error("attaching failed")]
     Attach(#[source] AttachError),
+    #[error("the certificates in `{path}` are no authority", path = path.display())]
+    Authority {
+        path: PathBuf,
+        #[source]
+        source: AuthorityError,
+    },
     #[error("the bundle is not usable")]
     Bundle(#[source] BundleError),
+    #[error("`{path}` holds no usable certificates", path = path.display())]
+    Certificates {
+        path: PathBuf,
+        #[source]
+        source: CertificateError,
+    },
     #[error("the registry client cannot be set up")]
     Client(#[source] ClientError),
     #[error("copying failed")]
@@ -98,6 +112,12 @@ pub(crate) enum CliError {
     Sign(#[source] SignError),
     #[error("the statement is not usable")]
     Statement(#[source] StatementError),
+    #[error("the trusted root `{path}` is not usable", path = path.display())]
+    TrustedRoot {
+        path: PathBuf,
+        #[source]
+        source: TrustedRootError,
+    },
     #[error("whether {reference} is signed already could not be read: {reason}")]
     Undecided {
         reference: String,
@@ -120,10 +140,14 @@ pub(crate) enum CliError {
 pub(crate) enum UsageError {
     #[error("`{path}` exists", path = path.display())]
     FileExists { path: PathBuf },
+    #[error("a certificate is described by its name and its issuer together, and only one of them is given")]
+    HalfIdentity,
     #[error("`--bundle` writes a Sigstore bundle, and `--format legacy` makes none")]
     NoBundle,
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
+    #[error("nobody is named whose signature counts")]
+    NoIdentity,
     #[error("no password is given")]
     NoPassword,
     #[error("neither `--predicate` nor `--statement` is given")]
@@ -134,6 +158,8 @@ pub(crate) enum UsageError {
     NoTag { reference: String },
     #[error("a passphrase is needed and there is no terminal to ask on")]
     NoTerminal,
+    #[error("certificates are to be verified, and no trust root is given")]
+    NoTrustRoot,
     #[error("`{path}` is not text", path = path.display())]
     NotText { path: PathBuf },
     #[error("there is nothing to attach")]
@@ -163,12 +189,15 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::CustomPredicate(_) | Self::Predicate { .. } | Self::Reference { .. } | Self::Usage(_) => Exit::Usage,
-            Self::Client(_)
+            Self::Authority { .. }
+            | Self::Certificates { .. }
+            | Self::Client(_)
             | Self::Identity(_)
             | Self::Key { .. }
             | Self::Keychain(_)
             | Self::Read { .. }
-            | Self::Statement(_) => Exit::Configuration,
+            | Self::Statement(_)
+            | Self::TrustedRoot { .. } => Exit::Configuration,
             Self::NothingAttached { .. } => Exit::NotFound,
             Self::Repository { source, .. } => exit_of_repository(source),
             Self::Undecided { exit, .. } => *exit,

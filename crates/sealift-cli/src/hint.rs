@@ -65,6 +65,15 @@ fn of_usage(error: &UsageError) -> Option<String> {
         UsageError::NoDigest { .. } => {
             "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()
         }
+        UsageError::HalfIdentity => {
+            "give `--certificate-identity` and `--certificate-oidc-issuer`, or their `-regexp` or `-glob` forms: anyone \
+             can run an issuer that vouches for any name"
+                .to_owned()
+        }
+        UsageError::NoIdentity => {
+            "name a key with `--key`, or an identity with `--certificate-identity` and `--certificate-oidc-issuer`"
+                .to_owned()
+        }
         UsageError::NoPassword => "pipe it to `--password-stdin`".to_owned(),
         UsageError::ReplaceLegacy => "use `--format bundle`".to_owned(),
         UsageError::Unconfirmed { .. } => "add `--yes`".to_owned(),
@@ -73,6 +82,7 @@ fn of_usage(error: &UsageError) -> Option<String> {
             format!("add a tag or a digest, as in `{reference}:1.0`; `latest` is never assumed")
         }
         UsageError::NoTerminal => "set `SEALIFT_PASSWORD`, or give `--passphrase-file`".to_owned(),
+        UsageError::NoTrustRoot => "give `--trusted-root`, or an authority of your own with `--ca-roots`".to_owned(),
         UsageError::PassphrasesDiffer => "run the command again and type the same passphrase twice".to_owned(),
         _ => return None,
     })

@@ -20,6 +20,7 @@ mod signed_content;
 mod signing;
 mod subject;
 mod trace;
+mod trust;
 mod verification;
 
 use std::process::ExitCode;

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt};
 use sealift_core::evidence::{Effort, Evidence, gather};
-use sealift_core::identity::IdentityMatcher;
+use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::{Digest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, RepositoryError};
-use sealift_core::verify::{Claim, LogRequirement, Requirements, Verifier};
+use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_oci::Client;
 
-use crate::args::key::VerificationKeyArgs;
+use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs};
 use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, UsageError};
 use crate::manifests;
 use crate::output::model::{Batch, Judged, Judgement};
+use crate::trust;
 
 /// References verified at once.
 const CONCURRENCY: usize = 16;
@@ -39,19 +40,56 @@ pub(crate) struct Verification {
     pub(crate) effort: Effort,
 }
 
-/// Returns the verifier and the accepted keys that the flags ask for.
-pub(crate) fn requirements(
+/// Returns the verifier and whose signatures count, as the flags say.
+///
+/// # Errors
+/// [`UsageError::NoIdentity`] when nobody is named, and when a name comes without its issuer or the reverse.
+pub(crate) async fn requirements(
     context: &Context,
-    keys: &VerificationKeyArgs,
+    args: &IdentityArgs,
     annotations: BTreeMap<String, String>,
 ) -> Result<(Verifier, IdentityMatcher), CliError> {
-    let log = match keys.insecure_ignore_tlog {
-        Some(true) => LogRequirement::IgnoredUnsafe,
-        _ => LogRequirement::ForCertificates,
-    };
-    let requirements = Requirements::default().with_annotations(annotations).with_transparency_log(log);
-    let identity = IdentityMatcher::keys(context.public_keys(keys)?).map_err(CliError::Identity)?;
-    Ok((Verifier::new(requirements), identity))
+    let identity = accepted(context, args)?;
+    let bare = args.trust.demanded(Requirements::default()).with_annotations(annotations);
+    let instances = args.trust.instances(context)?;
+    if identity.accepts_certificates() && instances.is_empty() {
+        return Err(UsageError::NoTrustRoot.into());
+    }
+    Ok((trust::verifier(instances, bare), identity))
+}
+
+/// Returns whose signatures count: any key, and any name vouched for by any issuer.
+fn accepted(context: &Context, args: &IdentityArgs) -> Result<IdentityMatcher, CliError> {
+    let certificates = certificates(&args.certificate)?;
+    match (args.key.is_empty(), certificates) {
+        (true, None) => Err(UsageError::NoIdentity.into()),
+        (true, Some(certificates)) => Ok(certificates),
+        (false, certificates) => {
+            let keys = IdentityMatcher::keys(context.public_keys(&args.key)?).map_err(CliError::Identity)?;
+            Ok(certificates.map_or(keys.clone(), |certificates| keys.or(certificates)))
+        }
+    }
+}
+
+fn certificates(args: &CertificateArgs) -> Result<Option<IdentityMatcher>, CliError> {
+    if args.is_empty() {
+        return Ok(None);
+    }
+    if !args.names_subject() || !args.names_issuer() {
+        return Err(UsageError::HalfIdentity.into());
+    }
+    let (issuers, claims) = (args.issuers(), args.claims());
+    let mut identities = Vec::new();
+    for subject in args.subjects() {
+        for issuer in &issuers {
+            let identity = CertificateIdentity::new(subject.clone(), issuer.clone());
+            let demand = |identity: CertificateIdentity, claim: &CertificateClaim| {
+                identity.with_extension(claim.extension, claim.pattern.clone())
+            };
+            identities.push(claims.iter().fold(identity, demand));
+        }
+    }
+    IdentityMatcher::certificates(identities).map(Some).map_err(CliError::Identity)
 }
 
 impl Verification {

@@ -49,20 +49,6 @@ pub(crate) struct PassphraseArgs {
     pub(crate) passphrase_file: Option<PathBuf>,
 }
 
-/// The keys whose signatures count
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct VerificationKeyArgs {
-    /// Public key whose signatures count: a PEM file or `env://VARIABLE`; repeat for several, any of which counts
-    #[arg(long, value_name = "KEY", required = true)]
-    pub(crate) key: Vec<KeySource>,
-
-    /// Accept signatures without a transparency log entry, which signatures made with a key always may be; for
-    /// command lines written for cosign
-    #[arg(long, visible_alias = "private-infrastructure", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_name = "BOOL")]
-    pub(crate) insecure_ignore_tlog: Option<bool>,
-}
-
 /// Says why a text names no key.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum KeySourceError {

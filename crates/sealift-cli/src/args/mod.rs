@@ -3,6 +3,7 @@
 pub(crate) mod annotation;
 pub(crate) mod endpoint;
 pub(crate) mod global;
+pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod output;
 pub(crate) mod predicate;

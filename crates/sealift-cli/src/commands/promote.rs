@@ -12,7 +12,7 @@ use sealift_policy::{Decision, Policy};
 use sealift_promote::{Overwrite, Promotion, Selection, plan, publish, transfer};
 
 use crate::args::endpoint::EndpointArgs;
-use crate::args::key::VerificationKeyArgs;
+use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
@@ -35,6 +35,8 @@ use crate::verification::requirements;
 Examples:
   sealift promote --key sealift.pub staging.example.com/app:1.0 prod.example.com/app:1.0
   sealift promote --key sealift.pub --dry-run staging.example.com/app:1.0 prod.example.com/app
+  sealift promote --certificate-identity ci@example.com --certificate-oidc-issuer https://issuer.example.com \\
+    staging.example.com/app:1.0 prod.example.com/app:1.0
   sealift promote --key sealift.pub oci-layout://./out:1.0 registry.example.com/app:1.0
   sealift promote --key sealift.pub oci://staging.example.com/charts/app:1 oci://prod.example.com/charts/app
 
@@ -49,7 +51,7 @@ pub(crate) struct PromoteArgs {
     destination: String,
 
     #[command(flatten)]
-    keys: VerificationKeyArgs,
+    identity: IdentityArgs,
 
     /// Print the plan, after verifying the source, and change nothing
     #[arg(long)]
@@ -78,7 +80,7 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, C
     let (source, selector) = reference::parse_selecting(&args.source)?;
     let destination = reference::parse(&args.destination)?;
     let client = context.client_of_ends(&args.registry, &args.endpoints, &source, &destination)?;
-    let (verifier, identity) = requirements(context, &args.keys, BTreeMap::new())?;
+    let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
     let policy = Policy::new().requiring(SignedBy::new(identity));
     let subject = Subject::open_read(&client, &source, &selector).await?;
     refuse_other_digest(&destination, subject.digest())?;

@@ -4,7 +4,7 @@ use sealift_core::evidence::Effort;
 use sealift_core::verify::Claim;
 
 use crate::args::annotation::{self, Annotation};
-use crate::args::key::VerificationKeyArgs;
+use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
 use crate::args::reference::REFERENCE_HELP;
 use crate::args::registry::RegistryArgs;
@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::output::model::{Batch, Judged};
 use crate::verification::{Depth, Verification, requirements};
 
-/// Verify that artifacts are signed by an accepted key
+/// Verify that artifacts are signed by an accepted key or identity
 ///
 /// Finds signatures wherever they are stored: Sigstore bundles in the referrers API or under the fallback tag, and
 /// cosign's `.sig` tags. An attestation or an SBOM is not a signature. Every reference is answered; the report names
@@ -24,6 +24,10 @@ use crate::verification::{Depth, Verification, requirements};
 Examples:
   sealift verify --key sealift.pub registry.example.com/app:1.0
   sealift verify --key old.pub --key new.pub -a build=1234 registry.example.com/app:1.0
+  sealift verify --certificate-identity dev@example.com \\
+    --certificate-oidc-issuer https://accounts.google.com registry.example.com/app:1.0
+  sealift verify --certificate-identity-glob 'https://github.com/acme/*/.github/workflows/release.yml@*' \\
+    --certificate-oidc-issuer https://token.actions.githubusercontent.com registry.example.com/app:1.0
   sealift verify --key sealift.pub --recursive --output json $IMAGE_1 $IMAGE_2 | jq .
   if sealift verify --quiet --key sealift.pub \"$IMAGE\"; then deploy \"$IMAGE\"; fi
 
@@ -34,7 +38,7 @@ pub(crate) struct VerifyArgs {
     references: Vec<String>,
 
     #[command(flatten)]
-    keys: VerificationKeyArgs,
+    identity: IdentityArgs,
 
     /// Demand that this annotation is signed too; repeat for several
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
@@ -57,7 +61,7 @@ pub(crate) struct VerifyArgs {
 
 /// Verifies every reference.
 pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Batch<Judged>, CliError> {
-    let (verifier, identity) = requirements(context, &args.keys, annotation::to_map(&args.annotations))?;
+    let (verifier, identity) = requirements(context, &args.identity, annotation::to_map(&args.annotations)).await?;
     let verification = Verification {
         verifier,
         identity,

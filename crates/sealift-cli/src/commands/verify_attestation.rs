@@ -1,9 +1,11 @@
 //! `sealift verify-attestation`.
 
+use std::collections::BTreeMap;
+
 use sealift_core::evidence::Effort;
 use sealift_core::verify::Claim;
 
-use crate::args::key::VerificationKeyArgs;
+use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
 use crate::args::predicate::{PredicateType, TYPE_HELP};
 use crate::args::reference::REFERENCE_HELP;
@@ -13,7 +15,7 @@ use crate::error::CliError;
 use crate::output::model::{Batch, Judged};
 use crate::verification::{Depth, Verification, requirements};
 
-/// Verify that an accepted key made an attestation about artifacts
+/// Verify that an accepted key or identity made an attestation about artifacts
 ///
 /// Looks at every attestation, in Sigstore bundles and under cosign's `.att` tags. JSON output has cosign's form: one
 /// DSSE envelope on a line for each attestation that counts.
@@ -22,7 +24,8 @@ use crate::verification::{Depth, Verification, requirements};
 Examples:
   sealift verify-attestation --key sealift.pub --type spdx registry.example.com/app:1.0
   sealift verify-attestation --key sealift.pub --type vuln --output json $IMAGE | jq -r .payload | base64 -d
-  sealift verify-attestation --key sealift.pub registry.example.com/app@sha256:...
+  sealift verify-attestation --certificate-identity ci@example.com \\
+    --certificate-oidc-issuer https://issuer.example.com registry.example.com/app@sha256:...
 
 {TYPE_HELP}
 
@@ -33,7 +36,7 @@ pub(crate) struct VerifyAttestationArgs {
     references: Vec<String>,
 
     #[command(flatten)]
-    keys: VerificationKeyArgs,
+    identity: IdentityArgs,
 
     /// Demand this predicate type: a short name or a URI; default: any
     #[arg(long = "type", value_name = "TYPE")]
@@ -52,7 +55,7 @@ pub(crate) struct VerifyAttestationArgs {
 
 /// Verifies every reference.
 pub(crate) async fn run(args: &VerifyAttestationArgs, context: &Context) -> Result<Batch<Judged>, CliError> {
-    let (verifier, identity) = requirements(context, &args.keys, std::collections::BTreeMap::new())?;
+    let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
     let verification = Verification {
         verifier,
         identity,

@@ -5,8 +5,11 @@ use std::io::{self, Write};
 use sealift_core::attach::Unread;
 use sealift_core::entity::EntityFormat;
 use sealift_core::evidence::{Evidence, Proof, Rejection, RejectionReason, Verdict};
+use sealift_core::identity::Identity;
 use sealift_core::oci::Reference;
-use sealift_core::verify::{Claim, LogEvidence, VerifyError};
+use sealift_core::repository::foreign_text;
+use sealift_core::verify::{Claim, LogEvidence, TimeSource, Verified, VerifyError};
+use sealift_core::x509::FulcioExtension;
 
 use super::style::{BAD, DIM, GOOD, WARNING};
 use crate::error::{Failure, causes, exit_of_repository, undecided};
@@ -18,7 +21,10 @@ pub(crate) fn exit(evidence: &Evidence) -> Exit {
     match evidence.verdict() {
         Verdict::Verified => Exit::Ok,
         Verdict::NoSignature => Exit::NoSignature,
-        Verdict::NoMatchingSignature => Exit::NoMatchingSignature,
+        Verdict::NoMatchingSignature => match closest(evidence).map(|rejection| &rejection.reason) {
+            Some(RejectionReason::Verify(VerifyError::NoCertificate)) => Exit::NoCertificate,
+            _ => Exit::NoMatchingSignature,
+        },
         Verdict::Undecided => {
             let unread = evidence.undecided().first();
             unread.map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error)))
@@ -71,11 +77,34 @@ fn write_proof(out: &mut dyn Write, proof: &Proof) -> io::Result<()> {
         _ => "signature",
     };
     writeln!(out, "  {GOOD}yes{GOOD:#}  {}: {form} by {}", proof.place, verified.signer())?;
+    write_verified(out, verified)
+}
+
+/// Writes what else is proven: predicate, annotations, claims of the certificate, logs and times.
+pub(crate) fn write_verified(out: &mut dyn Write, verified: &Verified) -> io::Result<()> {
     if let Some(predicate_type) = verified.predicate_type() {
         writeln!(out, "       {DIM}predicate {predicate_type}{DIM:#}")?;
     }
     for (key, value) in verified.annotations() {
         writeln!(out, "       {DIM}annotation {key}={value}{DIM:#}")?;
+    }
+    if let Identity::Certificate { extensions, .. } = verified.signer() {
+        for (claim, value) in extensions.iter().filter(|(claim, _)| *claim != FulcioExtension::Issuer) {
+            writeln!(out, "       {DIM}claim {claim}={}{DIM:#}", foreign_text(value))?;
+        }
+    }
+    for record in verified.log_records() {
+        let time = record.time.map_or_else(String::new, |time| format!(" at {}", rfc3339(time)));
+        writeln!(out, "       {DIM}log entry {} of {}{time}{DIM:#}", record.index, record.log_url)?;
+    }
+    for time in verified.times() {
+        let whose = match time.source {
+            TimeSource::TimestampAuthority => "timestamp of an authority:",
+            TimeSource::Caller => "no proven time; its certificate is valid now:",
+            // The entry's line has it.
+            _ => continue,
+        };
+        writeln!(out, "       {DIM}{whose} {}{DIM:#}", rfc3339(time.time))?;
     }
     match verified.log() {
         LogEvidence::NotChecked { entries } => {
@@ -83,6 +112,11 @@ fn write_proof(out: &mut dyn Write, proof: &Proof) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns a proven time for people.
+pub(crate) fn rfc3339(time: i64) -> String {
+    jiff::Timestamp::from_second(time).map_or_else(|_| time.to_string(), |time| time.to_string())
 }
 
 fn message(evidence: &Evidence) -> String {
@@ -132,8 +166,29 @@ fn advice_on(reference: &Reference, error: &VerifyError) -> Option<String> {
         }
         VerifyError::WrongAnnotation { key, found: Some(found), .. } => format!("it is signed with `-a {key}={found}`"),
         VerifyError::WrongAnnotation { key, .. } => format!("it is signed without the annotation `{key}`"),
-        VerifyError::CertificateUnsupported => {
-            "it was signed keyless, which needs an identity and a trust root instead of a key".to_owned()
+        other => return advice_on_certificate(other),
+    })
+}
+
+/// Returns what to do about a certificate that does not count, wherever it was found.
+pub(crate) fn advice_on_certificate(error: &VerifyError) -> Option<String> {
+    Some(match error {
+        VerifyError::CertificateUnsupported => "it was signed keyless: name the signer with `--certificate-identity` \
+                                                and `--certificate-oidc-issuer`"
+            .to_owned(),
+        VerifyError::NoCertificate => "it was signed with a key: name the key with `--key`".to_owned(),
+        VerifyError::NoLogEntry | VerifyError::LogNotChecked { .. } => {
+            "signatures of an installation without a log need `--insecure-ignore-tlog`, and a timestamp".to_owned()
+        }
+        VerifyError::NoProvenTime => "without a log entry, a timestamp of a trusted authority must say when".to_owned(),
+        VerifyError::SctThreshold { .. } => {
+            "certificates of an authority without certificate transparency need `--insecure-ignore-sct`".to_owned()
+        }
+        VerifyError::WrongIdentity { .. } => "names, issuers and claims are compared whole, expressions too: \
+                                              `https://github.com/owner/.*` rather than `^https://github.com/owner/`"
+            .to_owned(),
+        VerifyError::Chain { .. } | VerifyError::UnknownLog { .. } => {
+            "it may be of another Sigstore installation, whose trust root goes to `--trusted-root`".to_owned()
         }
         _ => return None,
     })

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::say;
+
 /// The peers' programs.
 pub(crate) struct Peers {
     directory: PathBuf,
@@ -76,9 +78,4 @@ impl Drop for DockerRegistry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use sealift_core::dsse::Envelope;
-use sealift_core::entity::{SIMPLE_SIGNING_TYPE, SimpleSigning};
 use sealift_core::evidence::{Evidence, Proof, Verdict};
 use sealift_core::oci::{Digest, Reference, media_type};
 use sealift_core::verify::Claim;
@@ -11,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::output::cosign_json::SignatureLine;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, evidence, json_line};
 
@@ -82,7 +82,7 @@ impl Report for Judged {
         match self.judgements.first().map(|judgement| judgement.evidence.claim()) {
             Some(Claim::Attestation { .. }) => proofs.iter().try_for_each(|proof| write_envelope(out, proof)),
             _ => {
-                let lines = proofs.iter().map(|proof| SignatureLine::of(&self.reference, proof));
+                let lines = proofs.iter().map(|proof| SignatureLine::of(&self.reference, &proof.verified));
                 json_line(out, &lines.collect::<Vec<_>>())
             }
         }
@@ -94,52 +94,6 @@ impl Report for Judged {
 
     fn exit(&self) -> Exit {
         Exit::of_several(self.judgements.iter().map(|judgement| evidence::exit(&judgement.evidence)))
-    }
-}
-
-/// The shape cosign prints: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
-#[derive(Serialize)]
-struct SignatureLine {
-    critical: Critical,
-    optional: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Serialize)]
-struct Critical {
-    identity: CriticalIdentity,
-    image: CriticalImage,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct CriticalIdentity {
-    docker_reference: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct CriticalImage {
-    docker_manifest_digest: String,
-}
-
-impl SignatureLine {
-    fn of(reference: &Reference, proof: &Proof) -> Self {
-        let verified = &proof.verified;
-        let legacy = verified.payload().and_then(|payload| SimpleSigning::parse(payload).ok());
-        let (identity, kind) = match (&legacy, verified.predicate_type()) {
-            (Some(payload), _) => (payload.docker_reference().to_owned(), SIMPLE_SIGNING_TYPE.to_owned()),
-            (None, predicate_type) => (reference.to_string(), predicate_type.unwrap_or_default().to_owned()),
-        };
-        Self {
-            critical: Critical {
-                identity: CriticalIdentity { docker_reference: identity },
-                image: CriticalImage { docker_manifest_digest: verified.digest().to_string() },
-                kind,
-            },
-            optional: verified.annotations().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
-        }
     }
 }
 
