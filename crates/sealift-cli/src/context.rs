@@ -12,7 +12,7 @@ use sealift_core::crypto::{KeyError, Passphrase, PrivateKey, PublicKey};
 use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
 use sealift_oci::keychain::{
     Credential, DockerConfigKeychain, ExplicitKeychain, Keychain, KeychainChain, KeychainError, KeychainSources,
-    Resource,
+    Resolved, Resource,
 };
 use sealift_oci::redact::Secret;
 use sealift_oci::{Access, Client, Tls};
@@ -286,9 +286,12 @@ struct EndKeychain {
 
 #[async_trait]
 impl Keychain for EndKeychain {
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
         let is_host = self.name.host() == Some(&resource.host);
         let is_path = resource.path.as_deref().is_none_or(|path| self.name.path() == Some(path));
-        Ok(if is_host && is_path { self.credential.clone() } else { Credential::Anonymous })
+        if !is_host || !is_path {
+            return Ok(Resolved::anonymous());
+        }
+        Ok(Resolved::new(self.credential.clone(), "the command line"))
     }
 }

@@ -38,6 +38,20 @@ fn login(user: &User, registry: &Registry) {
 }
 
 #[test]
+fn a_logout_says_where_credentials_are_left() {
+    let user = User::new();
+    let entries = r#"{"auths":{"reg.test":{"auth":"dTpw"},"https://reg.test/v2/":{"auth":"dTpw"}}}"#;
+    std::fs::create_dir(user.path(".docker")).unwrap();
+    user.write(".docker/config.json", entries);
+    user.write("auth.json", entries);
+    let mut logout = user.command(env!("CARGO_BIN_EXE_sealift"));
+    logout.args(["logout", "reg.test"]).env("REGISTRY_AUTH_FILE", user.path("auth.json"));
+    let outcome = user.run_command(&mut logout).assert_code(0).assert_stdout("logged out");
+    outcome.assert_stderr("auth.json still has credentials for reg.test");
+    user.run(&["logout", "reg.test"]).assert_code(0).assert_stdout("not logged in");
+}
+
+#[test]
 fn each_end_of_a_promotion_has_its_own_account() {
     let source = registry(RegistryOptions::default().with_auth(Auth::basic("reader", "one")));
     let destination = Registry::start(RegistryOptions::default().with_auth(Auth::token("writer", "two"))).unwrap();

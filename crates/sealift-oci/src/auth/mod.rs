@@ -18,7 +18,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use http::HeaderValue;
 use sealift_core::oci::RegistryHost;
-use tokio::sync::OnceCell;
 use url::Url;
 
 use bearer::{Demand, Token, TokenService};
@@ -27,6 +26,7 @@ use realm::RealmProblem;
 pub(crate) use scope::ScopeSet;
 
 use crate::access::{RetryPolicy, Timeouts};
+use crate::keychain::memo::Memo;
 use crate::keychain::{Credential, IDENTITY_TOKEN_USER, Keychain, KeychainError, Resource};
 use crate::registry::error::TransportError;
 
@@ -42,6 +42,8 @@ pub(crate) struct Authenticator {
     /// Where the registry's API is.
     base: Url,
     keychain: Arc<dyn Keychain>,
+    /// What the keychain answered, by path.
+    credentials: Memo<String>,
     service: TokenService,
     state: Mutex<State>,
 }
@@ -49,7 +51,6 @@ pub(crate) struct Authenticator {
 #[derive(Default)]
 struct State {
     scheme: Option<Scheme>,
-    credentials: HashMap<String, Arc<OnceCell<Credential>>>,
     /// Scopes that challenges named besides the ones we knew to need (JFrog maps repositories), by path.
     hints: HashMap<String, ScopeSet>,
     /// Paths whose token service refuses to hand out more than is needed.
@@ -118,7 +119,8 @@ impl Authenticator {
         timeouts: Timeouts,
         retry: RetryPolicy,
     ) -> Self {
-        Self { host, base, keychain, service: TokenService { http, timeouts, retry }, state: Mutex::default() }
+        let service = TokenService { http, timeouts, retry };
+        Self { host, base, keychain, credentials: Memo::default(), service, state: Mutex::default() }
     }
 
     /// Returns what to present before the registry asks: nothing until its first challenge is known.
@@ -173,9 +175,7 @@ impl Authenticator {
 
     /// Says whether there are credentials for `path`, as far as they have been looked up.
     pub(crate) fn has_credential(&self, path: &str) -> bool {
-        let state = self.state();
-        let credential = state.credentials.get(path).and_then(|cell| cell.get());
-        credential.is_some_and(|credential| !credential.is_anonymous())
+        self.credentials.known(&path.to_owned()).is_some_and(|found| !found.is_anonymous())
     }
 
     fn demand(&self, challenge: &Challenge) -> Result<Demand, AuthError> {
@@ -257,10 +257,9 @@ impl Authenticator {
     }
 
     async fn credential(&self, path: &str) -> Result<Credential, AuthError> {
-        let cell = Arc::clone(self.state().credentials.entry(path.to_owned()).or_default());
         let resource = Resource { host: self.host.clone(), path: (!path.is_empty()).then(|| path.to_owned()) };
-        let found = cell.get_or_try_init(|| self.keychain.resolve(&resource)).await;
-        found.cloned().map_err(|error| AuthError::Keychain(Arc::new(error)))
+        let found = self.credentials.get_or_find(path.to_owned(), || self.keychain.resolve(&resource)).await;
+        found.map(|found| found.credential().clone()).map_err(|error| AuthError::Keychain(Arc::new(error)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -17,11 +18,14 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::helper::{Helper, HelperAnswer};
-use super::{Credential, Keychain, KeychainError, Resource};
+use super::memo::Memo;
+use super::{Credential, Keychain, KeychainError, Resolved, Resource};
 use crate::redact::Secret;
 
 /// The key that Docker keeps Docker Hub's credentials under, whatever spelling was typed.
 pub(super) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+/// How long a helper's answer is used: helpers hand out tokens that end without saying when.
+const HELPER_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// The largest configuration read; a larger file is not one.
 const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -59,12 +63,13 @@ impl KeychainSources {
 pub struct DockerConfigKeychain {
     sources: KeychainSources,
     configs: OnceCell<Vec<DockerConfig>>,
+    helpers: HelperMemo,
 }
 
 impl DockerConfigKeychain {
     /// Returns a keychain over `sources`; reads nothing yet.
     pub fn new(sources: KeychainSources) -> Self {
-        Self { sources, configs: OnceCell::new() }
+        Self { sources, configs: OnceCell::new(), helpers: HelperMemo::default() }
     }
 
     async fn load(&self) -> Result<Vec<DockerConfig>, KeychainError> {
@@ -83,14 +88,14 @@ impl DockerConfigKeychain {
 
 #[async_trait]
 impl Keychain for DockerConfigKeychain {
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
         for config in self.configs.get_or_try_init(|| self.load()).await? {
-            let credential = config.resolve(resource).await?;
-            if !credential.is_anonymous() {
-                return Ok(credential);
+            let found = config.resolve(resource, &self.helpers).await?;
+            if !found.is_anonymous() {
+                return Ok(found);
             }
         }
-        Ok(Credential::Anonymous)
+        Ok(Resolved::anonymous())
     }
 }
 
@@ -103,6 +108,9 @@ pub(super) struct DockerConfig {
     #[serde(default, deserialize_with = "null_as_default")]
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
+    /// Where the configuration was read.
+    #[serde(skip)]
+    origin: String,
 }
 
 impl std::fmt::Debug for DockerConfig {
@@ -118,11 +126,12 @@ impl std::fmt::Debug for DockerConfig {
 
 impl DockerConfig {
     pub(super) fn parse(origin: &str, text: &[u8]) -> Result<Self, KeychainError> {
-        serde_json::from_slice(text).map_err(|error| KeychainError::Malformed {
+        let parsed = serde_json::from_slice(text).map_err(|error| KeychainError::Malformed {
             origin: origin.to_owned(),
             // Only the place: serde's message quotes values, which may be passwords.
             problem: format!("line {}, column {}", error.line(), error.column()),
-        })
+        });
+        parsed.map(|config: Self| Self { origin: origin.to_owned(), ..config })
     }
 
     /// Returns the helper that keeps the credentials of `host`, if any does.
@@ -133,26 +142,47 @@ impl DockerConfig {
         own.or(store).map(|name| Helper::new(name)).transpose()
     }
 
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+    async fn resolve(&self, resource: &Resource, helpers: &HelperMemo) -> Result<Resolved, KeychainError> {
         let server = server_key(&resource.host);
-        if let Some(name) = best_match(&self.cred_helpers, resource) {
-            let helper = Helper::new(name)?;
-            match helper.find(&server).await? {
-                HelperAnswer::Found(credential) => return Ok(credential),
-                HelperAnswer::NoProgram => return Err(helper.failed("get", "the program is not installed")),
-                HelperAnswer::NotFound => {}
-            }
-        } else if let Some(name) = self.creds_store.as_ref().filter(|name| !name.is_empty()) {
-            match Helper::new(name)?.find(&server).await? {
-                HelperAnswer::Found(credential) => return Ok(credential),
-                // A config.json shared with another machine names a store that is not here; anonymous work goes on.
-                HelperAnswer::NoProgram => tracing::warn!(helper = name, "the credsStore helper is not installed"),
-                HelperAnswer::NotFound => {}
+        let own = best_match(&self.cred_helpers, resource).map(|name| (name, Absence::Fails));
+        // A config.json shared with another machine names a store that is not here; anonymous work goes on.
+        let store = self.creds_store.as_ref().filter(|name| !name.is_empty()).map(|name| (name, Absence::Passes));
+        if let Some((name, absence)) = own.or(store) {
+            let found =
+                helpers.get_or_find((name.clone(), server.clone()), || ask_helper(name, &server, absence)).await?;
+            if !found.is_anonymous() {
+                return Ok(found);
             }
         }
-        let entry = best_match(&self.auths, resource);
-        entry.map_or(Ok(Credential::Anonymous), |entry| entry.credential(&server))
+        let Some(entry) = best_match(&self.auths, resource) else { return Ok(Resolved::anonymous()) };
+        let credential = entry.credential(&server)?;
+        let is_there = !credential.is_anonymous();
+        Ok(if is_there { Resolved::new(credential, self.origin.clone()) } else { Resolved::anonymous() })
     }
+}
+
+/// What helpers answered, by the helper's name and the server's: a helper is a process, and may ask a person.
+type HelperMemo = Memo<(String, String)>;
+
+/// What it means that a helper's program is not installed.
+#[derive(Clone, Copy, Debug)]
+enum Absence {
+    Fails,
+    Passes,
+}
+
+async fn ask_helper(name: &str, server: &str, absence: Absence) -> Result<Resolved, KeychainError> {
+    let helper = Helper::new(name)?;
+    let found = match (helper.find(server).await?, absence) {
+        (HelperAnswer::Found(credential), _) => Resolved::new(credential, helper.program()),
+        (HelperAnswer::NoProgram, Absence::Fails) => return Err(helper.failed("get", "the program is not installed")),
+        (HelperAnswer::NoProgram, Absence::Passes) => {
+            tracing::warn!(helper = name, "the credsStore helper is not installed");
+            Resolved::anonymous()
+        }
+        (HelperAnswer::NotFound, _) => Resolved::anonymous(),
+    };
+    Ok(found.lasting(HELPER_LIFETIME))
 }
 
 /// One entry of `auths`.
@@ -209,6 +239,11 @@ fn best_match<'a, V>(entries: &'a BTreeMap<String, V>, resource: &Resource) -> O
         })
         .max_by_key(|(length, _)| *length)
         .map(|(_, value)| value)
+}
+
+/// Says whether a key stands for the whole registry `host`, in any spelling.
+pub(super) fn is_key_of(key: &str, host: &RegistryHost) -> bool {
+    parse_key(key).is_some_and(|(named, path)| named == *host && path.trim_matches('/').is_empty())
 }
 
 /// Reads a key: `host`, `https://host`, `https://host/v1/`, `host/path`.
@@ -298,8 +333,8 @@ mod tests {
             ("empty.test", "a", "(anonymous)"),
             ("unknown.test", "a", "(anonymous)"),
         ] {
-            let credential = config.resolve(&resource(host, path)).await.unwrap();
-            assert_eq!(user(&credential), expected, "{host}/{path}");
+            let found = config.resolve(&resource(host, path), &HelperMemo::default()).await.unwrap();
+            assert_eq!(user(found.credential()), expected, "{host}/{path}");
         }
     }
 
@@ -329,8 +364,14 @@ mod tests {
             registry_auth_file: Some(podman),
             xdg_runtime_dir: Some(directory.path().join("none")),
         });
-        for (host, expected) in [("a.test", "docker"), ("b.test", "podman"), ("c.test", "inline")] {
-            assert_eq!(user(&keychain.resolve(&resource(host, "x")).await.unwrap()), expected);
+        for (host, expected, origin) in [
+            ("a.test", "docker", "config.json"),
+            ("b.test", "podman", "auth.json"),
+            ("c.test", "inline", "DOCKER_AUTH_CONFIG"),
+        ] {
+            let found = keychain.resolve(&resource(host, "x")).await.unwrap();
+            assert_eq!(user(found.credential()), expected);
+            assert!(found.origin().contains(origin), "{}", found.origin());
         }
         assert!(!format!("{keychain:?}").contains("inline:pass"));
     }

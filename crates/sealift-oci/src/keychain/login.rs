@@ -12,7 +12,7 @@ use sealift_core::oci::RegistryHost;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::docker_config::{DockerConfig, KeychainSources, read_if_present, server_key};
+use super::docker_config::{DockerConfig, KeychainSources, is_key_of, read_if_present, server_key};
 use super::{Credential, KeychainError};
 
 /// Docker's `config.json` as a place to keep credentials in, or the helper it names.
@@ -68,9 +68,9 @@ impl CredentialStore {
         let server = server_key(host);
         let mut removed = false;
         if let Some(Value::Object(auths)) = config.get_mut("auths") {
-            for key in [server.clone(), format!("https://{server}"), format!("http://{server}")] {
-                removed |= auths.remove(&key).is_some();
-            }
+            let before = auths.len();
+            auths.retain(|key, _| !is_key_of(key, host));
+            removed = auths.len() < before;
         }
         if removed {
             self.write(config).await?;
@@ -150,7 +150,11 @@ mod tests {
         let sources =
             KeychainSources { docker_config: Some(directory.path().to_owned()), ..KeychainSources::default() };
         let path = directory.path().join("config.json");
-        std::fs::write(&path, r#"{"psFormat":"x","auths":{"other.test":{"auth":"dTpw","email":"e"}}}"#).unwrap();
+        std::fs::write(
+            &path,
+            r#"{"psFormat":"x","auths":{"other.test":{"auth":"dTpw","email":"e"},"https://docker.io/v1/":{}}}"#,
+        )
+        .unwrap();
         let store = CredentialStore::new(&sources).unwrap();
         let hub = RegistryHost::docker_hub();
         let credential = Credential::from_pair("u", "p");
@@ -158,7 +162,7 @@ mod tests {
 
         let keychain = DockerConfigKeychain::new(sources);
         let found = keychain.resolve(&Resource { host: hub.clone(), path: None }).await.unwrap();
-        assert_eq!(found, credential);
+        assert_eq!(found.credential(), &credential);
         let text: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(text["psFormat"], "x");
         assert_eq!(text["auths"]["other.test"]["email"], "e");

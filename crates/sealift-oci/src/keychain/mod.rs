@@ -5,6 +5,7 @@
 mod docker_config;
 mod helper;
 mod login;
+pub(crate) mod memo;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealift_core::oci::RegistryHost;
+use tokio::time::Instant;
 
 pub use docker_config::{DockerConfigKeychain, KeychainSources};
 pub use login::{CredentialStore, Stored};
@@ -29,7 +31,53 @@ pub trait Keychain: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`KeychainError`] when a source of credentials is unreadable or a helper fails.
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError>;
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError>;
+}
+
+/// Credentials as found: where, and for how long they are good.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Resolved {
+    credential: Credential,
+    origin: String,
+    replace_at: Option<Instant>,
+}
+
+impl Resolved {
+    /// Returns credentials that last as long as the process; `origin` says where they came from, for people.
+    pub fn new(credential: Credential, origin: impl Into<String>) -> Self {
+        Self { credential, origin: origin.into(), replace_at: None }
+    }
+
+    /// Returns the answer of a keychain that knows none.
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    /// Returns the same for a limited time: after `lifetime` the keychain is asked again.
+    #[must_use]
+    pub fn lasting(self, lifetime: Duration) -> Self {
+        Self { replace_at: Instant::now().checked_add(lifetime), ..self }
+    }
+
+    /// Returns the credentials.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// Says where the credentials came from, such as a file's path; empty when there are none.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Says whether there is nothing to present.
+    pub fn is_anonymous(&self) -> bool {
+        self.credential.is_anonymous()
+    }
+
+    /// Says whether the keychain need not be asked again yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.replace_at.is_none_or(|end| Instant::now() < end)
+    }
 }
 
 /// What credentials are wanted for.
@@ -86,8 +134,8 @@ pub struct Anonymous;
 
 #[async_trait]
 impl Keychain for Anonymous {
-    async fn resolve(&self, _resource: &Resource) -> Result<Credential, KeychainError> {
-        Ok(Credential::Anonymous)
+    async fn resolve(&self, _resource: &Resource) -> Result<Resolved, KeychainError> {
+        Ok(Resolved::anonymous())
     }
 }
 
@@ -107,11 +155,16 @@ impl ExplicitKeychain {
 
 #[async_trait]
 impl Keychain for ExplicitKeychain {
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
-        let matches = resource.host == self.host;
-        Ok(if matches { self.credential.clone() } else { Credential::Anonymous })
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
+        if resource.host != self.host {
+            return Ok(Resolved::anonymous());
+        }
+        Ok(Resolved::new(self.credential.clone(), EXPLICIT))
     }
 }
+
+/// Where credentials came from that the user typed.
+const EXPLICIT: &str = "the command line";
 
 /// Several keychains: the first that knows credentials wins.
 #[derive(Clone, Debug, Default)]
@@ -126,14 +179,14 @@ impl KeychainChain {
 
 #[async_trait]
 impl Keychain for KeychainChain {
-    async fn resolve(&self, resource: &Resource) -> Result<Credential, KeychainError> {
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
         for link in &self.0 {
-            let credential = link.resolve(resource).await?;
-            if !credential.is_anonymous() {
-                return Ok(credential);
+            let found = link.resolve(resource).await?;
+            if !found.is_anonymous() {
+                return Ok(found);
             }
         }
-        Ok(Credential::Anonymous)
+        Ok(Resolved::anonymous())
     }
 }
 
