@@ -13,6 +13,7 @@
 pub mod attach;
 pub mod copy;
 pub mod crypto;
+pub mod document;
 pub mod dsse;
 pub mod entity;
 pub mod evidence;
