@@ -11,7 +11,7 @@ use salsa20::cipher::{KeyIvInit as _, StreamCipher as _};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyFileError, Passphrase};
+use super::{KeyError, KeyFileError, Passphrase, random_bytes};
 use crate::protojson::Base64;
 
 /// The label written.
@@ -85,8 +85,12 @@ impl KeyFile {
 
     /// Encrypts a PKCS#8 key under a fresh salt and nonce.
     pub(super) fn seal(pkcs8: &[u8], passphrase: &Passphrase) -> Result<Self, KeyError> {
-        let kdf = Derivation { name: SCRYPT.to_owned(), params: WRITTEN, salt: Base64(random(SALT_BYTES)?) };
-        let nonce = random(NONCE_BYTES)?;
+        let kdf = Derivation {
+            name: SCRYPT.to_owned(),
+            params: WRITTEN,
+            salt: Base64(random_bytes::<SALT_BYTES>()?.to_vec()),
+        };
+        let nonce = random_bytes::<NONCE_BYTES>()?.to_vec();
         let key = kdf.derive(passphrase)?;
         let mut secretbox = Secretbox::new(&key, &nonce)?;
         let mut content = pkcs8.to_vec();
@@ -150,12 +154,6 @@ impl Secretbox {
     fn apply(&mut self, content: &mut [u8]) {
         self.stream.apply_keystream(content);
     }
-}
-
-fn random(length: usize) -> Result<Vec<u8>, KeyError> {
-    let mut bytes = vec![0; length];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Unavailable { operation: "get random bytes" })?;
-    Ok(bytes)
 }
 
 const SCRYPT: &str = "scrypt";
