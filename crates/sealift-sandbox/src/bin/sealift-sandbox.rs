@@ -12,7 +12,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use sealift_sandbox::registry::{Auth, LoggedRequest, Mount, Registry, RegistryError, RegistryOptions, Storage};
+use sealift_sandbox::registry::{
+    Auth, Emulation, LoggedRequest, Mount, Registry, RegistryError, RegistryOptions, Storage,
+};
 use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreError, SigstoreOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -42,6 +44,13 @@ enum Command {
         /// Address to listen on; port 0 is any free one
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
         listen: String,
+        /// Behave as this registry does, with the user and the password that are printed: acr, artifactory,
+        /// distribution, docker-hub, ecr, ecr-public, gar, ghcr, gitlab, harbor, quay, zot, and variants
+        #[arg(long = "as", value_name = "REGISTRY", conflicts_with_all = EMULATED)]
+        emulation: Option<Emulation>,
+        /// Create this repository, where a push does not; repeat for several
+        #[arg(long, value_name = "NAME", requires = "emulation")]
+        repository: Vec<String>,
         #[command(flatten)]
         manners: Manners,
     },
@@ -115,6 +124,18 @@ struct Manners {
     until_stdin_closes: bool,
 }
 
+/// What an emulated registry decides itself.
+const EMULATED: [&str; 8] = [
+    "auth",
+    "no_referrers_api",
+    "no_filters",
+    "page_size",
+    "no_mount",
+    "no_deletes",
+    "no_single_post",
+    "conditional_writes",
+];
+
 #[derive(Clone, Debug)]
 struct Credentials(Auth);
 
@@ -133,7 +154,12 @@ impl FromStr for Credentials {
 
 fn run(cli: Cli) -> Result<(), SandboxError> {
     let (places, manners, sigstore) = match cli.command {
-        Command::Registry { listen, manners } => (vec![("registry", listen, manners.storage.clone())], manners, None),
+        Command::Registry { listen, emulation: Some(emulation), repository, manners } => {
+            return emulate(emulation, listen, &repository, &manners);
+        }
+        Command::Registry { listen, manners, .. } => {
+            (vec![("registry", listen, manners.storage.clone())], manners, None)
+        }
         Command::Up { staging, prod, sigstore, manners } => {
             let folder = |name: &str| manners.storage.as_ref().map(|folder| folder.join(name));
             (vec![("staging", staging, folder("staging")), ("prod", prod, folder("prod"))], manners, Some(sigstore))
@@ -146,6 +172,30 @@ fn run(cli: Cli) -> Result<(), SandboxError> {
         registries.push(registry);
     }
     let _sigstore = sigstore.map(|arguments| start_sigstore(&arguments)).transpose()?;
+    wait(manners.until_stdin_closes).map_err(SandboxError::Signal)
+}
+
+/// Runs one registry that behaves as another does; what it differs in is the emulation's, not the flags'.
+fn emulate(
+    emulation: Emulation,
+    listen: String,
+    repositories: &[String],
+    manners: &Manners,
+) -> Result<(), SandboxError> {
+    let mut options = RegistryOptions { listen, ..emulation.options() };
+    options.storage = manners.storage.clone().map_or(Storage::Memory, Storage::Folder);
+    options.latency = Duration::from_millis(manners.latency);
+    let registry = start("registry", options, manners.log.as_deref())?;
+    for repository in repositories {
+        registry.create_repository(repository);
+    }
+    let (host, user, password) = (registry.host(), emulation.user(), Emulation::PASSWORD);
+    let text = format!(
+        "registry={host}\n# {emulation}, emulated from what is documented: docs/registries/{}.md\n\
+         # log in: echo {password} | sealift login -u {user} --password-stdin {host}",
+        emulation.page()
+    );
+    announce(&text).map_err(SandboxError::Output)?;
     wait(manners.until_stdin_closes).map_err(SandboxError::Signal)
 }
 

@@ -7,10 +7,11 @@ use axum::http::{HeaderName, Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::options::{Auth, TokenAuth};
+use super::options::{Auth, BasicAuth, TokenAuth};
 use super::reply::{Refusal, Reply, empty};
 use super::route::{Call, Endpoint};
 use super::server::Server;
+use super::token::service;
 
 /// One thing a request needs to be allowed: an action on a resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,7 +28,12 @@ impl Need {
 }
 
 /// Returns what a request needs.
-pub(super) fn needs(call: &Call) -> Vec<Need> {
+pub(super) fn needs(server: &Server, call: &Call) -> Vec<Need> {
+    let strips = matches!(&server.options.auth, Auth::Token(options) if options.strips_first_part);
+    let on_repository = |name: &str, action| {
+        let known_as = name.split_once('/').filter(|_| strips).map_or(name, |(_, rest)| rest);
+        Need::on_repository(known_as, action)
+    };
     let action = match call.method {
         Method::GET | Method::HEAD if call.endpoint == Endpoint::Upload => "push",
         Method::GET | Method::HEAD => "pull",
@@ -39,8 +45,8 @@ pub(super) fn needs(call: &Call) -> Vec<Need> {
         Endpoint::Other | Endpoint::Ping | Endpoint::Token => Vec::new(),
         _ => {
             let source = call.parameter("from").filter(|_| call.parameter("mount").is_some());
-            let source = source.map(|source| Need::on_repository(source, "pull"));
-            std::iter::once(Need::on_repository(&call.repository, action)).chain(source).collect()
+            let source = source.map(|source| on_repository(source, "pull"));
+            std::iter::once(on_repository(&call.repository, action)).chain(source).collect()
         }
     }
 }
@@ -49,12 +55,7 @@ pub(super) fn needs(call: &Call) -> Vec<Need> {
 pub(super) fn check(server: &Server, call: &Call, needs: &[Need]) -> Result<(), Refusal> {
     match &server.options.auth {
         Auth::None => Ok(()),
-        Auth::Basic { user, password } => {
-            if basic(call).is_some_and(|sent| sent == (user.clone(), password.clone())) {
-                return Ok(());
-            }
-            Err(Refusal::unauthorized("Basic realm=\"sandbox\", charset=\"UTF-8\"".to_owned()))
-        }
+        Auth::Basic(options) => check_basic(server, call, options),
         Auth::Token(options) => check_token(server, call, needs, options),
     }
 }
@@ -73,23 +74,51 @@ pub(super) fn respond_to_ping() -> Reply {
     empty(StatusCode::OK, &[(version, "registry/2.0")])
 }
 
+fn check_basic(server: &Server, call: &Call, options: &BasicAuth) -> Result<(), Refusal> {
+    match (basic(call), options.wrong) {
+        (Some((user, password)), _) if user == options.user && password == options.password => Ok(()),
+        (Some(_), Some(answer)) => Err(answer.about(&call.repository)),
+        _ => Err(Refusal::unauthorized(match options.service {
+            Some(service) => format!("Basic realm=\"{}/\",service=\"{service}\"", server.origin(call)),
+            None => "Basic realm=\"sandbox\", charset=\"UTF-8\"".to_owned(),
+        })),
+    }
+}
+
 fn check_token(server: &Server, call: &Call, needs: &[Need], options: &TokenAuth) -> Result<(), Refusal> {
+    let is_user = |(user, password)| user == options.user && password == options.password;
+    if options.takes_basic && basic(call).is_some_and(is_user) {
+        return Ok(());
+    }
     let problem = match credentials(call, "bearer").map(|token| server.tokens.allows(token, needs)) {
         None => None,
         Some(Some(true)) => return Ok(()),
         Some(Some(false)) => Some("insufficient_scope"),
-        Some(None) => Some("invalid_token"),
+        Some(None) => match options.stale_token {
+            Some(answer) => return Err(answer.about(&call.repository)),
+            None => Some("invalid_token"),
+        },
     };
-    let realm = options.realm.clone().unwrap_or_else(|| format!("{}/token", server.origin(call)));
-    let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{SERVICE}\"");
-    let scope = if call.endpoint == Endpoint::Ping { options.placeholder_scope.clone() } else { scope_of(needs) };
-    if let Some(scope) = scope {
+    let realm = options.realm.clone().unwrap_or_else(|| format!("{}{}", server.origin(call), options.path));
+    let mut challenge = format!("Bearer realm=\"{realm}\",service=\"{}\"", service(server, call, options));
+    if let Some(scope) = challenged_scope(server, call, needs, options) {
         challenge.push_str(&format!(",scope=\"{scope}\""));
     }
     if let Some(problem) = problem {
         challenge.push_str(&format!(",error=\"{problem}\""));
     }
     Err(Refusal::unauthorized(challenge))
+}
+
+fn challenged_scope(server: &Server, call: &Call, needs: &[Need], options: &TokenAuth) -> Option<String> {
+    if let Some(scope) = options.fixed_scope {
+        return Some(scope.to_owned());
+    }
+    let is_known = !call.repository.is_empty() && server.store.tags(&call.repository).is_some();
+    match &options.placeholder_scope {
+        Some(placeholder) if !is_known => Some(placeholder.clone()),
+        _ => scope_of(needs),
+    }
 }
 
 fn scope_of(needs: &[Need]) -> Option<String> {
@@ -105,6 +134,3 @@ fn credentials<'a>(call: &'a Call, scheme: &str) -> Option<&'a str> {
     let (sent, credentials) = call.header(AUTHORIZATION)?.split_once(' ')?;
     sent.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
 }
-
-/// What the registry calls itself towards its token service.
-pub(super) const SERVICE: &str = "sealift-sandbox";

@@ -425,7 +425,7 @@ impl BitWriter {
 }
 
 /// Says whether `text` is what `glob` describes, `*` standing for any text, `/` included.
-fn matches_glob(glob: &str, text: &str) -> bool {
+pub(super) fn matches_glob(glob: &str, text: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<_> = parts.collect();

@@ -1,12 +1,14 @@
 //! Listings and their pages: tags, referrers, repositories.
 
+use axum::body::Body;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::header::{CONTENT_TYPE, LINK, LOCATION};
 use sealift_core::oci::media_type;
 use serde_json::json;
 
 use super::blob::parse_digest;
-use super::reply::{OCI_FILTERS_APPLIED, Refusal, Reply, json, set};
+use super::quirk::MissingApi;
+use super::reply::{OCI_FILTERS_APPLIED, Refusal, Reply, empty, json, set, web_page, with_body};
 use super::route::Call;
 use super::server::Server;
 use super::store::check_name;
@@ -30,11 +32,17 @@ pub(super) fn catalog(server: &Server, call: &Call) -> Result<Reply, Refusal> {
 ///
 /// Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 pub(super) fn referrers(server: &Server, call: &Call) -> Result<Reply, Refusal> {
+    let quirks = &server.options.quirks;
     if !server.options.referrers_api {
-        return Err(Refusal::not_found("UNSUPPORTED", "no such endpoint"));
+        return missing_api(quirks.missing_api, call);
     }
     check_name(&call.repository)?;
     let subject = parse_digest(&call.reference)?;
+    if let Some(answer) = quirks.unknown_subject
+        && server.store.manifest(&call.repository, &call.reference).is_none()
+    {
+        return Err(answer.about(&call.repository));
+    }
     let mut entries = server.store.referrers(&call.repository, &subject);
     let filter = call.parameter("artifactType").filter(|filter| !filter.is_empty() && server.options.filters);
     if let Some(filter) = filter {
@@ -51,11 +59,27 @@ pub(super) fn referrers(server: &Server, call: &Call) -> Result<Reply, Refusal> 
     });
     let body = json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries[start..end] });
     let mut reply = page(body, next);
-    set(&mut reply, CONTENT_TYPE, media_type::IMAGE_INDEX);
+    set(&mut reply, CONTENT_TYPE, quirks.listing_type.unwrap_or(media_type::IMAGE_INDEX));
     if filter.is_some() {
         set(&mut reply, OCI_FILTERS_APPLIED, "artifactType");
     }
     Ok(reply)
+}
+
+/// Answers as registries without the referrers API do.
+fn missing_api(quirk: MissingApi, call: &Call) -> Result<Reply, Refusal> {
+    match quirk {
+        MissingApi::Code(code) => Err(Refusal::not_found(code, "manifest unknown")),
+        MissingApi::PlainText => {
+            let body = Body::from("404 page not found\n");
+            Ok(with_body(StatusCode::NOT_FOUND, &[(CONTENT_TYPE, "text/plain; charset=utf-8")], body))
+        }
+        MissingApi::SeeOther(origin) => {
+            let location = format!("{origin}/{}/referrers/sha256", call.repository);
+            Ok(empty(StatusCode::SEE_OTHER, &[(LOCATION, &location)]))
+        }
+        MissingApi::WebPage => Ok(web_page(StatusCode::OK)),
+    }
 }
 
 /// Cuts sorted names by `n` and `last`, and says where the rest is.

@@ -12,7 +12,7 @@ use super::blob::parse_digest;
 use super::reply::{DOCKER_CONTENT_DIGEST, OCI_SUBJECT, Refusal, Reply, empty, set, with_body};
 use super::route::Call;
 use super::server::Server;
-use super::store::{Condition, check_name, unknown_manifest};
+use super::store::{Condition, check_name, check_repository, unknown_manifest};
 
 /// `GET` and `HEAD /v2/<name>/manifests/<reference>`
 pub(super) fn read(server: &Server, call: &Call) -> Result<Reply, Refusal> {
@@ -50,6 +50,7 @@ pub(super) async fn put(server: &Server, call: &Call, body: Body) -> Result<Repl
     let media_type = media_type_of(call, &bytes)?;
     let manifest = RawManifest::with_digest(media_type.as_str(), bytes, &digest)
         .map_err(|error| Refusal::bad_request("MANIFEST_INVALID", error.to_string()))?;
+    check_quirks(server, call, &manifest, tag)?;
     let subject = server.store.put_manifest(&call.repository, &manifest, tag, &condition(server, call))?;
     let location = server.location(call, &format!("/v2/{}/manifests/{digest}", call.repository));
     let digest = digest.to_string();
@@ -71,6 +72,23 @@ pub(super) fn delete(server: &Server, call: &Call) -> Result<Reply, Refusal> {
         Err(_) => server.store.delete_tag(&call.repository, &call.reference, &condition(server, call))?,
     }
     Ok(empty(StatusCode::ACCEPTED, &[]))
+}
+
+/// Refuses what only some registries refuse.
+fn check_quirks(server: &Server, call: &Call, manifest: &RawManifest, tag: Option<&str>) -> Result<(), Refusal> {
+    let (quirks, repository) = (&server.options.quirks, &call.repository);
+    check_repository(server, call)?;
+    let is_here = |reference: &str| server.store.manifest(repository, reference).is_some();
+    if let Some(answer) = quirks.taken_tag.filter(|_| tag.is_some_and(is_here)) {
+        return Err(answer.about(repository));
+    }
+    let subject = manifest.parse().ok().and_then(|parsed| parsed.subject);
+    if let Some(answer) = quirks.subject_first
+        && subject.is_some_and(|subject| !is_here(&subject.digest.to_string()))
+    {
+        return Err(answer.about(repository));
+    }
+    Ok(())
 }
 
 fn find(server: &Server, call: &Call) -> Result<RawManifest, Refusal> {

@@ -5,12 +5,15 @@
 
 mod auth;
 mod blob;
+mod emulation;
 mod fault;
 mod folder;
+mod limit;
 mod listing;
 mod log;
 mod manifest;
 mod options;
+mod quirk;
 mod reply;
 mod route;
 mod server;
@@ -26,9 +29,11 @@ use bytes::Bytes;
 use sealift_core::oci::{Descriptor, Digest, RawManifest};
 use tokio::sync::oneshot;
 
+pub use emulation::Emulation;
 pub use fault::{Effect, RetryAfter, Rule};
 pub use log::{LoggedRequest, longest_chain};
-pub use options::{Auth, Mount, RegistryOptions, Storage, TokenAuth};
+pub use options::{Auth, BasicAuth, Excess, Exchange, Mount, RegistryOptions, Storage, TokenAuth};
+pub use quirk::{Answer, MissingApi, PullLimit, Quirks, Root, Throttle};
 pub use route::Endpoint;
 
 use crate::fixture::{Fixture, FixtureBlob};
@@ -122,6 +127,16 @@ impl Registry {
     /// Makes every bearer token given so far worthless.
     pub fn revoke_tokens(&self) {
         self.server.tokens.revoke();
+    }
+
+    /// Makes an empty repository, without a request, for registries where a push does not.
+    pub fn create_repository(&self, repository: &str) {
+        self.server.store.create(repository);
+    }
+
+    /// Returns a refresh token of the token service, as its login gives it, without a request.
+    pub fn refresh_token(&self) -> String {
+        self.server.tokens.new_refresh()
     }
 
     /// Stores a fixture, without a request.

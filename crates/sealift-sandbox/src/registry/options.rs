@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::quirk::{Answer, Quirks};
+
 /// What a registry can do and asks for. The default is a complete registry in memory, without authentication.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
@@ -36,6 +38,8 @@ pub struct RegistryOptions {
     pub chunk_min_length: Option<u64>,
     /// Time every request waits before it is answered.
     pub latency: Duration,
+    /// What it does unlike the specification, or besides it.
+    pub quirks: Quirks,
 }
 
 impl Default for RegistryOptions {
@@ -56,6 +60,7 @@ impl Default for RegistryOptions {
             relative_locations: false,
             chunk_min_length: None,
             latency: Duration::ZERO,
+            quirks: Quirks::default(),
         }
     }
 }
@@ -135,16 +140,12 @@ pub enum Mount {
 
 /// Who may do what.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and a box would be in the way of every test")]
 pub enum Auth {
     /// Everybody, everything.
     None,
     /// One user, everything, by HTTP Basic.
-    Basic {
-        /// Name of the user.
-        user: String,
-        /// Password of the user.
-        password: String,
-    },
+    Basic(BasicAuth),
     /// Bearer tokens of the registry's own token service.
     Token(TokenAuth),
 }
@@ -152,13 +153,26 @@ pub enum Auth {
 impl Auth {
     /// Returns HTTP Basic with one user.
     pub fn basic(user: &str, password: &str) -> Self {
-        Self::Basic { user: user.to_owned(), password: password.to_owned() }
+        Self::Basic(BasicAuth { user: user.to_owned(), password: password.to_owned(), ..BasicAuth::default() })
     }
 
     /// Returns bearer tokens with one user, who may do everything, and nobody else.
     pub fn token(user: &str, password: &str) -> Self {
         Self::Token(TokenAuth { user: user.to_owned(), password: password.to_owned(), ..TokenAuth::default() })
     }
+}
+
+/// How HTTP Basic is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BasicAuth {
+    /// Name of the user.
+    pub user: String,
+    /// Password of the user.
+    pub password: String,
+    /// `service` of the challenge, whose realm is then the registry's address, as at ECR.
+    pub service: Option<&'static str>,
+    /// What wrong credentials are answered, instead of the challenge.
+    pub wrong: Option<Answer>,
 }
 
 /// How the token service behaves.
@@ -170,18 +184,43 @@ pub struct TokenAuth {
     pub user: String,
     /// Password of the user.
     pub password: String,
+    /// Where the token service is.
+    pub path: &'static str,
+    /// What the registry calls itself towards its token service; its address where this is empty.
+    pub service: &'static str,
     /// Whether tokens to pull are given to anybody.
     pub anonymous_pull: bool,
+    /// Which repositories that is about, as a name in which `*` stands for any text.
+    pub public: &'static str,
+    /// What becomes of a request for more than may be given.
+    pub excess: Excess,
+    /// Whether tokens for `registry:catalog:*` are given.
+    pub catalog: bool,
     /// `expires_in` of the answer, in seconds; `None` leaves it out, which means 60.
     pub expires_in: Option<u64>,
+    /// Fields of the answer that hold the token.
+    pub fields: &'static [&'static str],
     /// How long a token works in fact.
     pub lifetime: Duration,
-    /// Scope of the challenge at `/v2/`, such as GHCR's `repository:user/image:pull`.
+    /// Scope of the challenge where the registry does not know the repository, such as GHCR's
+    /// `repository:user/image:pull`: at `/v2/`, the catalog, and repositories that do not exist.
     pub placeholder_scope: Option<String>,
-    /// Realm of the challenge instead of the registry's own `/token`.
+    /// Scope of every challenge, such as public ECR's `aws`.
+    pub fixed_scope: Option<&'static str>,
+    /// Whether scopes leave the first part of a repository's path away, as at Artifactory.
+    pub strips_first_part: bool,
+    /// Realm of the challenge instead of the registry's own token service.
     pub realm: Option<String>,
-    /// Whether `POST /token` (OAuth 2, refresh tokens) exists; else 405, as at old token services.
+    /// What a token that is unknown or expired is answered, instead of a challenge.
+    pub stale_token: Option<Answer>,
+    /// Whether the API takes user and password directly, too.
+    pub takes_basic: bool,
+    /// Whether the token service answers `POST` (OAuth 2, refresh tokens); else 405, as old ones do.
     pub oauth: bool,
+    /// Whether the token service answers `GET` with a refresh token as the password of this user.
+    pub refresh_user: Option<&'static str>,
+    /// Where identities of somebody else are exchanged for refresh tokens, as at ACR.
+    pub exchange: Option<Exchange>,
     /// Actions never granted, such as `push`.
     pub denied_actions: Vec<String>,
 }
@@ -191,13 +230,45 @@ impl Default for TokenAuth {
         Self {
             user: String::new(),
             password: String::new(),
+            path: "/token",
+            service: "sealift-sandbox",
             anonymous_pull: false,
+            public: "*",
+            excess: Excess::LeftOut,
+            catalog: true,
             expires_in: Some(300),
+            fields: &["token", "access_token"],
             lifetime: Duration::from_secs(300),
             placeholder_scope: None,
+            fixed_scope: None,
+            strips_first_part: false,
             realm: None,
+            stale_token: None,
+            takes_basic: false,
             oauth: true,
+            refresh_user: None,
+            exchange: None,
             denied_actions: Vec::new(),
         }
     }
+}
+
+/// What becomes of a request for more than may be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Excess {
+    /// The token allows less than asked for, without a word, as the specification has it.
+    LeftOut,
+    /// No token, but this refusal.
+    Refused(Answer),
+}
+
+/// Where identities of somebody else are exchanged for refresh tokens.
+///
+/// Specification: <https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The path, `/oauth2/exchange` at ACR.
+    pub path: &'static str,
+    /// The token of somebody else that is taken.
+    pub access_token: String,
 }

@@ -84,6 +84,12 @@ pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Reply {
     with_body(status, &[(CONTENT_TYPE, "application/json"), (CONTENT_LENGTH, &length)], Body::from(text))
 }
 
+/// Returns a web page.
+pub(super) fn web_page(status: StatusCode) -> Reply {
+    let page = "<!DOCTYPE html><title>Packages</title><p>A page for people.";
+    with_body(status, &[(CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(page))
+}
+
 /// Sets a header; text that cannot be a header value is left out.
 pub(super) fn set(reply: &mut Reply, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

@@ -21,7 +21,7 @@ pub enum Endpoint {
     Referrers,
     /// `/v2/<name>/tags/list`
     Tags,
-    /// `/token`
+    /// `/token`, or where the emulated registry has its token service.
     Token,
     /// `/v2/<name>/blobs/uploads/` and the sessions below it.
     Upload,
@@ -73,8 +73,10 @@ pub(super) fn is_repository(name: &str) -> bool {
 }
 
 fn parts(path: &str) -> (Endpoint, &str, &str) {
+    if is_token_service(path) {
+        return (Endpoint::Token, "", "");
+    }
     match path {
-        "/token" => return (Endpoint::Token, "", ""),
         "/v2" | "/v2/" => return (Endpoint::Ping, "", ""),
         "/v2/_catalog" => return (Endpoint::Catalog, "", ""),
         _ => {}
@@ -99,6 +101,15 @@ fn parts(path: &str) -> (Endpoint, &str, &str) {
     }
     (Endpoint::Other, "", "")
 }
+
+/// Says whether a registry of some kind has its token service here.
+fn is_token_service(path: &str) -> bool {
+    TOKEN_SERVICES.contains(&path) || (path.starts_with("/artifactory/api/docker/") && path.ends_with("/v2/token"))
+}
+
+/// Where registries have their token service, and what belongs to it. None can be a repository.
+const TOKEN_SERVICES: [&str; 8] =
+    ["/jwt/auth", "/oauth2/exchange", "/oauth2/token", "/service/token", "/token", "/token/", "/v2/auth", "/v2/token"];
 
 fn percent_decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::header::LOCATION;
+use axum::http::{Method, StatusCode};
 
 use super::auth::{needs, respond_to_ping};
 use super::fault::Faults;
+use super::limit::Limits;
 use super::log::Log;
 use super::options::{RegistryOptions, Storage};
-use super::reply::{Refusal, Reply};
+use super::quirk::Root;
+use super::reply::{Refusal, Reply, empty, web_page};
 use super::route::{Call, Endpoint};
 use super::store::Store;
 use super::token::Tokens;
@@ -28,6 +31,7 @@ pub(super) struct Server {
     pub(super) uploads: Uploads,
     pub(super) tokens: Tokens,
     pub(super) faults: Faults,
+    pub(super) limits: Limits,
     pub(super) log: Log,
     observer: Box<dyn Fn(&LoggedRequest) + Send + Sync>,
 }
@@ -49,6 +53,7 @@ impl Server {
             uploads: Uploads::default(),
             tokens: Tokens::default(),
             faults: Faults::default(),
+            limits: Limits::default(),
             log: Log::default(),
             observer,
         })
@@ -93,10 +98,34 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Result<R
 }
 
 async fn dispatch(server: &Server, call: &Call, body: Body) -> Result<Reply, Refusal> {
+    if let Some(too_many) = server.limits.check_requests(&server.options.quirks) {
+        return Ok(too_many);
+    }
     if call.endpoint == Endpoint::Token {
         return token::issue(server, call, body).await;
     }
-    auth::check(server, call, &needs(call))?;
+    if call.path == "/" {
+        return root(server);
+    }
+    auth::check(server, call, &needs(server, call))?;
+    if let Some(too_many) = server.limits.check_pulls(&server.options.quirks, call) {
+        return Ok(too_many);
+    }
+    let mut reply = route(server, call, body).await?;
+    server.limits.announce(&server.options.quirks, call, &mut reply);
+    Ok(reply)
+}
+
+/// `GET /`
+fn root(server: &Server) -> Result<Reply, Refusal> {
+    match server.options.quirks.root {
+        Root::Missing => Err(Refusal::not_found("UNSUPPORTED", "no such endpoint")),
+        Root::Redirect(to) => Ok(empty(StatusCode::MOVED_PERMANENTLY, &[(LOCATION, to)])),
+        Root::WebPage => Ok(web_page(StatusCode::OK)),
+    }
+}
+
+async fn route(server: &Server, call: &Call, body: Body) -> Result<Reply, Refusal> {
     match (call.endpoint, &call.method) {
         (Endpoint::Ping, &Method::GET | &Method::HEAD) => Ok(respond_to_ping()),
         (Endpoint::Catalog, &Method::GET) => listing::catalog(server, call),

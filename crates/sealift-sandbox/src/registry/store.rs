@@ -13,7 +13,8 @@ use sealift_core::oci::{Descriptor, Digest, RawManifest};
 use super::folder::Folder;
 use super::locked;
 use super::reply::Refusal;
-use super::route::is_repository;
+use super::route::{Call, is_repository};
+use super::server::Server;
 use crate::fixture::Pattern;
 
 /// The content of one registry.
@@ -111,6 +112,11 @@ impl Store {
             found.then(|| contents.blobs.get(digest).cloned()).flatten()
         };
         found.map_or(Ok(false), |blob| self.put_blob(repository, digest, blob).map(|()| true))
+    }
+
+    /// Makes an empty repository, in memory only: a folder remembers what has content.
+    pub(super) fn create(&self, repository: &str) {
+        locked(&self.contents).repositories.entry(repository.to_owned()).or_default();
     }
 
     pub(super) fn delete_blob(&self, repository: &str, digest: &Digest) -> Result<(), Refusal> {
@@ -254,6 +260,14 @@ impl Repository {
             return Ok(());
         }
         Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "DENIED", "the tag does not hold what the condition says"))
+    }
+}
+
+/// Refuses a push to a repository that nobody created, where that matters.
+pub(super) fn check_repository(server: &Server, call: &Call) -> Result<(), Refusal> {
+    match server.options.quirks.missing_repository {
+        Some(answer) if server.store.tags(&call.repository).is_none() => Err(answer.about(&call.repository)),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The token service: gives random tokens and remembers what each allows.
 //!
-//! Specifications: <https://distribution.github.io/distribution/spec/auth/token/> (`GET`) and
-//! <https://distribution.github.io/distribution/spec/auth/oauth/> (`POST`).
+//! Specifications: <https://distribution.github.io/distribution/spec/auth/token/> (`GET`),
+//! <https://distribution.github.io/distribution/spec/auth/oauth/> (`POST`), and
+//! <https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md> (exchange).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -12,8 +13,9 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::auth::{Need, basic};
+use super::fault::matches_glob;
 use super::locked;
-use super::options::{Auth, TokenAuth};
+use super::options::{Auth, Excess, Exchange, TokenAuth};
 use super::reply::{Refusal, Reply, json};
 use super::route::Call;
 use super::server::Server;
@@ -43,37 +45,75 @@ impl Tokens {
         Some(needs.iter().all(is_allowed))
     }
 
+    /// Returns a new refresh token.
+    pub(super) fn new_refresh(&self) -> String {
+        let token = new_token("refresh");
+        locked(&self.refresh).insert(token.clone());
+        token
+    }
+
     /// Makes every access token worthless; refresh tokens stay.
     pub(super) fn revoke(&self) {
         locked(&self.access).clear();
     }
 }
 
-/// `GET` and `POST /token`
+/// `GET` and `POST` at the token service, and at the exchange beside it.
 pub(super) async fn issue(server: &Server, call: &Call, body: Body) -> Result<Reply, Refusal> {
-    let Auth::Token(options) = &server.options.auth else {
-        return Err(Refusal::not_found("UNSUPPORTED", "no such endpoint"));
-    };
+    let Auth::Token(options) = &server.options.auth else { return Err(no_such_endpoint()) };
+    if let Some(exchange) = options.exchange.as_ref().filter(|exchange| exchange.path == call.path) {
+        return exchanged(server, call, options, exchange, body).await;
+    }
+    if call.path != options.path {
+        return Err(no_such_endpoint());
+    }
     let request = match call.method {
-        Method::GET => TokenRequest::from_query(call),
+        Method::GET => TokenRequest::from_query(call, options),
         Method::POST if options.oauth => TokenRequest::from_form(body).await?,
         _ => return Err(Refusal::unsupported("this method is not allowed here")),
     };
     let caller = request.caller(server, options)?;
-    let grant =
-        Grant { actions: granted(&request.scopes, caller, options), expires: Instant::now() + options.lifetime };
+    let grant = Grant { actions: request.granted(caller, options)?, expires: Instant::now() + options.lifetime };
     let token = new_token("access");
     locked(&server.tokens.access).insert(token.clone(), grant);
-    let mut answer = json!({ "token": token, "access_token": token });
+    let mut answer = json!({});
+    for field in options.fields {
+        answer[field] = token.clone().into();
+    }
     if let Some(seconds) = options.expires_in {
         answer["expires_in"] = seconds.into();
     }
     if request.offline && caller == Caller::User {
-        let refresh = new_token("refresh");
-        locked(&server.tokens.refresh).insert(refresh.clone());
-        answer["refresh_token"] = refresh.into();
+        answer["refresh_token"] = server.tokens.new_refresh().into();
     }
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// `POST` at the exchange: a token of somebody else for a refresh token.
+async fn exchanged(
+    server: &Server,
+    call: &Call,
+    options: &TokenAuth,
+    exchange: &Exchange,
+    body: Body,
+) -> Result<Reply, Refusal> {
+    if call.method != Method::POST {
+        return Err(Refusal::unsupported("this method is not allowed here"));
+    }
+    let form = read_form(body).await?;
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    if field("grant_type") != "access_token" || field("service").is_empty() {
+        return Err(Refusal::bad_request("UNSUPPORTED", "grant_type must be access_token, and service is needed"));
+    }
+    let is_known = field("access_token") == exchange.access_token && field("service") == service(server, call, options);
+    if !is_known {
+        return Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "the token was not issued for this registry",
+        ));
+    }
+    Ok(json(StatusCode::OK, &json!({ "refresh_token": server.tokens.new_refresh() })))
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -97,16 +137,18 @@ enum Proof {
 }
 
 impl TokenRequest {
-    fn from_query(call: &Call) -> Self {
+    fn from_query(call: &Call, options: &TokenAuth) -> Self {
         let scopes = call.query.iter().filter(|(key, _)| key == "scope").map(|(_, scope)| scope.clone()).collect();
-        let proof = basic(call).map_or(Proof::None, |(user, password)| Proof::Password(user, password));
+        let proof = match basic(call) {
+            None => Proof::None,
+            Some((user, token)) if options.refresh_user == Some(user.as_str()) => Proof::Refresh(token),
+            Some((user, password)) => Proof::Password(user, password),
+        };
         Self { proof, scopes, offline: call.parameter("offline_token") == Some("true") }
     }
 
     async fn from_form(body: Body) -> Result<Self, Refusal> {
-        let bytes = axum::body::to_bytes(body, MAX_FORM_BYTES).await;
-        let bytes = bytes.map_err(|error| Refusal::bad_request("UNSUPPORTED", error.to_string()))?;
-        let form: HashMap<_, _> = url::form_urlencoded::parse(&bytes).into_owned().collect();
+        let form = read_form(body).await?;
         let field = |name: &str| form.get(name).cloned().unwrap_or_default();
         let proof = match field("grant_type").as_str() {
             "password" => Proof::Password(field("username"), field("password")),
@@ -127,21 +169,50 @@ impl TokenRequest {
         let refused = || Refusal::unauthorized("Basic realm=\"sandbox token service\"".to_owned());
         is_known.then_some(Caller::User).ok_or_else(refused)
     }
-}
 
-/// Returns what is granted of the scopes asked for; as token services do, the rest is left out without a word.
-fn granted(scopes: &[String], caller: Caller, options: &TokenAuth) -> HashSet<(String, String)> {
-    let mut actions = HashSet::new();
-    for (resource, asked) in scopes.iter().flat_map(|scope| scope.split(' ')).filter_map(|scope| scope.rsplit_once(':'))
-    {
-        for action in asked.split(',') {
-            let is_denied = options.denied_actions.iter().any(|denied| denied == action);
-            if !is_denied && (caller == Caller::User || action == "pull") {
-                actions.insert((resource.to_owned(), action.to_owned()));
+    /// Returns what is granted of the scopes asked for; the rest is left out without a word, or refused.
+    fn granted(&self, caller: Caller, options: &TokenAuth) -> Result<HashSet<(String, String)>, Refusal> {
+        let mut actions = HashSet::new();
+        let scopes = self.scopes.iter().flat_map(|scope| scope.split(' '));
+        for (resource, asked) in scopes.filter_map(|scope| scope.rsplit_once(':')) {
+            for action in asked.split(',') {
+                if may(caller, resource, action, options) {
+                    actions.insert((resource.to_owned(), action.to_owned()));
+                } else if let Excess::Refused(answer) = options.excess {
+                    return Err(answer.about(resource.trim_start_matches("repository:")));
+                }
             }
         }
+        Ok(actions)
     }
-    actions
+}
+
+fn may(caller: Caller, resource: &str, action: &str, options: &TokenAuth) -> bool {
+    if options.denied_actions.iter().any(|denied| denied == action) {
+        return false;
+    }
+    match resource.strip_prefix("repository:") {
+        Some(name) => caller == Caller::User || (action == "pull" && matches_glob(options.public, name)),
+        None => options.catalog && caller == Caller::User,
+    }
+}
+
+/// Returns what the registry calls itself: its address where it has no other name.
+pub(super) fn service(server: &Server, call: &Call, options: &TokenAuth) -> String {
+    match options.service {
+        "" => server.origin(call).trim_start_matches("http://").to_owned(),
+        service => service.to_owned(),
+    }
+}
+
+async fn read_form(body: Body) -> Result<HashMap<String, String>, Refusal> {
+    let bytes = axum::body::to_bytes(body, MAX_FORM_BYTES).await;
+    let bytes = bytes.map_err(|error| Refusal::bad_request("UNSUPPORTED", error.to_string()))?;
+    Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
+}
+
+fn no_such_endpoint() -> Refusal {
+    Refusal::not_found("UNSUPPORTED", "no such endpoint")
 }
 
 fn new_token(kind: &str) -> String {

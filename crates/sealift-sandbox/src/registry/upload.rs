@@ -21,7 +21,7 @@ use super::options::Mount;
 use super::reply::{DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, Refusal, Reply, empty, set};
 use super::route::Call;
 use super::server::Server;
-use super::store::{Blob, Store, check_name};
+use super::store::{Blob, Store, check_name, check_repository};
 
 /// The upload sessions of one registry.
 #[derive(Default)]
@@ -37,6 +37,7 @@ struct Session {
 /// `POST /v2/<name>/blobs/uploads/`
 pub(super) async fn open(server: &Server, call: &Call, body: Body) -> Result<Reply, Refusal> {
     check_name(&call.repository)?;
+    check_repository(server, call)?;
     if let Some(digest) = call.parameter("mount") {
         let digest = parse_digest(digest)?;
         let mounts = server.options.mount == Mount::Yes;
@@ -47,7 +48,7 @@ pub(super) async fn open(server: &Server, call: &Call, body: Body) -> Result<Rep
     if let Some(digest) = call.parameter("digest").filter(|_| server.options.single_post) {
         let digest = parse_digest(digest)?;
         let mut spool = Spool::create(&server.store, &new_id()).await?;
-        spool.append(body).await?;
+        spool.append(body, server.options.quirks.max_upload).await?;
         spool.store(&server.store, &call.repository, &digest).await?;
         return Ok(created(server, call, &digest));
     }
@@ -74,7 +75,10 @@ pub(super) async fn append(server: &Server, call: &Call, body: Body) -> Result<R
     if let Some(refused) = check_chunk(server, call, spool.received)? {
         return Ok(refused);
     }
-    spool.append(body).await?;
+    if server.options.quirks.single_patch && spool.received > 0 {
+        return Ok(progress(server, call, StatusCode::RANGE_NOT_SATISFIABLE, &call.reference, spool.received));
+    }
+    spool.append(body, server.options.quirks.max_upload).await?;
     Ok(progress(server, call, StatusCode::ACCEPTED, &call.reference, spool.received))
 }
 
@@ -87,7 +91,7 @@ pub(super) async fn finish(server: &Server, call: &Call, body: Body) -> Result<R
     if let Some(refused) = check_chunk(server, call, spool.received)? {
         return Ok(refused);
     }
-    spool.append(body).await?;
+    spool.append(body, server.options.quirks.max_upload).await?;
     locked(&server.uploads.0).remove(&call.reference);
     spool.store(&server.store, &call.repository, &digest).await?;
     Ok(created(server, call, &digest))
@@ -96,6 +100,9 @@ pub(super) async fn finish(server: &Server, call: &Call, body: Body) -> Result<R
 /// `DELETE /v2/<name>/blobs/uploads/<id>`
 pub(super) fn cancel(server: &Server, call: &Call) -> Result<Reply, Refusal> {
     session(server, call)?;
+    if let Some(answer) = server.options.quirks.cancelled_upload {
+        return Err(answer.about(&call.repository));
+    }
     locked(&server.uploads.0).remove(&call.reference);
     Ok(empty(StatusCode::NO_CONTENT, &[]))
 }
@@ -163,10 +170,16 @@ impl Spool {
         Ok(Self { sink, hasher: Hasher::new(DigestAlgorithm::Sha256), received: 0 })
     }
 
-    /// Takes the bytes of one request; what arrived before the client went away is kept.
-    async fn append(&mut self, body: Body) -> Result<(), Refusal> {
+    /// Takes the bytes of one request, unless it has more than `limit`; what arrived before the client went away is
+    /// kept.
+    async fn append(&mut self, body: Body, limit: Option<u64>) -> Result<(), Refusal> {
+        let before = self.received;
         let mut stream = body.into_data_stream();
         while let Some(piece) = stream.next().await {
+            if limit.is_some_and(|limit| self.received - before > limit) {
+                // The rest is read, so that the client sees the answer; the session is of no more use.
+                continue;
+            }
             let piece = piece.map_err(|error| Refusal::bad_request("BLOB_UPLOAD_INVALID", error.to_string()))?;
             match &mut self.sink {
                 Sink::File { file, .. } => file.write_all(&piece).await?,
@@ -178,7 +191,13 @@ impl Spool {
         if let Sink::File { file, .. } = &mut self.sink {
             file.flush().await?;
         }
-        Ok(())
+        match limit.filter(|limit| self.received - before > *limit) {
+            None => Ok(()),
+            Some(limit) => {
+                let message = format!("a request uploads at most {limit} bytes");
+                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", message))
+            }
+        }
     }
 
     /// Makes the bytes a blob, if they have `digest`.

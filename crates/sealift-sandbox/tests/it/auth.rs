@@ -46,12 +46,15 @@ async fn basic_wants_the_password() {
 async fn challenges_name_realm_service_and_scope() {
     let world = world(TokenAuth { placeholder_scope: Some("repository:user/image:pull".to_owned()), ..<_>::default() });
     let digest = Digest::sha256(b"x");
+    world.registry.create_repository("a");
+    world.registry.create_repository("b");
     for (method, path, scope) in [
         ("GET", "/v2/".to_owned(), "repository:user/image:pull"),
         ("GET", "/v2/a/manifests/v1".to_owned(), "repository:a:pull"),
         ("PUT", "/v2/a/manifests/v1".to_owned(), "repository:a:pull,push"),
         ("DELETE", "/v2/a/manifests/v1".to_owned(), "repository:a:delete"),
-        ("GET", "/v2/_catalog".to_owned(), "registry:catalog:*"),
+        ("GET", "/v2/_catalog".to_owned(), "repository:user/image:pull"),
+        ("GET", "/v2/unknown/manifests/v1".to_owned(), "repository:user/image:pull"),
         ("POST", format!("/v2/b/blobs/uploads/?mount={digest}&from=a"), "repository:b:pull,push repository:a:pull"),
     ] {
         let reply = world.send(method, &path).await;

@@ -7,6 +7,7 @@ mod support;
 mod auth;
 mod binary;
 mod discovery;
+mod emulation;
 mod fault;
 mod management;
 mod pull;
