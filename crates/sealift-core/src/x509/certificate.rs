@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
@@ -49,20 +47,20 @@ impl Certificate {
     /// # Errors
     /// When there is none, too many, or one is malformed.
     pub fn chain_from_pem(text: &str) -> Result<Vec<Self>, CertificateError> {
-        let mut certificates = Vec::new();
-        let mut rest = text;
-        while let Some((_, block)) = rest.split_once(BEGIN) {
-            if certificates.len() == MAX_PEM_CERTIFICATES {
-                return Err(CertificateError::TooMany { limit: MAX_PEM_CERTIFICATES });
-            }
-            let (body, after) = block.split_once(END).ok_or(CertificateError::Pem)?;
-            certificates.push(Self::from_der(&decode_pem_body(body)?)?);
-            rest = after;
+        let begun = text.matches(BEGIN).take(MAX_PEM_CERTIFICATES + 1).count();
+        if begun > MAX_PEM_CERTIFICATES {
+            return Err(CertificateError::TooMany { limit: MAX_PEM_CERTIFICATES });
         }
-        if certificates.is_empty() || !rest.trim().is_empty() {
+        let blocks = pem::parse_many(text).map_err(|_| CertificateError::Pem)?;
+        // The parser passes over what it cannot read: a chain that lost a certificate is another chain.
+        let is_read_whole = begun > 0
+            && blocks.len() == begun
+            && text.trim_end().ends_with(END)
+            && blocks.iter().all(|block| block.tag() == LABEL && block.headers().iter().next().is_none());
+        if !is_read_whole {
             return Err(CertificateError::Pem);
         }
-        Ok(certificates)
+        blocks.iter().map(|block| Self::from_der(block.contents())).collect()
     }
 
     /// Returns the encoding as received.
@@ -290,12 +288,8 @@ impl fmt::Display for SubjectName {
 }
 
 /// Decodes the lines between the markers: whole lines of base64, one line's end between them and nothing else.
-fn decode_pem_body(body: &str) -> Result<Vec<u8>, CertificateError> {
-    let compact: String = body.chars().filter(|character| !matches!(character, '\n' | '\r' | ' ' | '\t')).collect();
-    STANDARD.decode(compact).map_err(|_| CertificateError::Pem)
-}
-
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const LABEL: &str = "CERTIFICATE";
+const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// `id-ce-nameConstraints`, RFC 5280 section 4.2.1.10.

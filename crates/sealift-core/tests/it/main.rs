@@ -4,6 +4,7 @@
 
 mod attachments;
 mod author_2022;
+mod certificates;
 mod conformance;
 mod copy;
 mod cosign_files;
