@@ -1,0 +1,126 @@
+//! Moving images between registries: for `sealift`, verified at both ends; for its peers, moved.
+
+use std::process::Command;
+
+use sealift_sandbox::fixture::{self, Fixture};
+
+use crate::Failure;
+use crate::case::{COLUMNS, Tool, at_site};
+use crate::program;
+use crate::site::Site;
+use crate::stage::Stage;
+use crate::table::Table;
+
+/// Bytes of the large image's layer.
+const LARGE: u64 = 500_000_000;
+
+pub(crate) fn tables(stage: &Stage) -> Result<(), Failure> {
+    let mut table = Table::new("Move an image, and an index of 4 platforms with 11 referrers", &COLUMNS);
+    for site in Site::all(stage.peers())? {
+        let small = fixture::image(2);
+        sign_at(stage, &site, "small", &small)?;
+        at_site(&mut table, "signed image", &site, &movers(stage, &site, "small", &small, Repeat::Fresh))?;
+        let index = fixture::index(3, &["amd64", "arm64", "s390x", "riscv64"]);
+        with_referrers(stage, &site, "index", &index)?;
+        at_site(&mut table, "index", &site, &movers(stage, &site, "index", &index, Repeat::Fresh))?;
+        at_site(&mut table, "index again", &site, &movers(stage, &site, "index", &index, Repeat::Again))?;
+    }
+    table.print();
+    Ok(())
+}
+
+pub(crate) fn large(stage: &Stage) -> Result<(), Failure> {
+    let mut table = Table::new("Move a signed image of 500 MB", &COLUMNS);
+    for site in Site::near(stage.peers())? {
+        let image = fixture::large_image(4, LARGE);
+        sign_at(stage, &site, "large", &image)?;
+        at_site(&mut table, "500 MB", &site, &movers(stage, &site, "large", &image, Repeat::Fresh))?;
+    }
+    table.print();
+    Ok(())
+}
+
+/// Whether a run finds the destination as the run before left it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    Again,
+    Fresh,
+}
+
+fn movers<'a>(stage: &'a Stage, site: &'a Site, name: &'a str, image: &'a Fixture, repeat: Repeat) -> Vec<Tool<'a>> {
+    let source = by_digest(&format!("{}/{name}", site.source.host()), image);
+    let destination = move |tool: &str, run: usize| {
+        let run = if repeat == Repeat::Fresh { run + 1 } else { 0 };
+        format!("{}/{tool}/{name}/{run}:v1", site.destination.host())
+    };
+    let mover =
+        |name: &'static str, program: fn(&Stage) -> Command, args: &'static [&'static str], scheme: &'static str| {
+            let source = source.clone();
+            Tool::new(name, move |run| {
+                let mut command = program(stage);
+                let tool = name.split(' ').next().unwrap_or(name);
+                let destination = destination(tool, run);
+                command.args(args).arg(format!("{scheme}{source}")).arg(format!("{scheme}{destination}"));
+                Ok(command)
+            })
+        };
+    let mut tools = vec![
+        mover("sealift promote", |stage| stage.sealift(&["promote", "--key", "sealift.pub"]), &[], ""),
+        mover("sealift copy", |stage| stage.sealift(&["copy"]), &[], ""),
+        mover(
+            "oras copy -r",
+            |stage| stage.command("oras"),
+            &["copy", "-r", "--from-plain-http", "--to-plain-http"],
+            "",
+        ),
+        mover("crane copy", |stage| stage.command("crane"), &["copy"], ""),
+        mover(
+            "skopeo copy --all",
+            |stage| stage.command("skopeo"),
+            &["copy", "--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"],
+            "docker://",
+        ),
+    ];
+    // cosign refuses or breaks a destination that has referrers; it is shown where it has a chance.
+    if repeat == Repeat::Fresh {
+        tools.push(mover("cosign copy", |stage| stage.command("cosign3"), &["copy"], ""));
+    }
+    tools
+}
+
+/// Puts an image in a site's source and signs it.
+fn sign_at(stage: &Stage, site: &Site, name: &str, image: &Fixture) -> Result<(), Failure> {
+    let repository = format!("{}/{name}", site.source.host());
+    site.source.push(name, image)?;
+    program::run(&mut stage.sealift(&["sign", "--key", "sealift.key", &by_digest(&repository, image)]))?;
+    Ok(())
+}
+
+/// Puts an index of four platforms in a site's source, with 11 referrers: a signature of each of its 5 manifests,
+/// five attestations of the index and one of its first platform.
+fn with_referrers(stage: &Stage, site: &Site, name: &str, index: &Fixture) -> Result<(), Failure> {
+    let repository = format!("{}/{name}", site.source.host());
+    site.source.push(name, index)?;
+    let root = by_digest(&repository, index);
+    program::run(&mut stage.sealift(&["sign", "--key", "sealift.key", "--recursive", &root]))?;
+    let platform = index.manifests().find(|manifest| manifest.descriptor().digest != *index.digest());
+    let platform = platform.ok_or("an index has platforms")?.descriptor().digest.clone();
+    let platform = format!("{repository}@{platform}");
+    for (kind, reference) in [
+        ("spdxjson", &root),
+        ("cyclonedx", &root),
+        ("slsaprovenance1", &root),
+        ("vuln", &root),
+        ("openvex", &root),
+        ("spdxjson", &platform),
+    ] {
+        let attest = ["attest", "--key", "sealift.key", "--type", kind, "--predicate", "sbom.json", reference];
+        program::run(&mut stage.sealift(&attest))?;
+    }
+    Ok(())
+}
+
+/// Names an image by digest.
+pub(crate) fn by_digest(repository: &str, image: &Fixture) -> String {
+    format!("{repository}@{}", image.digest())
+}
