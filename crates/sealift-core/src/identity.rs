@@ -77,6 +77,16 @@ impl IdentityMatcher {
         self.anyone || !self.certificates.is_empty()
     }
 
+    /// Says whether a verified signer is one of those accepted.
+    pub fn accepts(&self, signer: &Identity) -> bool {
+        match signer {
+            Identity::Key { fingerprint, .. } => self.keys.iter().any(|key| key.fingerprint() == *fingerprint),
+            Identity::Certificate { subject, extensions, .. } => {
+                self.accepted_name(std::slice::from_ref(subject), extensions).is_some()
+            }
+        }
+    }
+
     /// Says whether a certificate with these names, issuer and extensions is accepted; returns the name that was.
     pub(crate) fn accepted_name<'a>(&self, names: &'a [String], extensions: &FulcioExtensions) -> Option<&'a str> {
         if self.anyone {
@@ -125,6 +135,8 @@ impl CertificateIdentity {
 pub struct EmptyIdentity;
 
 /// Who signed, as verified.
+///
+/// Two signatures may be by the same signer although not everything here is equal: see [`Identity::is_same_signer`].
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Identity {
@@ -150,6 +162,18 @@ impl Identity {
     /// Returns the identity of a key's holder.
     pub fn of_key(key: &PublicKey) -> Self {
         Self::Key { key_id: key.key_id(), fingerprint: key.fingerprint() }
+    }
+
+    /// Says whether both are the same signer: one key, or one name by one issuer, whatever the run or commit.
+    pub fn is_same_signer(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key { fingerprint: one, .. }, Self::Key { fingerprint: other, .. }) => one == other,
+            (
+                Self::Certificate { subject, issuer, .. },
+                Self::Certificate { subject: other_subject, issuer: other_issuer, .. },
+            ) => subject == other_subject && issuer == other_issuer,
+            _ => false,
+        }
     }
 }
 

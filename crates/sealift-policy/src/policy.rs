@@ -1,17 +1,39 @@
 //! A policy: the checks that must all pass.
 
-use sealift_core::evidence::{self, Effort, Evidence};
+use sealift_core::evidence::Effort;
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_core::repository::ReadRepository;
 use sealift_core::verify::Verifier;
+use serde::Serialize;
 
 use crate::check::Check;
 use crate::decision::{Decision, Finding};
+use crate::facts::{Demand, Facts};
 
 /// Checks that must all pass; without any, everything is denied.
 #[derive(Debug, Default)]
 pub struct Policy {
-    checks: Vec<Box<dyn Check>>,
+    source: Option<PolicySource>,
+    rules: Vec<Rule>,
+}
+
+/// A check, and where a document demands it.
+#[derive(Debug)]
+struct Rule {
+    path: Option<String>,
+    check: Box<dyn Check>,
+}
+
+/// The document a policy is from.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PolicySource {
+    /// The file.
+    pub file: String,
+    /// Digest of its bytes, for the record.
+    pub digest: Digest,
+    /// The patterns of the scopes that apply.
+    pub scopes: Vec<String>,
 }
 
 impl Policy {
@@ -23,51 +45,84 @@ impl Policy {
     /// Adds a check that must pass.
     #[must_use]
     pub fn requiring(mut self, check: impl Check + 'static) -> Self {
-        self.checks.push(Box::new(check));
+        self.rules.push(Rule { path: None, check: Box::new(check) });
         self
+    }
+
+    /// Returns a policy without checks that is from a document.
+    pub(crate) fn from(source: PolicySource) -> Self {
+        Self { source: Some(source), rules: Vec::new() }
+    }
+
+    /// Adds a check that a document demands at `path`.
+    pub(crate) fn add(&mut self, path: impl Into<String>, check: Box<dyn Check>) {
+        self.rules.push(Rule { path: Some(path.into()), check });
+    }
+
+    /// Returns the document it is from.
+    pub fn source(&self) -> Option<&PolicySource> {
+        self.source.as_ref()
+    }
+
+    /// Returns what must be known for a decision, one demand a check.
+    pub fn demands(&self) -> impl Iterator<Item = Demand<'_>> {
+        self.rules.iter().map(|rule| rule.check.demand())
+    }
+
+    /// Returns where each check is demanded, its name, and what it demands in words.
+    pub fn rules(&self) -> impl Iterator<Item = (Option<&str>, &'static str, String)> {
+        self.rules.iter().map(|rule| (rule.path.as_deref(), rule.check.name(), rule.check.describe()))
+    }
+
+    /// Says whether a certificate can satisfy any check, so that a trust root is needed.
+    pub fn accepts_certificates(&self) -> bool {
+        self.demands().any(|demand| match demand {
+            Demand::Signatures { identities, .. } => identities.accepts_certificates(),
+            Demand::Nothing => false,
+        })
     }
 
     /// Says whether there is no check, so that everything is denied.
     pub fn is_empty(&self) -> bool {
-        self.checks.is_empty()
+        self.rules.is_empty()
     }
 
-    /// Reads what the checks ask for about `subject`, one check at a time, so that a
-    /// [`Snapshot`](sealift_core::repository::Snapshot) answers the second from what the first read.
+    /// Reads what the checks demand about `subject`, one check at a time, so that a
+    /// [`Snapshot`](sealift_core::repository::Snapshot) answers the second from what the first read. `least` is how much
+    /// to look at even where a check needs less.
     pub async fn gather(
         &self,
         repository: &dyn ReadRepository,
         subject: &Digest,
         verifier: &Verifier,
-        effort: Effort,
+        least: Effort,
     ) -> Gathered<'_> {
-        let mut evidence = Vec::new();
-        for check in &self.checks {
-            let (identities, claim) = (check.identities(), check.claim());
-            evidence.push(evidence::gather(repository, subject, verifier, identities, &claim, effort).await);
+        let mut facts = Vec::new();
+        for demand in self.demands() {
+            facts.push(Facts::gather(demand, repository, subject, verifier, least).await);
         }
-        Gathered { policy: self, repository: repository.name().clone(), digest: subject.clone(), evidence }
+        Gathered { policy: self, repository: repository.name().clone(), digest: subject.clone(), facts }
     }
 }
 
-/// The evidence one policy asked for about one subject at one place.
+/// What one policy demanded to know about one subject at one place.
 #[derive(Debug)]
 pub struct Gathered<'a> {
     policy: &'a Policy,
     repository: RepositoryName,
     digest: Digest,
     /// One for each check, in order.
-    evidence: Vec<Evidence>,
+    facts: Vec<Facts>,
 }
 
 impl Gathered<'_> {
     /// Judges.
     pub fn evaluate(self) -> Decision {
-        let findings = self.policy.checks.iter().zip(self.evidence).map(|(check, evidence)| {
-            let outcome = check.evaluate(&evidence);
-            Finding::new(check.name(), outcome, evidence)
+        let findings = self.policy.rules.iter().zip(self.facts).map(|(Rule { path, check }, facts)| {
+            let assessment = check.evaluate(&facts);
+            Finding::new(check.name(), path.clone(), check.describe(), assessment, facts)
         });
-        Decision::of(self.repository, self.digest, findings.collect())
+        Decision::of(self.repository, self.digest, self.policy.source.clone(), findings.collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Results on standard output, talk on standard error.
 
 pub(crate) mod cosign_json;
+pub(crate) mod decision;
 pub(crate) mod evidence;
 pub(crate) mod model;
 pub(crate) mod picture;

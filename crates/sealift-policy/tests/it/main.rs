@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
+mod documents;
 mod ruling;

@@ -100,7 +100,7 @@ async fn what_could_not_be_told_is_neither_allowed_nor_denied_unless_something_e
     assert!(!decision.is_allowed());
     let outcomes: Vec<_> = decision.findings().iter().map(|finding| (finding.check(), finding.outcome())).collect();
     assert_eq!(outcomes, [("signed-by", Outcome::Pass), ("attested", Outcome::Inconclusive)]);
-    assert_eq!(decision.findings()[1].evidence().undecided().len(), 1);
+    assert_eq!(decision.findings()[1].facts().unread().len(), 1);
 
     // One "no" is enough for a "no".
     let unsigned = fixture::image(2).push(&repository, None).await.unwrap();

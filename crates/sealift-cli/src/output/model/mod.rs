@@ -9,6 +9,7 @@ mod inspected;
 mod judged;
 mod key_pair;
 mod promoted;
+mod refused;
 mod signed;
 mod tree;
 
@@ -20,6 +21,7 @@ pub(crate) use document::Document;
 pub(crate) use inspected::{Inspected, InspectedSignature};
 pub(crate) use judged::{Judged, Judgement};
 pub(crate) use key_pair::KeyPair;
-pub(crate) use promoted::{Planned, Promoted, Refused};
+pub(crate) use promoted::{Planned, Promoted};
+pub(crate) use refused::Refused;
 pub(crate) use signed::{Signed, SignedManifest, State, Stored};
 pub(crate) use tree::{Node, Tree};

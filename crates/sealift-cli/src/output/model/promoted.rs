@@ -4,15 +4,12 @@ use std::io::{self, Write};
 
 use sealift_core::copy::CopyReport;
 use sealift_core::oci::Reference;
-use sealift_policy::Decision;
 use sealift_promote::{Plan, Skipped};
 use serde::Serialize;
 
 use super::copied::{Transfer, size};
-use crate::error::Failure;
-use crate::exit::Exit;
-use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
-use crate::output::{Report, evidence, json_line};
+use crate::output::style::{DIM, GOOD, STRONG, WARNING};
+use crate::output::{Report, json_line};
 
 /// A promotion that was carried out.
 #[derive(Debug, Serialize)]
@@ -96,51 +93,6 @@ impl Report for Planned {
             plan: &'a Plan,
         }
         json_line(out, &Line { destination: self.destination.repository().to_string(), plan: &self.plan })
-    }
-}
-
-/// A promotion that a gate stopped.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// What was judged, and where.
-    pub(crate) reference: Reference,
-    pub(crate) decision: Decision,
-}
-
-impl Refused {
-    fn failure(&self) -> Failure {
-        let findings = self.decision.findings().iter();
-        let stopped = findings.map(|finding| finding.evidence()).find(|evidence| evidence::exit(evidence) != Exit::Ok);
-        match stopped {
-            Some(evidence) => evidence::failure(&self.reference, None, evidence),
-            None => Failure::new(Exit::PolicyDenied, format!("{}: the policy denies it", self.reference), None, vec![]),
-        }
-    }
-}
-
-impl Report for Refused {
-    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{BAD}not promoted{BAD:#} {STRONG}{}{STRONG:#}", self.reference)?;
-        writeln!(out, "  {DIM}digest {}, judged at {}{DIM:#}", self.decision.digest(), self.decision.repository())?;
-        self.decision.findings().iter().try_for_each(|finding| evidence::write_text(out, finding.evidence()))
-    }
-
-    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.failure().write_json(out)
-    }
-
-    fn write_talk(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.failure().write_text(out)
-    }
-
-    fn exit(&self) -> Exit {
-        let findings = self.decision.findings();
-        match Exit::of_several(findings.iter().map(|finding| evidence::exit(finding.evidence()))) {
-            // Refused though no finding says why: a policy without checks.
-            Exit::Ok => Exit::PolicyDenied,
-            _ if findings.is_empty() => Exit::PolicyDenied,
-            exit => exit,
-        }
     }
 }
 

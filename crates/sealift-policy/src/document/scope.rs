@@ -1,0 +1,106 @@
+//! Scopes: which repositories, and what is demanded of what is there.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sealift_core::document::{DocumentError, Entry};
+use sealift_core::oci::{Reference, RegistryHost};
+use sealift_core::pattern::Pattern;
+
+use super::requirement::Requirement;
+use super::signer::KeyReader;
+use super::{MAX_REQUIREMENTS, bounded, fields};
+use crate::check::{Attested, SignedBy};
+use crate::policy::Policy;
+use crate::quorum::Signer;
+
+/// What is demanded of the content of some repositories.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) pattern: Pattern,
+    pub(super) specificity: Specificity,
+    signatures: Vec<Requirement>,
+    attestations: Vec<(String, Requirement)>,
+}
+
+/// How much a pattern says: of patterns that fit, the greatest decides.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Specificity {
+    is_exact: bool,
+    /// Bytes before the first wildcard.
+    prefix: usize,
+    /// Bytes that are no wildcards.
+    literal: usize,
+}
+
+impl Scope {
+    pub(super) fn read(
+        entry: &Entry<'_>,
+        signers: &BTreeMap<String, Signer>,
+        read_key: &mut KeyReader<'_>,
+    ) -> Result<Self, DocumentError> {
+        let scope = entry.fields(fields::SCOPE)?;
+        let (pattern, specificity) = read_pattern(&scope.required("repository")?)?;
+        let (signatures, attestations) = (scope.optional("signatures"), scope.optional("attestations"));
+        if signatures.is_none() && attestations.is_none() {
+            // Which would mean "anything", and nobody writes that by accident only.
+            scope.one(&["signatures", "attestations"])?;
+        }
+        let mut read = Self { pattern, specificity, signatures: Vec::new(), attestations: Vec::new() };
+        for entry in list(signatures, "signatures")? {
+            let fields = entry.fields(fields::SIGNATURE)?;
+            read.signatures.push(Requirement::read(&entry, &fields, signers, read_key)?);
+        }
+        for entry in list(attestations, "attestations")? {
+            let fields = entry.fields(fields::ATTESTATION)?;
+            let predicate_type = super::requirement::read_type(&fields.required("type")?)?;
+            read.attestations.push((predicate_type, Requirement::read(&entry, &fields, signers, read_key)?));
+        }
+        Ok(read)
+    }
+
+    /// Adds what is demanded here to `policy`.
+    pub(super) fn demand(&self, policy: &mut Policy, now: Option<Timestamp>) {
+        for Requirement { path, quorum, max_age } in &self.signatures {
+            let age = max_age.map(|limit| crate::AgeLimit::new(limit, now));
+            policy.add(path, Box::new(SignedBy::of(quorum.clone(), age)));
+        }
+        for (predicate_type, Requirement { path, quorum, max_age }) in &self.attestations {
+            let age = max_age.map(|limit| crate::AgeLimit::new(limit, now));
+            policy.add(path, Box::new(Attested::of(predicate_type, quorum.clone(), age)));
+        }
+    }
+}
+
+fn list<'a>(entry: Option<Entry<'a>>, what: &str) -> Result<Vec<Entry<'a>>, DocumentError> {
+    entry.map_or(Ok(Vec::new()), |entry| entry.list(what, MAX_REQUIREMENTS))
+}
+
+/// Reads a repository's name or a pattern of names, spelled as names of repositories are spelled everywhere else:
+/// Docker Hub by one name, registries in lower case.
+fn read_pattern(entry: &Entry<'_>) -> Result<(Pattern, Specificity), DocumentError> {
+    const EXPECTED: &str = "a repository with its registry, such as `ghcr.io/acme/app` or `ghcr.io/acme/**`";
+    let text = bounded(entry, EXPECTED)?;
+    if !text.contains(['*', '?']) {
+        let reference: Reference = entry.parsed(EXPECTED)?;
+        if reference.selector().is_some() {
+            return Err(entry.expected(format!("{EXPECTED}, without tag and digest")));
+        }
+        let name = reference.repository().to_string();
+        let (prefix, literal) = (name.len(), name.len());
+        return Ok((Pattern::exact(name), Specificity { is_exact: true, prefix, literal }));
+    }
+    let text = match text.split_once('/') {
+        Some((host, rest)) if !host.contains(['*', '?']) && !text.contains("://") => {
+            let host: RegistryHost =
+                host.parse().map_err(|error| entry.refused(format!("expected {EXPECTED}"), error))?;
+            format!("{host}/{rest}")
+        }
+        // Every repository's name has a `/`, so a pattern without can only mean all of them.
+        None if text != "**" => return Err(entry.expected(EXPECTED)),
+        _ => text.to_owned(),
+    };
+    let prefix = text.find(['*', '?']).unwrap_or(text.len());
+    let literal = text.bytes().filter(|byte| !matches!(byte, b'*' | b'?')).count();
+    Ok((Pattern::glob(text), Specificity { is_exact: false, prefix, literal }))
+}

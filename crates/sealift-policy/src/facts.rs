@@ -1,0 +1,62 @@
+//! What a check asks for, and what it is given.
+
+use sealift_core::attach::Unread;
+use sealift_core::evidence::{self, Effort, Evidence};
+use sealift_core::identity::IdentityMatcher;
+use sealift_core::oci::Digest;
+use sealift_core::repository::ReadRepository;
+use sealift_core::verify::{Claim, Verifier};
+
+/// What must be known before a check can judge.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Demand<'a> {
+    /// Nothing but what the policy says already.
+    Nothing,
+    /// What speaks for a claim about the subject.
+    Signatures {
+        /// The claim.
+        claim: Claim,
+        /// Whose signatures count.
+        identities: &'a IdentityMatcher,
+        /// How much must be looked at: one signature cannot answer a check that counts them.
+        effort: Effort,
+    },
+}
+
+/// What is known about a subject at a place, as one check demanded it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    evidence: Option<Evidence>,
+}
+
+impl Facts {
+    pub(crate) async fn gather(
+        demand: Demand<'_>,
+        repository: &dyn ReadRepository,
+        subject: &Digest,
+        verifier: &Verifier,
+        least: Effort,
+    ) -> Self {
+        let mut facts = Self::default();
+        match demand {
+            Demand::Nothing => {}
+            Demand::Signatures { claim, identities, effort } => {
+                let effort = if least == Effort::All { least } else { effort };
+                let evidence = evidence::gather(repository, subject, verifier, identities, &claim, effort).await;
+                facts.evidence = Some(evidence);
+            }
+        }
+        facts
+    }
+
+    /// Returns every signature found for the claim demanded, and what became of it.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+
+    /// Returns what could not be read.
+    pub fn unread(&self) -> &[Unread] {
+        self.evidence.as_ref().map_or(&[], Evidence::undecided)
+    }
+}
