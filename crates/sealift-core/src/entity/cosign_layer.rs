@@ -70,39 +70,30 @@ fn material(layer: &Descriptor) -> Result<VerificationMaterial, LayerError> {
     Ok(VerificationMaterial { key, log_entries, timestamps })
 }
 
-/// Reads one or more PEM certificates; what they say is not looked at here.
 fn certificates(text: &str, name: &'static str) -> Result<Vec<Vec<u8>>, LayerError> {
-    let malformed = || LayerError::Annotation { name };
+    pem_certificates(text).ok_or(LayerError::Annotation { name })
+}
+
+/// Reads one or more PEM certificates; what they say is not looked at here.
+pub(super) fn pem_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     let mut certificates = Vec::new();
     let mut rest = text;
     while let Some((_, block)) = rest.split_once("-----BEGIN CERTIFICATE-----") {
-        let (body, after) = block.split_once("-----END CERTIFICATE-----").ok_or_else(malformed)?;
+        let (body, after) = block.split_once("-----END CERTIFICATE-----")?;
         let compact: String = body.split_ascii_whitespace().collect();
-        certificates.push(STANDARD.decode(compact).map_err(|_| malformed())?);
+        certificates.push(STANDARD.decode(compact).ok()?);
         if certificates.len() > MAX_CERTIFICATES {
-            return Err(malformed());
+            return None;
         }
         rest = after;
     }
-    if certificates.is_empty() { Err(malformed()) } else { Ok(certificates) }
+    (!certificates.is_empty()).then_some(certificates)
 }
 
 /// Reads the Rekor entry cosign 1 and 2 keep beside a signature.
 fn log_entry(json: &str) -> Result<LogEntry, LayerError> {
-    const MALFORMED: LayerError = LayerError::Annotation { name: annotation::COSIGN_BUNDLE };
-    let rekor: RekorBundleJson = serde_json::from_str(json).map_err(|_| MALFORMED)?;
-    let body: RekorBodyJson = serde_json::from_slice(&rekor.payload.body.0).map_err(|_| MALFORMED)?;
-    let log_id = hex(&rekor.payload.log_id).ok_or(MALFORMED)?;
-    Ok(LogEntry {
-        log_index: rekor.payload.log_index,
-        log_id,
-        kind: body.kind,
-        version: body.api_version,
-        integrated_time: Some(rekor.payload.integrated_time).filter(|time| *time != 0),
-        inclusion_promise: Some(rekor.signed_entry_timestamp.0),
-        inclusion_proof: None,
-        canonicalized_body: rekor.payload.body.0,
-    })
+    let rekor = serde_json::from_str::<RekorBundleJson>(json).ok();
+    rekor.and_then(RekorBundleJson::into_entry).ok_or(LayerError::Annotation { name: annotation::COSIGN_BUNDLE })
 }
 
 fn timestamp(json: &str) -> Result<Vec<u8>, LayerError> {
@@ -117,11 +108,29 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
+/// A log entry with its promise, as cosign 1 and 2 keep it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RekorBundleJson {
+pub(super) struct RekorBundleJson {
     signed_entry_timestamp: Base64,
     payload: RekorPayloadJson,
+}
+
+impl RekorBundleJson {
+    pub(super) fn into_entry(self) -> Option<LogEntry> {
+        let payload = self.payload;
+        let body: RekorBodyJson = serde_json::from_slice(&payload.body.0).ok()?;
+        Some(LogEntry {
+            log_index: payload.log_index,
+            log_id: hex(&payload.log_id)?,
+            kind: body.kind,
+            version: body.api_version,
+            integrated_time: Some(payload.integrated_time).filter(|time| *time != 0),
+            inclusion_promise: Some(self.signed_entry_timestamp.0),
+            inclusion_proof: None,
+            canonicalized_body: payload.body.0,
+        })
+    }
 }
 
 #[derive(Deserialize)]

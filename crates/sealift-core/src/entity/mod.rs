@@ -8,14 +8,18 @@ use crate::dsse::{Envelope, EnvelopeError};
 use crate::oci::Digest;
 
 mod bundle;
+mod cosign_bundle;
 mod cosign_layer;
 mod material;
 mod simple_signing;
+mod upgrade;
 
 pub use bundle::{Bundle, BundleError, BundleVersion, MAX_BUNDLE_BYTES};
+pub use cosign_bundle::BundleFileError;
 pub use cosign_layer::LayerError;
 pub use material::{InclusionProof, LogEntry, MAX_LOG_ENTRIES, MAX_TIMESTAMPS, MaterialKey, VerificationMaterial};
 pub use simple_signing::{MAX_SIMPLE_SIGNING_BYTES, SIMPLE_SIGNING_TYPE, SimpleSigning, SimpleSigningError};
+pub use upgrade::{UpgradeError, Upgraded};
 
 /// Something signed, with everything that came along to verify it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,6 +80,8 @@ impl SignedContent {
 pub enum EntityFormat {
     /// A layer under `sha256-<hex>.att`.
     CosignAttestation,
+    /// A file that `cosign sign-blob` or `attest-blob` wrote before bundles were standardized, or files of their own.
+    CosignBundle,
     /// A layer under `sha256-<hex>.sig`.
     CosignSignature,
     /// A Sigstore bundle.
@@ -83,10 +89,11 @@ pub enum EntityFormat {
 }
 
 impl EntityFormat {
-    /// Returns a name for people and JSON: `cosign-attestation`, `cosign-signature` or `sigstore-bundle`.
+    /// Returns a name for people and JSON: `cosign-attestation`, `cosign-bundle`, `cosign-signature` or `sigstore-bundle`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CosignAttestation => "cosign-attestation",
+            Self::CosignBundle => "cosign-bundle",
             Self::CosignSignature => "cosign-signature",
             Self::SigstoreBundle => "sigstore-bundle",
         }
