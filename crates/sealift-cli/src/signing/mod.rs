@@ -1,19 +1,18 @@
 //! Signing as `sign` and `attest` share it: resolve, sign, verify what was made, and only then store it.
 
+mod purpose;
+mod signatory;
+
 use std::collections::BTreeMap;
 
 use sealift_core::attach::{CosignSuffix, NewLayer, attach_bundle, attach_cosign_tag};
-use sealift_core::crypto::PublicKey;
-use sealift_core::entity::{Bundle, SignedEntity, SimpleSigning};
+use sealift_core::entity::{EntityFormat, SignedEntity, SimpleSigning};
 use sealift_core::evidence::{self, Effort, Evidence, Verdict};
-use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::{Descriptor, Digest, Reference, Selector, annotation, media_type};
-use sealift_core::repository::Repository;
-use sealift_core::sign::{KeySigner, sign, sign_envelope, sign_simple};
-use sealift_core::statement::{self, Statement, StatementVersion};
-use sealift_core::verify::{Artifact, Claim, Requirements, Verifier};
+use sealift_core::repository::{Repository, RepositoryError};
+use sealift_core::sign::{sign_envelope, sign_simple};
+use sealift_core::verify::{Artifact, Claim, Verifier};
 use sealift_oci::Client;
-use serde_json::value::RawValue;
 
 use crate::args::key::SigningKeyArgs;
 use crate::args::reference;
@@ -26,38 +25,15 @@ use crate::manifests;
 use crate::output::model::{Batch, Signed, SignedManifest, State, Stored};
 use crate::subject::Subject;
 
-/// What is signed about each artifact.
-#[derive(Debug)]
-pub(crate) enum Purpose {
-    /// A predicate about it.
-    Attestation { predicate_type: String, predicate: Box<RawValue>, replace: Replace },
-    /// That it is signed.
-    ImageSignature { annotations: BTreeMap<String, String>, identity: Option<String>, existing: Existing },
-    /// A statement made elsewhere.
-    Statement(Statement),
-}
-
-/// What becomes of an artifact that the key has signed already.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Existing {
-    SignAgain,
-    Skip,
-}
-
-/// What becomes of earlier attestations of the same type by the same key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Replace {
-    Earlier,
-    Nothing,
-}
+pub(crate) use purpose::{Existing, Purpose, Replace, is_about};
+pub(crate) use signatory::Signatory;
 
 /// A key and where its signatures go.
 pub(crate) struct Signing<'a> {
     context: &'a Context,
     client: Client,
     publish: &'a PublishArgs,
-    signer: KeySigner,
-    public_key: PublicKey,
+    signatory: Signatory,
     references: Vec<(String, Reference)>,
 }
 
@@ -88,9 +64,8 @@ impl<'a> Signing<'a> {
         }
         let parsed: Vec<&Reference> = references.iter().map(|(_, reference)| reference).collect();
         let client = context.client(registry, &parsed)?;
-        let private_key = context.private_key(&key.key, &key.passphrase)?;
-        let public_key = private_key.public_key().clone();
-        Ok(Self { context, client, publish, signer: KeySigner::new(private_key), public_key, references })
+        let signatory = Signatory::of_key(context.private_key(&key.key, &key.passphrase)?)?;
+        Ok(Self { context, client, publish, signatory, references })
     }
 
     /// Signs every reference; one that fails does not stop the others.
@@ -135,7 +110,7 @@ impl<'a> Signing<'a> {
             return Err(UsageError::OtherSubject { digest: target.digest.clone() }.into());
         }
         if let Purpose::ImageSignature { annotations, existing: Existing::Skip, .. } = purpose {
-            let verifier = verifier(annotations.clone());
+            let verifier = self.signatory.verifier(annotations.clone());
             let evidence = self
                 .evidence(repository, &target.digest, &verifier, &Claim::ImageSignature, Effort::FirstMatch)
                 .await?;
@@ -172,18 +147,16 @@ impl<'a> Signing<'a> {
         purpose: &Purpose,
     ) -> Result<Option<Stored>, CliError> {
         let statement = purpose.statement(&target.digest).map_err(CliError::Statement)?;
-        let bundle = sign(&statement, &self.signer, &[]).await.map_err(CliError::Sign)?;
-        let json = bundle.to_json().map_err(CliError::Bundle)?;
-        // What is published is what was read back, not what was meant.
-        let written = Bundle::parse(json.as_bytes()).map_err(CliError::Bundle)?;
-        self.check(&written.clone().into(), &target.digest, purpose)?;
+        let artifact = Artifact::Digest(&target.digest);
+        let bundle = self.signatory.sign(&statement, &artifact, &purpose.claim(), purpose.annotations()).await?;
         if let Some(path) = &self.publish.bundle {
+            let json = bundle.to_json().map_err(CliError::Bundle)?;
             files::write(path, json.as_bytes(), Readers::Everyone, Overwrite::Allowed)?;
         }
         if self.publish.no_upload {
             return Ok(None);
         }
-        let manifest = attach_bundle(repository, target, &written, self.context.now()).await;
+        let manifest = attach_bundle(repository, target, &bundle, self.context.now()).await;
         let manifest = manifest.map_err(CliError::Attach)?;
         Ok(Some(Stored { format: "bundle", tag: None, digest: manifest.digest }))
     }
@@ -199,7 +172,7 @@ impl<'a> Signing<'a> {
             Purpose::ImageSignature { annotations, identity, .. } => {
                 let identity = identity.clone().unwrap_or(name);
                 let payload = SimpleSigning::new(identity, target.digest.clone(), annotations.clone());
-                let signed = sign_simple(&payload, &self.signer).await.map_err(CliError::Sign)?;
+                let signed = sign_simple(&payload, self.signatory.signer()).await.map_err(CliError::Sign)?;
                 let mut layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.payload);
                 layer.annotations = signed.annotations;
                 let entity = SignedEntity::from_simple_signing_layer(&layer.descriptor(), layer.content.clone());
@@ -208,7 +181,7 @@ impl<'a> Signing<'a> {
             }
             Purpose::Attestation { .. } | Purpose::Statement(_) => {
                 let statement = purpose.legacy_statement(&target.digest, name).map_err(CliError::Statement)?;
-                let envelope = sign_envelope(&statement, &self.signer).await.map_err(CliError::Sign)?;
+                let envelope = sign_envelope(&statement, self.signatory.signer()).await.map_err(CliError::Sign)?;
                 let json = envelope.to_json().map_err(CliError::Envelope)?;
                 let layer = NewLayer::new(media_type::DSSE_ENVELOPE, json)
                     .with_annotation(annotation::COSIGN_SIGNATURE, "")
@@ -226,16 +199,8 @@ impl<'a> Signing<'a> {
         Ok(Some(Stored { format: "legacy", tag: Some(suffix.tag(&target.digest).to_string()), digest }))
     }
 
-    /// Verifies what was made as a stranger would, before anybody sees it.
     fn check(&self, entity: &SignedEntity, digest: &Digest, purpose: &Purpose) -> Result<(), CliError> {
-        let annotations = match purpose {
-            Purpose::ImageSignature { annotations, .. } => annotations.clone(),
-            Purpose::Attestation { .. } | Purpose::Statement(_) => BTreeMap::new(),
-        };
-        verifier(annotations)
-            .verify(entity, &Artifact::Digest(digest), &self.identity()?, &purpose.claim())
-            .map(|_| ())
-            .map_err(CliError::OwnSignature)
+        self.signatory.check(entity, &Artifact::Digest(digest), &purpose.claim(), purpose.annotations())
     }
 
     /// Returns the manifests of earlier attestations that the new one replaces.
@@ -246,12 +211,11 @@ impl<'a> Signing<'a> {
         purpose: &Purpose,
     ) -> Result<Vec<Digest>, CliError> {
         let Purpose::Attestation { replace: Replace::Earlier, .. } = purpose else { return Ok(Vec::new()) };
-        let evidence =
-            self.evidence(repository, digest, &verifier(BTreeMap::new()), &purpose.claim(), Effort::All).await?;
-        let bundles = evidence
-            .verified()
-            .iter()
-            .filter(|proof| proof.verified.format() == sealift_core::entity::EntityFormat::SigstoreBundle);
+        let evidence = self
+            .evidence(repository, digest, &self.signatory.verifier(BTreeMap::new()), &purpose.claim(), Effort::All)
+            .await?;
+        let bundles =
+            evidence.verified().iter().filter(|proof| proof.verified.format() == EntityFormat::SigstoreBundle);
         Ok(bundles.map(|proof| proof.place.manifest.clone()).collect())
     }
 
@@ -263,68 +227,11 @@ impl<'a> Signing<'a> {
         claim: &Claim,
         effort: Effort,
     ) -> Result<Evidence, CliError> {
-        let identity = self.identity()?;
-        Ok(evidence::gather(repository.as_read(), digest, verifier, &identity, claim, effort).await)
+        let identity = self.signatory.identity();
+        Ok(evidence::gather(repository.as_read(), digest, verifier, identity, claim, effort).await)
     }
 
-    fn identity(&self) -> Result<IdentityMatcher, CliError> {
-        IdentityMatcher::keys(vec![self.public_key.clone()]).map_err(CliError::Identity)
-    }
-
-    fn failed(
-        &self,
-        task: &'static str,
-        reference: &Reference,
-        source: sealift_core::repository::RepositoryError,
-    ) -> CliError {
+    fn failed(&self, task: &'static str, reference: &Reference, source: RepositoryError) -> CliError {
         CliError::Repository { task, subject: reference.to_string(), source }
     }
-}
-
-impl Purpose {
-    /// Returns what a verifier will be asked.
-    fn claim(&self) -> Claim {
-        match self {
-            Self::Attestation { predicate_type, .. } => {
-                Claim::Attestation { predicate_type: Some(predicate_type.clone()) }
-            }
-            Self::ImageSignature { .. } => Claim::ImageSignature,
-            Self::Statement(statement) => {
-                Claim::Attestation { predicate_type: Some(statement.predicate_type().to_owned()) }
-            }
-        }
-    }
-
-    /// Returns the statement a bundle holds.
-    fn statement(&self, digest: &Digest) -> Result<Statement, statement::StatementError> {
-        match self {
-            Self::Attestation { predicate_type, predicate, .. } => {
-                Statement::new(vec![statement::Subject::of(digest)], predicate_type, predicate)
-            }
-            Self::ImageSignature { annotations, .. } => Statement::image_signature(digest, annotations.clone()),
-            Self::Statement(statement) => Ok(statement.clone()),
-        }
-    }
-
-    /// Returns the statement a `.att` layer holds: cosign 2 writes version 0.1, and a name.
-    fn legacy_statement(&self, digest: &Digest, name: String) -> Result<Statement, statement::StatementError> {
-        match self {
-            Self::Attestation { predicate_type, predicate, .. } => {
-                let subject = statement::Subject::of(digest).named(name);
-                Statement::with_version(StatementVersion::V01, vec![subject], predicate_type, predicate)
-            }
-            _ => self.statement(digest),
-        }
-    }
-}
-
-/// Says whether one of the statement's subjects has this digest.
-pub(crate) fn is_about(statement: &Statement, digest: &Digest) -> bool {
-    let hex = digest.hex();
-    let mut subjects = statement.subjects().iter();
-    subjects.any(|subject| subject.digest.get(digest.algorithm().as_str()).is_some_and(|found| *found == hex))
-}
-
-fn verifier(annotations: BTreeMap<String, String>) -> Verifier {
-    Verifier::new(Requirements::default().with_annotations(annotations))
 }
