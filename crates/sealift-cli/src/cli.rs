@@ -4,8 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::args::global::GlobalArgs;
 use crate::commands::{
-    attach, attest, completions, copy, delete, docs, download, env, inspect, key, login, logout, man, promote, sign,
-    tree, triangulate, verify, verify_attestation, version,
+    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
+    man, promote, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob, verify_blob_attestation,
+    version,
 };
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
@@ -37,6 +38,11 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Attest(attest::AttestArgs),
     VerifyAttestation(verify_attestation::VerifyAttestationArgs),
+    SignBlob(sign_blob::SignBlobArgs),
+    VerifyBlob(verify_blob::VerifyBlobArgs),
+    AttestBlob(attest_blob::AttestBlobArgs),
+    VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestationArgs),
+    Bundle(bundle::BundleArgs),
     Promote(promote::PromoteArgs),
     Copy(copy::CopyArgs),
     Tree(tree::TreeArgs),

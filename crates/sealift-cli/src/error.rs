@@ -10,7 +10,7 @@ use sealift_core::attach::AttachError;
 use sealift_core::copy::CopyError;
 use sealift_core::crypto::KeyError;
 use sealift_core::dsse::EnvelopeError;
-use sealift_core::entity::{BundleError, LayerError};
+use sealift_core::entity::{BundleError, BundleFileError, LayerError, UpgradeError};
 use sealift_core::evidence::Evidence;
 use sealift_core::identity::EmptyIdentity;
 use sealift_core::oci::{Digest, Reference, ReferenceError};
@@ -44,6 +44,12 @@ pub(crate) enum CliError {
     },
     #[error("the bundle is not usable")]
     Bundle(#[source] BundleError),
+    #[error("`{path}` holds no usable signature", path = path.display())]
+    BundleFile {
+        path: PathBuf,
+        #[source]
+        source: BundleFileError,
+    },
     #[error("`{path}` holds no usable certificates", path = path.display())]
     Certificates {
         path: PathBuf,
@@ -98,6 +104,12 @@ pub(crate) enum CliError {
         #[source]
         source: ReferenceError,
     },
+    #[error("{subject}: no signature that counts")]
+    Refused {
+        subject: String,
+        #[source]
+        source: VerifyError,
+    },
     #[error("cannot {task} {subject}")]
     Repository {
         /// What was attempted, such as `resolve`.
@@ -125,6 +137,8 @@ pub(crate) enum CliError {
         reason: String,
         exit: Exit,
     },
+    #[error("the bundle cannot be upgraded")]
+    Upgrade(#[source] UpgradeError),
     #[error(transparent)]
     Usage(#[from] UsageError),
     #[error("writing `{path}` failed", path = path.display())]
@@ -139,6 +153,8 @@ pub(crate) enum CliError {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum UsageError {
     #[error("`{path}` exists", path = path.display())]
+    BundleExists { path: PathBuf },
+    #[error("`{path}` exists", path = path.display())]
     FileExists { path: PathBuf },
     #[error("a certificate is described by its name and its issuer together, and only one of them is given")]
     HalfIdentity,
@@ -146,6 +162,8 @@ pub(crate) enum UsageError {
     NoBundle,
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
+    #[error("standard input has no name; `{flag}` is needed")]
+    NoFileName { flag: &'static str },
     #[error("nobody is named whose signature counts")]
     NoIdentity,
     #[error("no password is given")]
@@ -158,12 +176,16 @@ pub(crate) enum UsageError {
     NoTag { reference: String },
     #[error("a passphrase is needed and there is no terminal to ask on")]
     NoTerminal,
+    #[error("`{text}` is neither a file nor a signature in base64")]
+    NoSignature { text: String },
     #[error("certificates are to be verified, and no trust root is given")]
     NoTrustRoot,
     #[error("`{path}` is not text", path = path.display())]
     NotText { path: PathBuf },
     #[error("there is nothing to attach")]
     NothingToAttach,
+    #[error("`{flag}` is for one file")]
+    OneFile { flag: &'static str },
     #[error("`{flag}` is for one reference")]
     OneReference { flag: &'static str },
     #[error("the two passphrases differ")]
@@ -199,6 +221,9 @@ impl CliError {
             | Self::Statement(_)
             | Self::TrustedRoot { .. } => Exit::Configuration,
             Self::NothingAttached { .. } => Exit::NotFound,
+            Self::BundleFile { .. } => Exit::NoMatchingSignature,
+            Self::Refused { source: VerifyError::NoCertificate, .. } => Exit::NoCertificate,
+            Self::Refused { .. } => Exit::NoMatchingSignature,
             Self::Repository { source, .. } => exit_of_repository(source),
             Self::Undecided { exit, .. } => *exit,
             Self::Promote(error) => exit_of_promotion(error),
@@ -209,6 +234,7 @@ impl CliError {
             | Self::Output(_)
             | Self::Runtime(_)
             | Self::Sign(_)
+            | Self::Upgrade(_)
             | Self::Write { .. } => Exit::Failure,
             Self::OwnSignature(_) => Exit::Internal,
         }

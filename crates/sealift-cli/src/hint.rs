@@ -3,12 +3,15 @@
 use std::error::Error;
 
 use sealift_core::crypto::KeyError;
+use sealift_core::entity::UpgradeError;
 use sealift_core::oci::ReferenceError;
 use sealift_core::repository::RepositoryError;
+use sealift_core::verify::{Claim, VerifyError};
 use sealift_promote::PromoteError;
 
 use crate::config::Origin;
 use crate::error::{CliError, UsageError};
+use crate::output::evidence;
 
 /// Returns what to do about the error, if there is something.
 pub(crate) fn of(error: &CliError) -> Option<String> {
@@ -20,6 +23,8 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
             Some(format!("promote under another tag, or move `{tag}` with `--overwrite-tag`"))
         }
         CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
+        CliError::Refused { source, .. } => of_refusal(source),
+        CliError::Upgrade(UpgradeError::NoDigest) => Some("name what was signed with `--artifact`".to_owned()),
         _ => repository_error(error).and_then(of_repository),
     }
 }
@@ -60,8 +65,22 @@ pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
     }
 }
 
+fn of_refusal(error: &VerifyError) -> Option<String> {
+    match error {
+        VerifyError::WrongPredicate { expected: Claim::Blob, .. } => {
+            Some("`sealift verify-blob-attestation` verifies statements about a file".to_owned())
+        }
+        VerifyError::WrongPredicate { found: None, .. } => {
+            Some("`sealift verify-blob` verifies signatures over a file's bytes".to_owned())
+        }
+        VerifyError::WrongKey { .. } => Some("accept another key with one more `--key`".to_owned()),
+        other => evidence::advice_on_certificate(other),
+    }
+}
+
 fn of_usage(error: &UsageError) -> Option<String> {
     Some(match error {
+        UsageError::BundleExists { .. } => "name another with `--bundle`, or overwrite it with `--overwrite`".to_owned(),
         UsageError::NoDigest { .. } => {
             "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()
         }

@@ -3,6 +3,7 @@
 //! Turns arguments into library calls and results into text, JSON and exit codes; nothing is decided here.
 
 mod args;
+mod blob;
 mod cli;
 mod commands;
 mod config;

@@ -5,8 +5,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::output::Format;
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    attach, attest, completions, copy, delete, docs, download, env, inspect, key, login, logout, man, promote, sign,
-    tree, triangulate, verify, verify_attestation, version,
+    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
+    man, promote, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob, verify_blob_attestation,
+    version,
 };
 use crate::config::Environment;
 use crate::context::Context;
@@ -39,6 +40,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, CliError> {
         Command::Completions(args) => printer.report(format, &completions::run(args)),
         Command::Man(args) => printer.report(format, &man::run(args)?),
         Command::Docs(args) => printer.report(format, &docs::run(args)?),
+        Command::Bundle(args) => bundle::run(args, context),
         Command::Env(_) => printer.report(format, &env::run()),
         Command::Version(_) => printer.report(format, &version::run()),
         other => {
@@ -59,6 +61,12 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::Verify(args) => printer.report(format, &verify::run(args, context).await?),
         Command::Attest(args) => printer.report(format, &attest::run(args, context).await?),
         Command::VerifyAttestation(args) => printer.report(format, &verify_attestation::run(args, context).await?),
+        Command::SignBlob(args) => printer.report(format, &sign_blob::run(args, context).await?),
+        Command::VerifyBlob(args) => printer.report(format, &verify_blob::run(args, context).await?),
+        Command::AttestBlob(args) => printer.report(format, &attest_blob::run(args, context).await?),
+        Command::VerifyBlobAttestation(args) => {
+            printer.report(format, &verify_blob_attestation::run(args, context).await?)
+        }
         Command::Promote(args) => promote::run(args, context).await,
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
         Command::Tree(args) => tree::print(&tree::run(args, context).await?, args.output, context),
@@ -99,6 +107,11 @@ impl Command {
             Self::Verify(args) => args.output.output,
             Self::Attest(args) => args.output.output,
             Self::VerifyAttestation(args) => args.output.output,
+            Self::SignBlob(args) => args.output.output,
+            Self::VerifyBlob(args) => args.output.output,
+            Self::AttestBlob(args) => args.output.output,
+            Self::VerifyBlobAttestation(args) => args.output.output,
+            Self::Bundle(args) => args.format(),
             Self::Promote(args) => args.output.output,
             Self::Copy(args) => args.output.output,
             Self::Tree(args) => args.output.failure_format(),

@@ -1,6 +1,7 @@
 //! Flag groups, flattened into commands, and their one-way turn into core's types.
 
 pub(crate) mod annotation;
+pub(crate) mod blob_output;
 pub(crate) mod endpoint;
 pub(crate) mod global;
 pub(crate) mod identity;
@@ -9,4 +10,5 @@ pub(crate) mod output;
 pub(crate) mod predicate;
 pub(crate) mod reference;
 pub(crate) mod registry;
+pub(crate) mod signature;
 pub(crate) mod signing;

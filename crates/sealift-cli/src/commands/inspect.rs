@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use sealift_core::attach::{Scope, attachments};
-use sealift_core::entity::{MaterialKey, SignedContent, SignedEntity, SimpleSigning};
+use sealift_core::entity::{SignedContent, SignedEntity, SimpleSigning};
 use sealift_core::evidence::Place;
 use sealift_core::oci::Digest;
 use sealift_core::statement::Statement;
@@ -13,12 +13,12 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, causes};
 use crate::exit::Exit;
-use crate::output::model::{Document, Inspected, InspectedSignature};
+use crate::output::model::{Described, Document, Inspected, InspectedSignature};
 use crate::signed_content::{self, Signed};
 use crate::signing::is_about;
 use crate::subject::Subject;
 
-/// Take the signatures of an artifact apart: payload, digest, key, predicate and where each is stored
+/// Take the signatures of an artifact apart: payload, digest, signer, log entries and where each is stored
 ///
 /// Shows what signatures say, whoever made them; nothing is verified but that the signed digest is the artifact's. Use
 /// `sealift verify` to decide anything.
@@ -106,12 +106,7 @@ fn inspect<R: ?Sized>(subject: &Subject<R>, place: &Place, signed: &Signed) -> I
             return shown;
         }
     };
-    shown.signer_hint = match &entity.material.key {
-        MaterialKey::Certificates(certificates) => Some(format!("{} certificates", certificates.len())),
-        _ => entity.material.key.hint().map(str::to_owned),
-    };
-    shown.log_entries = entity.material.log_entries.iter().map(|entry| entry.log_index).collect();
-    shown.timestamps = entity.material.timestamps.len();
+    shown.material = Described::of(&entity.material);
     shown.payload = signed_content::payload(entity).and_then(|payload| serde_json::from_slice(payload).ok());
     shown.predicate_type = statement(entity).map(|statement| statement.predicate_type().to_owned());
     shown.digest_matches = names(entity, subject.digest());

@@ -2,6 +2,8 @@
 
 pub(crate) mod attach;
 pub(crate) mod attest;
+pub(crate) mod attest_blob;
+pub(crate) mod bundle;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod delete;
@@ -15,8 +17,11 @@ pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod promote;
 pub(crate) mod sign;
+pub(crate) mod sign_blob;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
 pub(crate) mod verify;
 pub(crate) mod verify_attestation;
+pub(crate) mod verify_blob;
+pub(crate) mod verify_blob_attestation;
 pub(crate) mod version;

@@ -3,6 +3,7 @@
 
 mod attach;
 mod attest;
+mod blob;
 mod copy;
 mod documents;
 mod exit;

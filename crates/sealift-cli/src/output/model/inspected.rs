@@ -6,6 +6,7 @@ use sealift_core::evidence::Place;
 use sealift_core::oci::{Descriptor, Digest};
 use serde::Serialize;
 
+use super::Described;
 use crate::output::style::{BAD, DIM, STRONG};
 use crate::output::{Report, json_line};
 
@@ -28,12 +29,8 @@ pub(crate) struct InspectedSignature {
     pub(crate) predicate_type: Option<String>,
     /// Whether the payload speaks of the artifact's digest.
     pub(crate) digest_matches: bool,
-    /// What it says about its key.
-    pub(crate) signer_hint: Option<String>,
-    /// Indexes of its transparency log entries.
-    pub(crate) log_entries: Vec<i64>,
-    /// Number of timestamps.
-    pub(crate) timestamps: usize,
+    #[serde(flatten)]
+    pub(crate) material: Described,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
     pub(crate) payload: Option<serde_json::Value>,
@@ -50,9 +47,7 @@ impl InspectedSignature {
             size: layer.size,
             predicate_type: None,
             digest_matches: false,
-            signer_hint: None,
-            log_entries: Vec::new(),
-            timestamps: 0,
+            material: Described::default(),
             problem: None,
             payload: None,
         }
@@ -70,14 +65,7 @@ impl InspectedSignature {
         }
         let matches = if self.digest_matches { "this artifact" } else { "another artifact" };
         writeln!(out, "  about       {matches}")?;
-        writeln!(out, "  signer      {}", self.signer_hint.as_deref().unwrap_or("not named"))?;
-        if !self.log_entries.is_empty() {
-            let indexes: Vec<_> = self.log_entries.iter().map(ToString::to_string).collect();
-            writeln!(out, "  log entries {}", indexes.join(", "))?;
-        }
-        if self.timestamps > 0 {
-            writeln!(out, "  timestamps  {}", self.timestamps)?;
-        }
+        self.material.write_text(out)?;
         match &self.payload {
             Some(payload) => write_payload(out, payload),
             None => Ok(()),
@@ -86,7 +74,7 @@ impl InspectedSignature {
 }
 
 /// Writes the payload, the long ones only in their beginning.
-fn write_payload(out: &mut dyn Write, payload: &serde_json::Value) -> io::Result<()> {
+pub(super) fn write_payload(out: &mut dyn Write, payload: &serde_json::Value) -> io::Result<()> {
     /// Lines of a payload that are shown; `--raw payload` shows all.
     const MAX_LINES: usize = 40;
     let text = serde_json::to_string_pretty(payload)?;

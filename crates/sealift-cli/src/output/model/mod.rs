@@ -2,8 +2,11 @@
 
 mod attached;
 mod batch;
+mod blob;
+mod bundle;
 mod copied;
 mod deleted;
+mod described;
 mod document;
 mod inspected;
 mod judged;
@@ -15,8 +18,11 @@ mod tree;
 
 pub(crate) use attached::Attached;
 pub(crate) use batch::Batch;
+pub(crate) use blob::{SignedBlob, VerifiedBlob};
+pub(crate) use bundle::InspectedBundle;
 pub(crate) use copied::{Copied, LeftBehind};
 pub(crate) use deleted::Deleted;
+pub(crate) use described::Described;
 pub(crate) use document::Document;
 pub(crate) use inspected::{Inspected, InspectedSignature};
 pub(crate) use judged::{Judged, Judgement};
