@@ -30,6 +30,9 @@ pub enum Scope {
 
 /// Returns everything attached to `subject`, in all storage schemes.
 ///
+/// Every place where something may be attached to the subject itself is asked. A listing of the repository's tags, which
+/// may be stale, says no only about what is found on the way.
+///
 /// # Errors
 /// Fails when a listing cannot be read: then nothing is known to be unattached.
 pub async fn attachments(
@@ -37,10 +40,15 @@ pub async fn attachments(
     subject: &Digest,
     scope: Scope,
 ) -> Result<Attachments, RepositoryError> {
-    attachments_of_all(repository, std::slice::from_ref(subject), scope).await
+    walk(repository, std::slice::from_ref(subject), scope, Named::Probed).await
 }
 
 /// Returns everything attached to each of `subjects`, in all storage schemes.
+///
+/// Where there are several, or depth, a listing of the repository's tags says which of cosign's tags and fallback tags
+/// there are: one request instead of four for each manifest. It is taken at its word, so that a registry whose listing
+/// lags behind can hide what only such a tag leads to; one that leaves out a tag which answered in this process is not
+/// taken at its word (see `sealift-oci`), and every tag is asked for.
 ///
 /// # Errors
 /// Fails when a listing cannot be read: then nothing is known to be unattached.
@@ -49,7 +57,26 @@ pub async fn attachments_of_all(
     subjects: &[Digest],
     scope: Scope,
 ) -> Result<Attachments, RepositoryError> {
-    let tags = known_tags(repository, subjects.len(), scope);
+    let named = if subjects.len() == 1 && scope == Scope::Direct { Named::Probed } else { Named::Listed };
+    walk(repository, subjects, scope, named).await
+}
+
+/// How it is found out which tags the subjects named by the caller have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Named {
+    /// From the listing of all tags.
+    Listed,
+    /// By asking for each.
+    Probed,
+}
+
+async fn walk(
+    repository: &dyn ReadRepository,
+    subjects: &[Digest],
+    scope: Scope,
+    named: Named,
+) -> Result<Attachments, RepositoryError> {
+    let listed = known_tags(repository);
     let mut all = Attachments::default();
     let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
     let mut level: Vec<Digest> = subjects.to_vec();
@@ -60,6 +87,7 @@ pub async fn attachments_of_all(
             break;
         }
         let before = all.found.len();
+        let tags = if depth == 0 && named == Named::Probed { unknown_tags() } else { listed.clone() };
         for listed in list_level(repository, &level, &tags).await? {
             let room = MAX_ATTACHMENTS.saturating_sub(all.found.len());
             if listed.entries.len() + listed.tagged.len() > room {
@@ -85,17 +113,18 @@ fn bound_reached(repository: &dyn ReadRepository, subject: &Digest, what: &'stat
 /// The tags of the repository, asked for once and only when first needed; `None` where they have to be probed.
 type KnownTags<'a> = Shared<BoxFuture<'a, Option<Arc<HashSet<Tag>>>>>;
 
-/// One listing of all tags replaces four probes of each manifest. Where it is refused or too long, and for a single
-/// subject, the tags are probed instead.
-fn known_tags(repository: &dyn ReadRepository, subjects: usize, scope: Scope) -> KnownTags<'_> {
+/// One listing of all tags replaces four probes of each manifest. Where it is refused or too long the tags are probed
+/// instead.
+fn known_tags(repository: &dyn ReadRepository) -> KnownTags<'_> {
     let listing = async move {
-        if scope == Scope::Direct && subjects == 1 {
-            return None;
-        }
         let tags = repository.tags().await.ok()?;
         Some(Arc::new(tags.into_iter().collect::<HashSet<_>>()))
     };
     listing.boxed().shared()
+}
+
+fn unknown_tags<'a>() -> KnownTags<'a> {
+    std::future::ready(None).boxed().shared()
 }
 
 /// What the listings say is attached to one subject.

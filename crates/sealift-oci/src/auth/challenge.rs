@@ -63,6 +63,13 @@ impl Challenge {
         }
     }
 
+    /// Returns the challenge of a token service.
+    pub(crate) fn bearer(realm: &str, service: Option<&str>) -> Self {
+        let parameters = [("realm", Some(realm)), ("service", service)];
+        let given = parameters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+        Self { scheme: "bearer".to_owned(), parameters: given.collect() }
+    }
+
     /// Returns a parameter by its name in lower case.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)

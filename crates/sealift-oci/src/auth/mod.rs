@@ -7,6 +7,7 @@
 mod basic;
 mod bearer;
 mod challenge;
+mod quirk;
 pub(crate) mod realm;
 mod scope;
 
@@ -185,9 +186,27 @@ impl Authenticator {
         Ok(Demand { realm, service: challenge.parameter("service").map(str::to_owned) })
     }
 
+    /// Returns the challenge that a refusal stands for which has none: some services answer a token that went stale so.
+    pub(crate) fn stale_token_challenge(&self, rejected: Option<&Grant>) -> Option<Challenge> {
+        rejected?.token.as_ref()?;
+        match self.state().scheme.clone()? {
+            Scheme::Bearer(demand) if quirk::of(demand.service.as_deref()).stale_token_is_bad_request => {
+                Some(Challenge::bearer(demand.realm.as_str(), demand.service.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
     /// Learns from a challenge: the scheme, foreign scopes, and that `rejected` is of no more use.
+    ///
+    /// A token goes to the registry, so one for more than the request needs would be the registry's gain. Foreign
+    /// scopes count only where the registry is its own token service, which could give itself anything.
     fn note(&self, path: &str, demand: &Demand, challenge: &Challenge, need: &Need, rejected: Option<&Grant>) {
         let challenged = ScopeSet::parse_challenge(challenge.parameter("scope").unwrap_or_default());
+        let challenged = match realm::is_same_origin(&demand.realm, &self.base) {
+            true => challenged.limited_to(&need.preferred),
+            false => ScopeSet::default(),
+        };
         let mut state = self.state();
         state.scheme = Some(Scheme::Bearer(demand.clone()));
         if !need.preferred.covers(&challenged) {

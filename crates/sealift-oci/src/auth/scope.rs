@@ -9,6 +9,9 @@ const MAX_SCOPES: usize = 8;
 /// The example that GHCR gives as scope before it knows the repository; asking for it is denied.
 const PLACEHOLDER: &str = "repository:user/image:pull";
 
+/// Actions that nobody needs and nobody can do harm with: ACR asks for it beside `pull`.
+const HARMLESS: [&str; 1] = ["metadata_read"];
+
 /// One resource and the actions wanted on it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Scope {
@@ -87,6 +90,18 @@ impl ScopeSet {
         scopes.take(MAX_SCOPES).fold(Self::default(), |set, scope| set.with(&Self(vec![scope])))
     }
 
+    /// Returns what of a challenge may be asked for where `needed` is: the same repositories, also under a name that has
+    /// its first parts more or less (JFrog maps repositories), and no other actions.
+    pub(crate) fn limited_to(&self, needed: &Self) -> Self {
+        let limited = self.0.iter().filter_map(|challenged| {
+            let need = needed.0.iter().find(|need| is_same_repository(&need.resource, &challenged.resource))?;
+            let may = |action: &&String| need.actions.contains(action) || HARMLESS.contains(&action.as_str());
+            let actions: Vec<_> = challenged.actions.iter().filter(may).cloned().collect();
+            (!actions.is_empty()).then(|| Scope { resource: challenged.resource.clone(), actions })
+        });
+        Self(limited.collect())
+    }
+
     /// Returns both, this one's scopes first.
     pub(crate) fn with(&self, others: &Self) -> Self {
         let mut union = self.clone();
@@ -107,6 +122,16 @@ impl ScopeSet {
     /// Returns the scopes in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()
+    }
+}
+
+fn is_same_repository(needed: &str, challenged: &str) -> bool {
+    let ends_with = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('/'));
+    match (needed.strip_prefix("repository:"), challenged.strip_prefix("repository:")) {
+        (Some(needed), Some(challenged)) => {
+            needed == challenged || ends_with(needed, challenged) || ends_with(challenged, needed)
+        }
+        _ => needed == challenged,
     }
 }
 
@@ -136,6 +161,27 @@ mod tests {
     #[test]
     fn the_placeholder_of_ghcr_is_no_scope() {
         assert_eq!(ScopeSet::parse_challenge(PLACEHOLDER), ScopeSet::default());
+    }
+
+    #[test]
+    fn a_challenge_gets_no_more_than_is_needed() {
+        for (challenged, needed, expected) in [
+            ("repository:a/b:pull,push,delete", ScopeSet::pull("a/b"), "repository:a/b:pull"),
+            ("repository:a/b:pull,metadata_read", ScopeSet::pull("a/b"), "repository:a/b:metadata_read,pull"),
+            ("repository:b:pull", ScopeSet::pull("a/b"), "repository:b:pull"),
+            ("repository:x/a/b:pull", ScopeSet::pull("a/b"), "repository:x/a/b:pull"),
+            ("repository:c:pull repository:xb:pull repository:a:pull", ScopeSet::pull("a/b"), ""),
+            ("registry:catalog:* repository:*:*", ScopeSet::push("a/b"), ""),
+            ("repository:a/b:*", ScopeSet::delete("a/b"), ""),
+            (
+                "repository:s:pull,push repository:a/b:push",
+                ScopeSet::mount("a/b", "s"),
+                "repository:s:pull repository:a/b:push",
+            ),
+        ] {
+            let limited = ScopeSet::parse_challenge(challenged).limited_to(&needed);
+            assert_eq!(limited.to_string(), expected, "{challenged} where {needed} is needed");
+        }
     }
 
     #[test]

@@ -228,7 +228,7 @@ impl Endpoint {
         let failed = |error| of_auth(error, &self.name, operation);
         let grant = self.host.auth.prepare(&self.path, &request.need).await.map_err(failed)?;
         let response = self.exchange(&mut request, grant.as_ref()).await?;
-        let Some(challenges) = self.challenges(&response) else { return Ok(response) };
+        let Some(challenges) = self.challenges(&response, grant.as_ref()) else { return Ok(response) };
         if !request.is_replayable() {
             return Err(self.unauthenticated(response, operation).await);
         }
@@ -338,7 +338,7 @@ impl Endpoint {
     }
 
     /// Returns the challenges of an answer that better credentials may change.
-    fn challenges(&self, response: &Response) -> Option<Vec<Challenge>> {
+    fn challenges(&self, response: &Response, grant: Option<&Grant>) -> Option<Vec<Challenge>> {
         if !is_same_origin(response.url(), &self.host.base) {
             return None;
         }
@@ -347,6 +347,7 @@ impl Endpoint {
         match response.status() {
             StatusCode::UNAUTHORIZED => Some(challenges),
             StatusCode::FORBIDDEN if lacks_scope => Some(challenges),
+            StatusCode::BAD_REQUEST => self.host.auth.stale_token_challenge(grant).map(|challenge| vec![challenge]),
             _ => None,
         }
     }

@@ -40,7 +40,7 @@ impl FallbackTags {
         endpoint: &Endpoint,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
-        match read(endpoint, &Tag::referrers_fallback(subject)).await? {
+        match read(endpoint, subject, &Tag::referrers_fallback(subject)).await? {
             None => Ok(None),
             Some(found) => fallback::entries(&endpoint.name, subject, &found.manifest).map(Some),
         }
@@ -91,7 +91,7 @@ impl FallbackTags {
         let mut delays = Retries::new(RetryPolicy { retries: MAX_ROUNDS, ..endpoint.host.retry });
         let mut written = false;
         loop {
-            let found = read(endpoint, &tag).await?;
+            let found = read(endpoint, subject, &tag).await?;
             let change = decide(found.as_ref().map(|found| &found.manifest))?;
             if written && !matches!(change, Change::Nothing) {
                 wait(endpoint, &tag, &mut delays).await?;
@@ -123,8 +123,16 @@ impl FallbackTags {
     }
 }
 
-async fn read(endpoint: &Endpoint, tag: &Tag) -> Result<Option<Read>, RepositoryError> {
+/// Reads what the tag holds.
+///
+/// GitLab answers `sha256-<hex>` with the manifest of that digest where there is no such tag. A tag that is not among the
+/// repository's tags is not there, and can be written; one that is was left by `cosign copy`, and is not ours.
+async fn read(endpoint: &Endpoint, subject: &Digest, tag: &Tag) -> Result<Option<Read>, RepositoryError> {
     match endpoint.read_manifest(&tag.clone().into()).await {
+        Ok(found) if found.manifest.descriptor().digest == *subject => {
+            let is_there = endpoint.list_tags().await.map_or(true, |tags| tags.contains(tag));
+            Ok(is_there.then_some(found))
+        }
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),

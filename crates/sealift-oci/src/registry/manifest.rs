@@ -24,7 +24,8 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.artifact.manifest.v1+json, */*;q=0.1";
 /// Media types that say nothing about a manifest.
-const GENERIC: [&str; 4] = ["application/json", "application/octet-stream", "binary/octet-stream", "text/plain"];
+pub(super) const GENERIC_MEDIA_TYPES: [&str; 4] =
+    ["application/json", "application/octet-stream", "binary/octet-stream", "text/plain"];
 
 /// A manifest as read, and its entity tag.
 #[derive(Debug)]
@@ -230,7 +231,7 @@ fn claimed_digest(response: &Response) -> Option<Digest> {
 /// Returns the type it was served as, unless that says nothing; then the type it gives itself, or looks like.
 fn effective_media_type(served: Option<String>, bytes: &[u8]) -> MediaType {
     let served = served.unwrap_or_default();
-    if !served.is_empty() && !GENERIC.contains(&served.to_ascii_lowercase().as_str()) {
+    if !served.is_empty() && !GENERIC_MEDIA_TYPES.contains(&served.to_ascii_lowercase().as_str()) {
         return MediaType::from(served);
     }
     match serde_json::from_slice::<Outline>(bytes) {

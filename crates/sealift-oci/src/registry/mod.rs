@@ -17,7 +17,7 @@ mod tag;
 mod upload;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
@@ -50,6 +50,8 @@ pub(crate) struct Memory {
     fallback_tags: FallbackTags,
     /// Blobs that this process stored or saw there.
     present: Mutex<HashSet<Digest>>,
+    /// Tags that this process put or saw there.
+    tags: Mutex<HashSet<Tag>>,
     /// Repositories of the same registry that blobs cannot be mounted from.
     unmountable: Mutex<HashSet<String>>,
 }
@@ -57,6 +59,17 @@ pub(crate) struct Memory {
 impl Memory {
     fn is_present(&self, digest: &Digest) -> bool {
         self.present.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    fn note_tag(&self, tag: &Tag) {
+        let mut tags = self.tags();
+        if tags.len() < MAX_REMEMBERED {
+            tags.insert(tag.clone());
+        }
+    }
+
+    fn tags(&self) -> MutexGuard<'_, HashSet<Tag>> {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_present(&self, digest: &Digest) {
@@ -112,6 +125,29 @@ impl RegistryRepository {
         Ok(opened)
     }
 
+    fn note_selected(&self, selector: &Selector) {
+        if let Selector::Tag(tag) = selector {
+            self.memory.note_tag(tag);
+        }
+    }
+
+    /// Refuses a listing that leaves out a tag which answers: such a listing is stale, or not the whole one (caches
+    /// list what they hold), and says nothing about what else it leaves out.
+    async fn check_tags(&self, listed: &[Tag]) -> Result<(), RepositoryError> {
+        let listed: HashSet<&Tag> = listed.iter().collect();
+        let missing = self.memory.tags().iter().find(|tag| !listed.contains(tag)).cloned();
+        let Some(tag) = missing else { return Ok(()) };
+        match self.endpoint.resolve_manifest(&tag.clone().into()).await {
+            Ok(_) => Err(self.endpoint.malformed("tag listing", format_args!("it leaves out `{tag}`, which is there"))),
+            // Somebody deleted it meanwhile; the next one is checked the next time.
+            Err(error) if error.is_not_found() => {
+                self.memory.tags().remove(&tag);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Streams a blob, reading it anew when the upload has to begin anew.
     async fn stream(
         &self,
@@ -146,11 +182,15 @@ impl ReadRepository for RegistryRepository {
     }
 
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
-        self.endpoint.resolve_manifest(selector).await
+        let found = self.endpoint.resolve_manifest(selector).await?;
+        self.note_selected(selector);
+        Ok(found)
     }
 
     async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
-        self.endpoint.read_manifest(selector).await.map(|read| read.manifest)
+        let read = self.endpoint.read_manifest(selector).await?;
+        self.note_selected(selector);
+        Ok(read.manifest)
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
@@ -175,12 +215,20 @@ impl ReadRepository for RegistryRepository {
     ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
         match listing {
             ReferrersListing::Api => self.memory.referrers_api.list(&self.endpoint, subject).await,
-            ReferrersListing::FallbackTag => self.memory.fallback_tags.list(&self.endpoint, subject).await,
+            ReferrersListing::FallbackTag => {
+                let listed = self.memory.fallback_tags.list(&self.endpoint, subject).await?;
+                if listed.is_some() {
+                    self.memory.note_tag(&Tag::referrers_fallback(subject));
+                }
+                Ok(listed)
+            }
         }
     }
 
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
-        self.endpoint.list_tags().await
+        let listed = self.endpoint.list_tags().await?;
+        self.check_tags(&listed).await?;
+        Ok(listed)
     }
 }
 
@@ -244,6 +292,7 @@ impl Repository for RegistryRepository {
     }
 
     async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
+        self.memory.tags().remove(&Tag::referrers_fallback(subject));
         self.memory.fallback_tags.unlink(&self.endpoint, subject, entries).await
     }
 
@@ -252,12 +301,18 @@ impl Repository for RegistryRepository {
         let selector = Selector::Tag(tag.clone());
         let response = endpoint.put_manifest(manifest, &selector, Condition::Always).await?;
         if response.status().is_success() {
+            self.memory.note_tag(tag);
             return Ok(());
         }
         Err(response.into_refusal(&endpoint.name, "tag").await)
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
+        match selector {
+            Selector::Tag(tag) => drop(self.memory.tags().remove(tag)),
+            // Whichever tags held it are gone, too.
+            Selector::Digest(_) => self.memory.tags().clear(),
+        }
         self.endpoint.delete_manifest(selector, Condition::Always).await
     }
 }

@@ -1,7 +1,9 @@
 //! The referrers API: whether a registry has it, and what it lists.
 //!
-//! Only an index is a listing. What a registry without the API answers differs from one to the next, and a registry
-//! that announces the API may not have it, so the answer to the question itself decides (probe, never assume).
+//! Only an index is a listing: what calls itself one, or has a type that says nothing and is one. What a registry without
+//! the API answers differs from one to the next, and a registry that announces the API may not have it, so the answer to
+//! the question itself decides (probe, never assume). An answer that is no listing, and not what is usual where there is
+//! none, decides nothing alone: the same question about a digest that nothing has tells whether it is a habit.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use super::client::{Endpoint, Redirects, Request};
+use super::manifest::GENERIC_MEDIA_TYPES;
 use super::page::Pages;
 use super::response::Response;
 
@@ -58,22 +61,22 @@ impl ReferrersApi {
             return Ok(None);
         }
         let mut pages = Pages::new(endpoint, LISTING);
-        let Some(first) = self.first_page(endpoint, listing_url(endpoint, subject)).await? else { return Ok(None) };
-        let mut response = first;
+        let Some((mut page, mut next)) = self.first_page(endpoint, subject, &mut pages).await? else { return Ok(None) };
         let mut listed = Vec::new();
         loop {
-            let (body, next) = pages.read(response, OPERATION).await?;
-            let page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
             listed.extend(page.entries().cloned());
             if listed.len() > MAX_REFERRERS {
                 let (repository, limit) = (endpoint.name.clone(), MAX_REFERRERS as u64);
                 return Err(RepositoryError::TooLarge { repository, what: LISTING, limit });
             }
-            let Some(next) = next else { return Ok(Some(listed)) };
-            response = endpoint.send(request(endpoint, next)).await?;
-            if !is_listing(&response) {
+            let Some(url) = next else { return Ok(Some(listed)) };
+            let response = endpoint.send(request(endpoint, url)).await?;
+            if response.status() != StatusCode::OK || Type::of(&response) == Type::Other {
                 return Err(pages.broken(response, OPERATION).await);
             }
+            let (body, after) = pages.read(response, OPERATION).await?;
+            page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
+            next = after;
         }
     }
 
@@ -100,33 +103,113 @@ impl ReferrersApi {
     async fn exists(&self, endpoint: &Endpoint, subject: &Digest) -> Result<bool, RepositoryError> {
         match self.known().exists {
             Some(exists) => Ok(exists),
-            None => Ok(self.first_page(endpoint, listing_url(endpoint, subject)).await?.is_some()),
+            None => {
+                let mut pages = Pages::new(endpoint, LISTING);
+                Ok(self.first_page(endpoint, subject, &mut pages).await?.is_some())
+            }
         }
     }
 
-    async fn first_page(&self, endpoint: &Endpoint, url: Url) -> Result<Option<Response>, RepositoryError> {
-        let response = endpoint.send(request(endpoint, url)).await?;
-        if is_listing(&response) {
-            self.note(|known| known.exists = Some(true));
-            return Ok(Some(response));
-        }
-        match response.status().as_u16() {
-            // Another type of content, or a redirect to a web page (GHCR): some page, not the API.
-            200..=399 | 400 | 405 | 406 | 501 => {
+    /// Returns the first page and where the next one is, or `None` where there is no API.
+    async fn first_page(
+        &self,
+        endpoint: &Endpoint,
+        subject: &Digest,
+        pages: &mut Pages<'_>,
+    ) -> Result<Option<(IndexDocument, Option<Url>)>, RepositoryError> {
+        let contradicts = |answer: &str| {
+            endpoint.malformed(LISTING, format_args!("{answer}, though the referrers API answers other questions"))
+        };
+        match ask(endpoint, subject, pages).await? {
+            Answer::Listing(page, next) => {
+                self.note(|known| known.exists = Some(true));
+                Ok(Some((page, next)))
+            }
+            Answer::NotHere => Ok(None),
+            Answer::NoApi(answer) | Answer::Odd(answer) if self.known().exists == Some(true) => {
+                Err(contradicts(&answer))
+            }
+            Answer::NoApi(_) => {
                 self.note(|known| known.exists = Some(false));
                 Ok(None)
             }
-            404 => {
-                let (_, body) = response.into_error_body().await;
-                // The repository or the subject is missing, which says nothing about the API; anything else does.
-                if !matches!(body.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN") {
-                    self.note(|known| known.exists = Some(false));
-                }
-                Ok(None)
+            Answer::Odd(answer) => {
+                let mut control = Pages::new(endpoint, LISTING);
+                let exists = matches!(ask(endpoint, &nothing(), &mut control).await?, Answer::Listing(..));
+                self.note(|known| known.exists = Some(exists));
+                if exists { Err(contradicts(&answer)) } else { Ok(None) }
             }
-            _ => Err(response.into_error(&endpoint.name, OPERATION, LISTING).await),
         }
     }
+}
+
+/// What a registry answers to the question what refers to something.
+enum Answer {
+    Listing(IndexDocument, Option<Url>),
+    /// What registries without the API answer, and what it was.
+    NoApi(String),
+    /// The repository or the subject is missing, which says nothing about the API.
+    NotHere,
+    /// Some page, or a redirect to another host (GHCR), and what it was.
+    Odd(String),
+}
+
+async fn ask(endpoint: &Endpoint, subject: &Digest, pages: &mut Pages<'_>) -> Result<Answer, RepositoryError> {
+    let url = endpoint.url(&format!("referrers/{subject}"));
+    let response = endpoint.send(request(endpoint, url)).await?;
+    let status = response.status().as_u16();
+    let answer = format!("it answers HTTP {status}");
+    match (status, Type::of(&response)) {
+        (200, Type::Index) => {
+            let (body, next) = pages.read(response, OPERATION).await?;
+            let page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
+            Ok(Answer::Listing(page, next))
+        }
+        (200, Type::Unsaid) => {
+            let (body, next) = pages.read(response, OPERATION).await?;
+            Ok(match parse_page(&body) {
+                Ok(page) => Answer::Listing(page, next),
+                Err(problem) => Answer::Odd(format!("{answer} and no index: {problem}")),
+            })
+        }
+        (200, Type::Other) => {
+            let media_type = response.media_type().unwrap_or_default();
+            Ok(Answer::Odd(format!("{answer} and the type {media_type}")))
+        }
+        (201..=399, _) => Ok(Answer::Odd(answer)),
+        (400 | 404, _) => {
+            let (_, body) = response.into_error_body().await;
+            // Quay says 400 where others say 404.
+            let is_missing = matches!(body.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "MANIFEST_INVALID");
+            Ok(if is_missing { Answer::NotHere } else { Answer::NoApi(answer) })
+        }
+        (405 | 406 | 501, _) => Ok(Answer::NoApi(answer)),
+        _ => Err(response.into_error(&endpoint.name, OPERATION, LISTING).await),
+    }
+}
+
+/// What an answer calls itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Type {
+    Index,
+    Other,
+    /// Nothing that would say what it is.
+    Unsaid,
+}
+
+impl Type {
+    fn of(response: &Response) -> Self {
+        match response.media_type() {
+            Some(media_type::IMAGE_INDEX) => Self::Index,
+            Some(other) if !GENERIC_MEDIA_TYPES.contains(&other.to_ascii_lowercase().as_str()) => Self::Other,
+            _ => Self::Unsaid,
+        }
+    }
+}
+
+/// Returns a digest that no content has.
+fn nothing() -> Digest {
+    Digest::sha256(b"sealift asks what a registry answers about a digest that nothing has")
 }
 
 /// Reads a page; without `manifests` it is no index, and not one without entries.
@@ -138,16 +221,8 @@ fn parse_page(body: &[u8]) -> Result<IndexDocument, String> {
     IndexDocument::parse(body).map_err(|error| error.to_string())
 }
 
-fn listing_url(endpoint: &Endpoint, subject: &Digest) -> Url {
-    endpoint.url(&format!("referrers/{subject}"))
-}
-
 fn request(endpoint: &Endpoint, url: Url) -> Request {
     Request::new(OPERATION, Method::GET, url, endpoint.to_pull())
         .header(ACCEPT, media_type::IMAGE_INDEX)
         .redirects(Redirects::SameOrigin)
-}
-
-fn is_listing(response: &Response) -> bool {
-    response.status() == StatusCode::OK && response.media_type() == Some(media_type::IMAGE_INDEX)
 }

@@ -10,6 +10,7 @@ mod keychain;
 mod layout;
 mod layout_faults;
 mod layout_names;
+mod quirks;
 mod redirect;
 mod referrers;
 mod support;

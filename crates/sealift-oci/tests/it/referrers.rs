@@ -1,6 +1,7 @@
 //! Referrers listings: whole or an error, found where they are, and written without losing anything.
 
 use futures_util::future::join_all;
+use sealift_core::attach::{CosignSuffix, Scope, attachments};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{Pushed, ReferrersListing, Repository};
 use sealift_sandbox::fixture::{self, Fixture};
@@ -110,14 +111,9 @@ async fn pages_lead_nowhere_else_and_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_without_the_api_is_asked_once() {
-    for effect in [
-        Effect::Status(404),
-        Effect::Status(400),
-        Effect::Status(405),
-        Effect::Status(406),
-        Effect::Status(501),
-        Effect::header("content-type", "text/html"),
-    ] {
+    for effect in
+        [Effect::Status(404), Effect::Status(400), Effect::Status(405), Effect::Status(406), Effect::Status(501)]
+    {
         let (registry, image) = with_signatures(RegistryOptions::default(), 1);
         let repository = open(access(), &registry, "team/app").await;
         registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Referrers)]);
@@ -126,6 +122,89 @@ async fn a_registry_without_the_api_is_asked_once() {
         }
         assert_eq!(registry.requests().len(), 1, "{effect:?}");
     }
+}
+
+/// A portal, a gateway, a web server that answers every path: what is no listing settles nothing alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_answer_is_no_listing_only_where_it_is_a_habit() {
+    let odd = || {
+        let body = |text: &'static str, media_type| {
+            vec![Effect::Body(text.into()), Effect::header("content-type", media_type)]
+        };
+        [
+            body("<html>log in</html>", "text/html"),
+            body("{}", "application/json"),
+            body("", "application/octet-stream"),
+            vec![Effect::Redirect("http://portal.invalid".to_owned())],
+        ]
+    };
+    for effects in odd() {
+        // As a habit: asked about nothing, too, then known.
+        let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+        let repository = open(access(), &registry, "team/app").await;
+        registry.set_faults(effects.iter().map(|effect| Rule::new(effect.clone()).on(Endpoint::Referrers)));
+        for _ in 0..3 {
+            assert_eq!(repository.referrers(image.digest(), API).await.unwrap(), None, "{effects:?}");
+        }
+        assert_eq!(registry.requests().len(), 2, "{effects:?}");
+        // Once, at first, or later: the API hides something.
+        for asked_before in [false, true] {
+            let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+            let repository = open(access(), &registry, "team/app").await;
+            if asked_before {
+                repository.referrers(&Digest::sha256(b"another"), API).await.unwrap();
+            }
+            let digest = image.digest().to_string();
+            let rules = effects.iter().map(|effect| Rule::new(effect.clone()).on(Endpoint::Referrers));
+            registry.set_faults(rules.map(|rule| rule.reference(&digest)));
+            assert_eq!(kind(&repository.referrers(image.digest(), API).await), "malformed", "{effects:?}");
+            registry.clear_faults();
+            assert_eq!(repository.referrers(image.digest(), API).await.unwrap().unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_listed_before_cannot_take_it_back() {
+    for status in [404, 405, 501] {
+        let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+        let repository = open(access(), &registry, "team/app").await;
+        assert_eq!(repository.referrers(image.digest(), API).await.unwrap().unwrap().len(), 1);
+        registry.set_faults([Rule::new(Effect::Status(status)).on(Endpoint::Referrers)]);
+        assert_eq!(kind(&repository.referrers(image.digest(), API).await), "malformed", "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_under_a_type_that_says_nothing_is_a_listing() {
+    for media_type in ["application/json", "application/octet-stream", "text/plain; charset=utf-8"] {
+        let mut options = RegistryOptions::default().with_page_size(2);
+        options.quirks.listing_type = Some(media_type);
+        let (registry, image) = with_signatures(options, 5);
+        let repository = open(access(), &registry, "team/app").await;
+        assert_eq!(repository.referrers(image.digest(), API).await.unwrap().unwrap().len(), 5, "{media_type}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_listing_that_leaves_out_what_is_there_is_not_believed() {
+    let (registry, image) = with_signatures(RegistryOptions::default(), 0);
+    let repository = open(access(), &registry, "team/app").await;
+    let v1 = Selector::Tag("v1".parse().unwrap());
+    let stale = || Rule::new(Effect::Body(r#"{"name":"team/app","tags":["old"]}"#.into())).on(Endpoint::Tags);
+    registry.set_faults([stale()]);
+    assert_eq!(repository.tags().await.unwrap().len(), 1, "nothing is known yet that it could contradict");
+    repository.resolve(&v1).await.unwrap();
+    assert_eq!(kind(&repository.tags().await), "malformed");
+    // What somebody deleted is no contradiction.
+    open(access(), &registry, "team/app").await.delete(&v1).await.unwrap();
+    assert_eq!(repository.tags().await.unwrap().len(), 1);
+    // Nor does a listing hide what is attached to the very manifest asked about.
+    let signature = signature(1, &image);
+    let tag = CosignSuffix::Signature.tag(image.digest());
+    registry.add("team/app", &signature, Some(tag.as_str())).unwrap();
+    let found = attachments(repository.as_read(), image.digest(), Scope::Nested).await.unwrap();
+    assert_eq!(found.found.len(), 2, "listed by the API, and under the tag: {found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,9 +354,4 @@ async fn a_tag_that_is_no_listing_is_left_alone() {
         assert_eq!(kind(&repository.link_referrers(subject.digest(), &[entry(&registry, 1)]).await), "squatted");
         assert_eq!(registry.manifest("team/app", tag.as_str()).unwrap(), *squatter.root());
     }
-    let gitlab = RegistryOptions { fallback_tag_is_image: true, ..RegistryOptions::distribution() };
-    let registry = start(gitlab);
-    registry.add("team/app", &image, None).unwrap();
-    let repository = open(access(), &registry, "team/app").await;
-    assert_eq!(kind(&repository.referrers(image.digest(), FALLBACK).await), "squatted");
 }
