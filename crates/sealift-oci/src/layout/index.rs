@@ -5,16 +5,22 @@ use std::collections::BTreeSet;
 use sealift_core::oci::{Descriptor, IndexDocument, MediaType, Tag, annotation, media_type};
 use serde::Deserialize;
 
+use super::cosign_save;
+
 /// containerd's annotation with the whole name of an image, whose last part is the tag.
 const CONTAINERD_IMAGE_NAME: &str = "io.containerd.image.name";
 /// What an entry is named by.
 const NAMES: [&str; 2] = [annotation::REF_NAME, CONTAINERD_IMAGE_NAME];
 
-/// Returns the entries that `tag` names: by their own name, else by the end of a longer name.
+/// Returns the entries that `tag` names: by their own name, else by the end of a longer name, else by what cosign says.
 pub(super) fn tagged<'a>(index: &'a IndexDocument, tag: &Tag) -> Vec<&'a Descriptor> {
     let named: Vec<_> = index.entries().filter(|entry| name(entry) == Some(tag.as_str())).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let named: Vec<_> = index.entries().filter(|entry| is_tagged(entry, tag)).collect();
     match named.is_empty() {
-        true => index.entries().filter(|entry| is_tagged(entry, tag)).collect(),
+        true => cosign_save::tags(index).filter(|(saved, _)| saved == tag).map(|(_, entry)| entry).collect(),
         false => named,
     }
 }
@@ -40,7 +46,8 @@ pub(super) fn is_named(entry: &Descriptor) -> bool {
 
 /// Returns every tag once.
 pub(super) fn tags(index: &IndexDocument) -> Vec<Tag> {
-    let tags: BTreeSet<Tag> = index.entries().filter_map(tag_of).collect();
+    let saved = cosign_save::tags(index).map(|(tag, _)| tag);
+    let tags: BTreeSet<Tag> = index.entries().filter_map(tag_of).chain(saved).collect();
     tags.into_iter().collect()
 }
 

@@ -6,6 +6,7 @@
 mod archive;
 mod blob;
 mod contents;
+mod cosign_save;
 mod extent;
 mod index;
 mod lock;

@@ -8,6 +8,7 @@ mod distribution;
 mod faults;
 mod keychain;
 mod layout;
+mod layout_corpus;
 mod layout_faults;
 mod layout_names;
 mod quirks;
