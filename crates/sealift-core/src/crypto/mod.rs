@@ -20,6 +20,7 @@ pub(crate) use scheme::RSASSA_PSS;
 pub use scheme::SignatureScheme;
 
 pub(crate) use message::Message;
+pub(crate) use pem::write as to_pem;
 
 /// Returns bytes from the system's randomness that nobody can guess: a nonce, a state, a salt.
 ///

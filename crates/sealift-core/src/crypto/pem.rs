@@ -51,7 +51,7 @@ fn split(text: &str) -> Result<(&str, &str, &str), PemError> {
 }
 
 /// Writes a block with lines of 64 characters, as Go and openssl do.
-pub(super) fn write(label: &str, content: &[u8]) -> String {
+pub(crate) fn write(label: &str, content: &[u8]) -> String {
     let body = Zeroizing::new(STANDARD.encode(content));
     let mut text = format!("{BEGIN}{label}{DASHES}\n");
     for line in body.as_bytes().chunks(64) {

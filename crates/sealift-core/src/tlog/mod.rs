@@ -4,4 +4,7 @@
 
 pub mod checkpoint;
 pub mod entry;
+mod expected;
 pub mod merkle;
+
+pub use expected::ExpectedSignature;

@@ -68,6 +68,11 @@ impl Certificate {
         &self.der
     }
 
+    /// Returns the certificate as one PEM block `CERTIFICATE`.
+    pub fn to_pem(&self) -> String {
+        crate::crypto::to_pem("CERTIFICATE", &self.der)
+    }
+
     /// Returns the key it certifies.
     ///
     /// # Errors
