@@ -4,3 +4,7 @@
 
 mod support;
 mod transport;
+mod trust;
+mod tuf;
+mod tuf_repository;
+mod witness;

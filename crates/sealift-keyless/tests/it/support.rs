@@ -54,7 +54,7 @@ impl Service {
             async move {
                 let (parts, body) = request.into_parts();
                 let body = to_bytes(body, 1024 * 1024).await.unwrap();
-                let body = String::from_utf8(body.to_vec()).unwrap();
+                let body = String::from_utf8_lossy(&body).into_owned();
                 let request = Seen { uri: parts.uri, headers: parts.headers, body };
                 let number = {
                     let mut log = log.lock().unwrap();
@@ -93,4 +93,21 @@ pub(crate) fn transport_with(change: impl FnOnce(&mut TransportOptions)) -> Tran
     options.retry = RetryPolicy::default().with_base_delay(Duration::ZERO);
     change(&mut options);
     Transport::new(options).unwrap()
+}
+
+/// Returns the time, which the services of the sandbox have too.
+#[expect(clippy::disallowed_methods, reason = "a test is its own composition root")]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Returns an error and all that caused it in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

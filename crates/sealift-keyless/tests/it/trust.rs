@@ -1,0 +1,168 @@
+//! Trust roots of the sandbox, of instances that come along, and of none.
+
+use jiff::SignedDuration;
+use sealift_keyless::Transport;
+use sealift_keyless::trust::{Access, DEFAULT_MAX_AGE, Instance, Source, TrustError, TrustStore, github, public_good};
+use sealift_keyless::tuf::TufError;
+use sealift_sandbox::sigstore::{Fault, Role, Service, Sigstore, SigstoreOptions, Times};
+use url::Url;
+
+use crate::support::{chain, now, transport};
+
+/// A sandbox, its instance, and a store that is empty at first.
+struct World {
+    sigstore: Sigstore,
+    instance: Instance,
+    store: TrustStore,
+    transport: Transport,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
+        let url = Url::parse(&sigstore.urls().tuf).unwrap();
+        let instance = Instance::custom(&url, sigstore.tuf_root()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(directory.path().join("trust"));
+        Self { sigstore, instance, store, transport: transport(), _directory: directory }
+    }
+
+    fn online(&self, max_age: SignedDuration) -> Access<'_> {
+        Access::Online { transport: &self.transport, max_age }
+    }
+
+    async fn source_at(&self, access: Access<'_>, hours: i64) -> Result<Source, TrustError> {
+        let at = now().saturating_add(SignedDuration::from_hours(hours)).unwrap();
+        self.store.material(&self.instance, access, at).await.map(|material| material.source)
+    }
+}
+
+#[tokio::test]
+async fn what_is_young_is_not_asked_for_again() {
+    let world = World::new();
+    let online = world.online(DEFAULT_MAX_AGE);
+    let material = world.store.material(&world.instance, online, now()).await.unwrap();
+    assert_eq!(material.source, Source::Repository);
+    assert_eq!(material.trust_root.tlogs.len(), 2);
+    assert!(material.signing_config.is_some());
+    let requests = world.sigstore.requests().len();
+    assert_eq!(requests, 6, "root, timestamp, snapshot, targets and two documents");
+    for hours in [0, 23] {
+        let source = world.source_at(online, hours).await.unwrap();
+        assert!(matches!(source, Source::Cache { checked: Some(_) }), "{source:?}");
+    }
+    assert_eq!(world.sigstore.requests().len(), requests, "no request while it is young");
+    assert_eq!(world.source_at(online, 25).await.unwrap(), Source::Repository);
+    assert_eq!(world.sigstore.requests().len(), requests + 2, "then root and timestamp");
+    // The last refresh now lies in the future, which proves nothing.
+    assert_eq!(world.source_at(online, 0).await.unwrap(), Source::Repository);
+    assert_eq!(world.source_at(world.online(SignedDuration::ZERO), 0).await.unwrap(), Source::Repository);
+}
+
+#[tokio::test]
+async fn offline_uses_what_is_kept_and_asks_nobody() {
+    let world = World::new();
+    let error = world.source_at(Access::Offline, 0).await.unwrap_err();
+    assert!(matches!(error, TrustError::NothingCached { .. }), "{error:?}");
+    assert!(world.sigstore.requests().is_empty());
+    world.source_at(world.online(DEFAULT_MAX_AGE), 0).await.unwrap();
+    world.sigstore.clear_requests();
+    let source = world.source_at(Access::Offline, 24 * 80).await.unwrap();
+    assert!(matches!(source, Source::Cache { .. }), "{source:?}");
+    let error = world.source_at(Access::Offline, 24 * 91).await.unwrap_err();
+    assert!(chain(&error).ends_with("Z") && chain(&error).contains("has expired at"), "{}", chain(&error));
+    assert!(world.sigstore.requests().is_empty());
+}
+
+#[tokio::test]
+async fn expired_and_rolled_back_metadata_is_refused_with_the_reason() {
+    let world = World::new();
+    world.sigstore.publish().unwrap();
+    let always = world.online(SignedDuration::ZERO);
+    world.source_at(always, 0).await.unwrap();
+    world.sigstore.rollback();
+    let error = world.source_at(always, 0).await.unwrap_err();
+    assert!(chain(&error).contains("`timestamp.json` is rolled back: version 1 after version 2"), "{}", chain(&error));
+    for (role, file) in [
+        (Role::Timestamp, "timestamp.json"),
+        (Role::Snapshot, "snapshot.json"),
+        (Role::Targets, "targets.json"),
+        (Role::Root, "root.json"),
+    ] {
+        world.sigstore.set_lifetime(role, SignedDuration::from_hours(-1)).unwrap();
+        let error = world.source_at(always, 0).await.unwrap_err();
+        let TrustError::Refresh { source: TufError::Expired { file: found, .. }, .. } = &error else {
+            panic!("{role:?}: {}", chain(&error))
+        };
+        assert_eq!(found, file);
+        world.sigstore.set_lifetime(role, SignedDuration::from_hours(24)).unwrap();
+        world.source_at(always, 0).await.unwrap();
+    }
+    world.sigstore.rotate_root().unwrap();
+    world.source_at(always, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_repository_that_does_not_answer_takes_nothing_back() {
+    let world = World::new();
+    world.sigstore.inject(Service::Tuf, Fault::Status(503), Times::Always);
+    let always = world.online(SignedDuration::ZERO);
+    let error = world.source_at(always, 0).await.unwrap_err();
+    assert!(chain(&error).contains("HTTP 503"), "{}", chain(&error));
+    world.sigstore.clear_faults();
+    world.source_at(always, 0).await.unwrap();
+    world.sigstore.inject(Service::Tuf, Fault::Status(503), Times::Always);
+    let source = world.source_at(always, 0).await.unwrap();
+    assert!(matches!(source, Source::CacheInPlaceOfRepository { checked: Some(_) }), "{source:?}");
+    let error = world.source_at(always, 24 * 91).await.unwrap_err();
+    assert!(matches!(error, TrustError::Refresh { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn instances_that_come_along_work_offline_from_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = TrustStore::new(directory.path().join("trust"));
+    for (instance, can_sign) in [(public_good(), true), (github(), false)] {
+        let material = store.material(&instance, Access::Offline, now()).await.unwrap();
+        assert_eq!(material.source, Source::Embedded);
+        assert_eq!(material.signing_config.is_some(), can_sign);
+        assert!(!material.trust_root.certificate_authorities.is_empty());
+    }
+    assert!(!directory.path().join("trust").exists(), "looking keeps nothing");
+}
+
+#[tokio::test]
+async fn instances_of_one_s_own_are_found_again() {
+    let world = World::new();
+    let url = Url::parse(world.instance.url()).unwrap();
+    assert!(world.store.instance(&url).unwrap().is_none());
+    world.store.initialise(&world.instance).unwrap();
+    assert_eq!(world.store.instance(&url).unwrap().unwrap(), world.instance);
+    world.source_at(world.online(DEFAULT_MAX_AGE), 0).await.unwrap();
+    // The same again forgets nothing; another root starts anew.
+    world.store.initialise(&world.instance).unwrap();
+    world.source_at(Access::Offline, 0).await.unwrap();
+    let other = Sigstore::start(SigstoreOptions::default()).unwrap();
+    let renewed = Instance::custom(&url, other.tuf_root()).unwrap();
+    world.store.initialise(&renewed).unwrap();
+    assert_eq!(world.store.instance(&url).unwrap().unwrap(), renewed);
+    let error = world.store.material(&renewed, Access::Offline, now()).await.unwrap_err();
+    assert!(matches!(error, TrustError::NothingCached { .. }), "{error:?}");
+}
+
+#[test]
+fn a_trust_config_holds_both_documents() {
+    use sealift_keyless::trust::TrustConfig;
+    use sealift_sandbox::sigstore::LogVersion;
+
+    let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
+    let json = sigstore.trust_config(&[LogVersion::V1]);
+    let config = TrustConfig::parse(json.as_bytes()).unwrap();
+    assert_eq!(config.trust_root.tlogs.len(), 2);
+    let services = config.signing_config.choose(now()).unwrap();
+    assert_eq!(services.rekor[0].0.as_str().trim_end_matches('/'), sigstore.urls().rekor_v1);
+    for (part, other) in [("\"trustedRoot\"", "\"trustRoot\""), ("clienttrustconfig.v0.1", "clienttrustconfig.v0.2")] {
+        TrustConfig::parse(json.replace(part, other).as_bytes()).unwrap_err();
+    }
+}
