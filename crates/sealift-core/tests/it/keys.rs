@@ -2,6 +2,9 @@
 
 use sealift_core::crypto::{KeyAlgorithm, KeyError, KeyFileError, Passphrase, PemError, PrivateKey, PublicKey};
 
+use sealift_core::sign::KeySigner;
+use sealift_sandbox::conformance;
+
 use crate::support::{private_key, testdata};
 
 fn passphrase(text: &str) -> Passphrase {
@@ -17,6 +20,14 @@ fn message<T: std::fmt::Debug>(result: Result<T, KeyError>) -> String {
     use std::error::Error as _;
     let error = result.unwrap_err();
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+#[tokio::test]
+async fn signers_of_every_kind_of_key_keep_the_contract() {
+    use KeyAlgorithm::{EcdsaP256, EcdsaP384, EcdsaP521, Ed25519, Rsa2048};
+    for algorithm in [EcdsaP256, EcdsaP384, EcdsaP521, Ed25519, Rsa2048] {
+        conformance::signer(&KeySigner::new(PrivateKey::generate(algorithm).unwrap())).await;
+    }
 }
 
 #[test]

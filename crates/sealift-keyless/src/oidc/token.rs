@@ -28,6 +28,7 @@ struct Claims {
     nbf: Option<i64>,
     email: Option<String>,
     email_verified: Option<bool>,
+    nonce: Option<String>,
 }
 
 /// RFC 7519 section 4.1.3: one audience or several.
@@ -64,9 +65,7 @@ impl IdentityToken {
     /// # Errors
     /// [`TokenError::Audience`], [`TokenError::Expired`], [`TokenError::NotYetValid`]: ask the issuer for another.
     pub fn check(&self, audience: &str, now: Timestamp) -> Result<(), TokenError> {
-        if !self.claims.aud.names(audience) {
-            return Err(TokenError::Audience { expected: audience.to_owned() });
-        }
+        self.check_audience(audience)?;
         if self.claims.exp <= now.as_second() {
             return Err(TokenError::Expired { at: self.claims.exp });
         }
@@ -75,6 +74,25 @@ impl IdentityToken {
             Some(nbf) if nbf > latest.as_second() => Err(TokenError::NotYetValid { at: nbf }),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the token is for `audience`.
+    ///
+    /// # Errors
+    /// [`TokenError::Audience`].
+    pub fn check_audience(&self, audience: &str) -> Result<(), TokenError> {
+        if self.claims.aud.names(audience) {
+            return Ok(());
+        }
+        Err(TokenError::Audience { expected: audience.to_owned() })
+    }
+
+    /// Checks that the token was made for the sign-in with this nonce, and not for one that somebody else began.
+    ///
+    /// # Errors
+    /// [`TokenError::Nonce`].
+    pub fn check_nonce(&self, nonce: &str) -> Result<(), TokenError> {
+        if self.claims.nonce.as_deref() == Some(nonce) { Ok(()) } else { Err(TokenError::Nonce) }
     }
 
     /// Returns the issuer's URL.
@@ -138,6 +156,9 @@ pub enum TokenError {
     /// It is not three base64url parts.
     #[error("the identity token is not a signed JSON web token")]
     Form,
+    /// It was made for another sign-in.
+    #[error("the identity token does not have the nonce of this sign-in")]
+    Nonce,
     /// Its time has not come.
     #[error("the identity token is not valid yet")]
     NotYetValid {
@@ -156,7 +177,7 @@ pub enum TokenError {
 }
 
 /// The longest token read: real ones have 1 to 4 KiB; stops memory attacks through an issuer's reply.
-const MAX_TOKEN_BYTES: usize = 64 * 1024;
+pub(super) const MAX_TOKEN_BYTES: usize = 64 * 1024;
 /// How far this machine's clock may be behind the issuer's.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(30);
 

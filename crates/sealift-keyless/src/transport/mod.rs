@@ -22,6 +22,7 @@ use url::{Host, Url};
 
 pub use answer::{Answer, Refusal};
 pub use error::TransportError;
+pub(crate) use request::JSON;
 pub use request::{Repeat, Request, endpoint};
 pub use retry::RetryPolicy;
 

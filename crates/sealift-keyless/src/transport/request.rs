@@ -172,7 +172,8 @@ pub fn endpoint(service: &Url, path: &str) -> Url {
 
 /// The most bytes read of an answer whose request sets no limit: stops endless bodies.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-const JSON: &str = "application/json";
+/// The media type of JSON.
+pub(crate) const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
 mod support;
+
+mod ambient;
+mod fulcio;
+mod given;
+mod sign_in;
 mod transport;
 mod trust;
 mod tuf;

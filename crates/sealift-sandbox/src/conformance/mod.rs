@@ -4,5 +4,7 @@
 //! product.
 
 mod repository;
+mod signer;
 
 pub use repository::repository;
+pub use signer::signer;
