@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use sealift_core::crypto::{KeyError, Passphrase, PrivateKey, PublicKey};
 use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
 use sealift_oci::keychain::{
-    Credential, DockerConfigKeychain, ExplicitKeychain, Keychain, KeychainChain, KeychainError, KeychainSources,
-    Resolved, Resource,
+    CloudKeychain, CloudSources, Credential, DockerConfigKeychain, ExplicitKeychain, Keychain, KeychainChain,
+    KeychainError, KeychainSources, Resolved, Resource,
 };
 use sealift_oci::redact::Secret;
 use sealift_oci::{Access, Client, Tls};
@@ -22,7 +22,7 @@ use crate::args::endpoint::EndpointArgs;
 use crate::args::global::GlobalArgs;
 use crate::args::key::{KeySource, PassphraseArgs};
 use crate::args::registry::RegistryArgs;
-use crate::config::{Environment, Origin};
+use crate::config::{Environment, Origin, environment};
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::{self, MAX_KEY_BYTES};
@@ -223,6 +223,15 @@ impl Context {
         self.client_with(args, keychains, plain_http)
     }
 
+    fn cloud_keychain(&self) -> Option<Arc<dyn Keychain>> {
+        if self.environment.cloud_credentials.as_deref() == Some("off") {
+            return None;
+        }
+        let mut sources = CloudSources::new(environment::of_cloud, wall_clock);
+        sources.home.clone_from(&self.environment.home);
+        Some(Arc::new(CloudKeychain::new(sources)))
+    }
+
     fn client_with(
         &self,
         args: &RegistryArgs,
@@ -234,6 +243,7 @@ impl Context {
             plain_http.insert(host);
         }
         keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
+        keychains.extend(self.cloud_keychain());
         let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
         access.plain_http = plain_http;
         access.tls = tls(args)?;
@@ -244,6 +254,12 @@ impl Context {
         access.retry.budget = access.retry.budget.min(args.timeout);
         Client::new(access).map_err(CliError::Client)
     }
+}
+
+/// Returns the time, whatever is put into what is made.
+#[expect(clippy::disallowed_methods, reason = "the composition root asks the clock")]
+fn wall_clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 fn explicit_credential(args: &RegistryArgs) -> Option<Credential> {

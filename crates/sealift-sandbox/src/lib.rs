@@ -13,6 +13,7 @@
 //! # Ok::<(), sealift_sandbox::registry::RegistryError>(())
 //! ```
 
+pub mod cloud;
 pub mod conformance;
 pub mod fixture;
 pub mod registry;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::args::output::OutputArgs;
-use crate::config::environment::{VARIABLES, shown};
+use crate::config::environment::{shown, variables};
 use crate::output::style::DIM;
 use crate::output::{Report, json_line};
 
@@ -36,8 +36,8 @@ pub(crate) struct Variables(Vec<Variable>);
 
 /// Returns every variable.
 pub(crate) fn run() -> Variables {
-    let variable = |&(name, exposure, meaning)| Variable { name, meaning, value: shown(name, exposure) };
-    Variables(VARIABLES.iter().map(variable).collect())
+    let variable = |(name, exposure, meaning)| Variable { name, meaning, value: shown(name, exposure) };
+    Variables(variables().map(variable).collect())
 }
 
 impl Report for Variables {

@@ -1,9 +1,12 @@
-//! Every environment variable sealift reads: the only file with their names.
+//! Every environment variable sealift reads: the only file with their names, besides the clouds' own in
+//! [`CLOUD_VARIABLES`].
 //!
 //! Read once, at the start; everything below takes values.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use sealift_oci::keychain::{CLOUD_VARIABLES, CloudVariable};
 
 /// Passphrase of the private key.
 pub(crate) const SEALIFT_PASSWORD: &str = "SEALIFT_PASSWORD";
@@ -11,6 +14,8 @@ pub(crate) const SEALIFT_PASSWORD: &str = "SEALIFT_PASSWORD";
 pub(crate) const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
 /// What `--verbose` shows, as a tracing filter.
 pub(crate) const SEALIFT_LOG: &str = "SEALIFT_LOG";
+/// Whether clouds are asked for credentials for their own registries; `off` asks none.
+pub(crate) const SEALIFT_CLOUD_CREDENTIALS: &str = "SEALIFT_CLOUD_CREDENTIALS";
 /// Directory of docker's `config.json`.
 pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Contents of a docker `config.json`.
@@ -31,11 +36,12 @@ pub(crate) enum Exposure {
     Secret,
 }
 
-/// Every variable: its name, whether its value may be shown, and what it is for.
-pub(crate) const VARIABLES: [(&str, Exposure, &str); 13] = [
+/// Every variable but the clouds': its name, whether its value may be shown, and what it is for.
+const VARIABLES: [(&str, Exposure, &str); 14] = [
     (SEALIFT_PASSWORD, Exposure::Secret, "passphrase of the private key"),
     (COSIGN_PASSWORD, Exposure::Secret, "passphrase of the private key, when SEALIFT_PASSWORD is not set"),
     (SEALIFT_LOG, Exposure::Public, "tracing filter for standard error, such as `sealift_oci=debug`"),
+    (SEALIFT_CLOUD_CREDENTIALS, Exposure::Public, "`off` asks no cloud for credentials for its own registries"),
     (DOCKER_CONFIG, Exposure::Public, "directory of docker's config.json, by default ~/.docker"),
     (DOCKER_AUTH_CONFIG, Exposure::Secret, "contents of a docker config.json, read before the file"),
     (REGISTRY_AUTH_FILE, Exposure::Public, "podman's auth.json"),
@@ -48,9 +54,20 @@ pub(crate) const VARIABLES: [(&str, Exposure, &str); 13] = [
     ("CLICOLOR_FORCE", Exposure::Public, "when set, colour even without a terminal"),
 ];
 
+/// Returns every variable: its name, whether its value may be shown, and what it is for.
+pub(crate) fn variables() -> impl Iterator<Item = (&'static str, Exposure, &'static str)> {
+    let exposure = |is_secret| if is_secret { Exposure::Secret } else { Exposure::Public };
+    let clouds = CLOUD_VARIABLES;
+    let clouds = clouds
+        .into_iter()
+        .map(move |CloudVariable { name, is_secret, meaning, .. }| (name, exposure(is_secret), meaning));
+    VARIABLES.into_iter().chain(clouds)
+}
+
 /// The values, as found at the start.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
+    pub(crate) cloud_credentials: Option<String>,
     pub(crate) docker_auth_config: Option<String>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
@@ -69,6 +86,7 @@ impl Environment {
         // An empty passphrase is legal, so set-but-empty counts as set.
         let passphrase = [SEALIFT_PASSWORD, COSIGN_PASSWORD].into_iter().find_map(|name| Some((name, text(name)?)));
         Self {
+            cloud_credentials: text(SEALIFT_CLOUD_CREDENTIALS),
             docker_auth_config: text(DOCKER_AUTH_CONFIG),
             docker_config: path(DOCKER_CONFIG),
             home: path(HOME),
@@ -93,6 +111,11 @@ pub(crate) fn shown(name: &str, exposure: Exposure) -> Option<String> {
         Exposure::Public => value.to_string_lossy().into_owned(),
         Exposure::Secret => "(set)".to_owned(),
     })
+}
+
+/// Returns the value of a variable that a cloud sets.
+pub(crate) fn of_cloud(name: &'static str) -> Option<String> {
+    text(name)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -10,6 +10,7 @@ mod exit;
 mod identity;
 mod interop;
 mod login;
+mod network;
 mod peers;
 mod promote;
 mod services;

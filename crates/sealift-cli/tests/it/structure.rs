@@ -24,7 +24,7 @@ const OWNERS: [(&str, &[&str]); 7] = [
     ("clap", &["sealift-cli", "sealift-sandbox"]),
     ("p256", &["sealift-core"]),
     // The sandbox shares no cryptography with what it tests.
-    ("aws-lc-rs", &["sealift-core", "sealift-sandbox"]),
+    ("aws-lc-rs", &["sealift-core", "sealift-oci", "sealift-sandbox"]),
     ("axum", &["sealift-sandbox"]),
     ("rustls-webpki", &["sealift-core"]),
     // Every document people write is read in one strict way.

@@ -2,6 +2,7 @@
 //!
 //! A keychain is asked only after a registry demanded credentials, so helpers do not run for anonymous reads.
 
+mod cloud;
 mod docker_config;
 mod helper;
 mod login;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use sealift_core::oci::RegistryHost;
 use tokio::time::Instant;
 
+pub use cloud::{CLOUD_VARIABLES, CloudKeychain, CloudProblem, CloudSources, CloudVariable};
 pub use docker_config::{DockerConfigKeychain, KeychainSources};
 pub use login::{CredentialStore, Stored};
 
@@ -194,6 +196,16 @@ impl Keychain for KeychainChain {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeychainError {
+    /// A cloud that should know this process gave no credentials.
+    #[error("{origin} gives no credentials for {host}: {problem}")]
+    Cloud {
+        /// The registry they were wanted for.
+        host: RegistryHost,
+        /// The source that failed, such as `AWS role of the instance`.
+        origin: &'static str,
+        /// What went wrong.
+        problem: CloudProblem,
+    },
     /// A file could not be read or written.
     #[error("credentials file `{}`: {operation} failed", .path.display())]
     File {
@@ -234,4 +246,15 @@ pub enum KeychainError {
     /// There is no file to store credentials in.
     #[error("no place to store credentials: neither a configuration directory nor a home directory is known")]
     NoPlace,
+}
+
+impl KeychainError {
+    /// Says whether it may go better the next time.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Cloud { problem, .. } => problem.may_pass(),
+            Self::HelperTimeout { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -166,6 +166,9 @@ pub(crate) fn of_auth(error: AuthError, repository: &RepositoryName, operation: 
         AuthError::Unavailable(_) | AuthError::Cancelled => {
             RepositoryError::Unavailable { repository, operation, source: Box::new(error) }
         }
+        AuthError::Keychain(cause) if cause.may_pass() => {
+            RepositoryError::Unavailable { repository, operation, source: Box::new(AuthError::Keychain(cause)) }
+        }
         AuthError::Malformed { .. } => {
             RepositoryError::Malformed { repository, what: "token", problem: foreign_text(&error.to_string()) }
         }

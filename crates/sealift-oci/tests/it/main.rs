@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod auth;
+mod cloud;
 mod conformance;
 mod distribution;
 mod faults;

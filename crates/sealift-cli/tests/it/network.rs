@@ -1,0 +1,49 @@
+//! How requests reach registries: proxies, and the credentials that go along.
+
+use sealift_sandbox::registry::{Auth, RegistryOptions};
+
+use crate::support::{Outcome, User, registry};
+
+const VERIFY: [&str; 6] = ["verify", "--key", "sealift.pub", "--timeout", "1s", "--plain-http"];
+
+fn run_with(user: &User, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    let mut command = user.command(env!("CARGO_BIN_EXE_sealift"));
+    user.run_command(command.args(args).envs(variables.iter().copied()))
+}
+
+#[test]
+fn a_github_job_reads_ghcr_with_its_token_through_a_proxy() {
+    // The sandbox is the proxy: whatever host is named, it answers.
+    let registry = registry(RegistryOptions::default().with_auth(Auth::token("octocat", "ghs_job")));
+    let proxy = format!("http://{}", registry.host());
+    let user = User::with_key();
+    let job = [("HTTP_PROXY", proxy.as_str()), ("GITHUB_ACTOR", "octocat"), ("GITHUB_TOKEN", "ghs_job")];
+    let image = "ghcr.io/team/app:v1";
+    let sign = ["sign", "--key", "sealift.key", "--plain-http", "ghcr.io", image];
+    run_with(&user, &sign, &job).assert_code(0);
+    let verify = [&VERIFY[..], &["ghcr.io", image]].concat();
+    run_with(&user, &verify, &job).assert_code(0);
+    let off = [&job[..], &[("SEALIFT_CLOUD_CREDENTIALS", "off")]].concat();
+    run_with(&user, &verify, &off).assert_code(21);
+    let elsewhere = [&VERIFY[..], &["reg.test", "reg.test/team/app:v1"]].concat();
+    run_with(&user, &elsewhere, &job).assert_code(21);
+    // A login comes first.
+    let config = r#"{"auths":{"ghcr.io":{"username":"octocat","password":"wrong"}}}"#;
+    run_with(&user, &verify, &[&job[..], &[("DOCKER_AUTH_CONFIG", config)]].concat()).assert_code(21);
+    let shown = run_with(&user, &["env"], &job).assert_code(0).assert_stdout("GITHUB_TOKEN=(set)");
+    assert!(!shown.stdout.contains("ghs_job"));
+}
+
+#[test]
+fn hosts_without_proxy_are_reached_without() {
+    let registry = registry(RegistryOptions::default());
+    let user = User::with_key();
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    // Nobody listens there.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxy = format!("http://{dead}");
+    let (host, image) = (registry.host(), registry.reference("team/app:v1"));
+    let verify = [&VERIFY[..], &[&host, &image]].concat();
+    run_with(&user, &verify, &[("HTTP_PROXY", &proxy)]).assert_code(22);
+    run_with(&user, &verify, &[("HTTP_PROXY", &proxy), ("NO_PROXY", "127.0.0.1")]).assert_code(0);
+}

@@ -1,0 +1,331 @@
+//! Requests to a cloud's own services: bounded, never redirected, metadata services never through a proxy.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use sealift_core::repository::foreign_text;
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt as _;
+use url::{Host, Url};
+
+use crate::access::RetryPolicy;
+use crate::redact::{SafeUrl, Secret};
+use crate::registry::error::ErrorBody;
+use crate::registry::response::Response;
+use crate::registry::retry::{Retries, is_transient, retry_after};
+
+/// The largest answer read; credentials have a few KiB.
+const MAX_ANSWER_BYTES: u64 = 256 * 1024;
+/// The largest file with a token or a key read.
+const MAX_FILE_BYTES: u64 = 256 * 1024;
+/// Longest time to connect to a metadata service: outside of its cloud nothing is there, and everyone waits for it.
+const METADATA_CONNECT: Duration = Duration::from_secs(1);
+/// Longest time for a metadata service to answer.
+const METADATA_ANSWER: Duration = Duration::from_secs(5);
+/// Longest time to connect to a service on the network.
+const PUBLIC_CONNECT: Duration = Duration::from_secs(10);
+/// Longest time for a service on the network to answer.
+const PUBLIC_ANSWER: Duration = Duration::from_secs(30);
+/// How often and how patiently a service that is busy is asked again.
+const RETRY: RetryPolicy = RetryPolicy {
+    retries: 3,
+    base_delay: Duration::from_millis(200),
+    max_delay: Duration::from_secs(2),
+    budget: Duration::from_secs(10),
+};
+
+/// The clients for services on the network and for metadata services, made when first needed: reading the system's
+/// certificates takes a while.
+#[derive(Debug, Default)]
+pub(super) struct CloudHttp {
+    public: OnceLock<reqwest::Client>,
+    metadata: OnceLock<reqwest::Client>,
+}
+
+impl CloudHttp {
+    /// Returns the client for services on the network, which goes through the proxy that the environment names.
+    pub(super) fn public(&self) -> Result<&reqwest::Client, CloudProblem> {
+        made(&self.public, || builder(PUBLIC_CONNECT, PUBLIC_ANSWER))
+    }
+
+    /// Returns the client for metadata services, which goes through no proxy: they answer for the machine that asks.
+    pub(super) fn metadata(&self) -> Result<&reqwest::Client, CloudProblem> {
+        made(&self.metadata, || builder(METADATA_CONNECT, METADATA_ANSWER).no_proxy())
+    }
+}
+
+fn made(
+    cell: &OnceLock<reqwest::Client>,
+    make: impl FnOnce() -> reqwest::ClientBuilder,
+) -> Result<&reqwest::Client, CloudProblem> {
+    if let Some(client) = cell.get() {
+        return Ok(client);
+    }
+    let client = make().build().map_err(|error| CloudProblem::Client { problem: deepest(&error) })?;
+    Ok(cell.get_or_init(|| client))
+}
+
+fn builder(connect: Duration, answer: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")))
+        // Requests carry keys and tokens.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .connect_timeout(connect)
+        .timeout(answer)
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    endpoint: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Returns the answer if it is a success.
+    pub(super) fn success(self) -> Result<Self, CloudProblem> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let ErrorBody { message, .. } = ErrorBody::parse(&self.body);
+        Err(CloudProblem::Answered { endpoint: self.endpoint, status: self.status.as_u16(), message })
+    }
+
+    /// Reads a success as JSON.
+    pub(super) fn json<T: DeserializeOwned>(self) -> Result<T, CloudProblem> {
+        let answer = self.success()?;
+        serde_json::from_slice(&answer.body).map_err(|_| answer.malformed("an answer that is not what it should be"))
+    }
+
+    /// Says that the answer is not usable.
+    pub(super) fn malformed(&self, what: &'static str) -> CloudProblem {
+        CloudProblem::Malformed { endpoint: self.endpoint.clone(), what }
+    }
+}
+
+/// Sends a request to a service on the network, again while it is busy.
+pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, CloudProblem> {
+    let mut retries = Retries::new(RETRY);
+    loop {
+        let again = request.try_clone();
+        let (problem, asked) = match send_once(again.ok_or(CloudProblem::Unsendable)?).await {
+            Ok(answer) if is_transient(answer.status) => {
+                let asked = retry_after(&answer.headers);
+                match answer.success() {
+                    Ok(answer) => return Ok(answer),
+                    Err(problem) => (problem, asked),
+                }
+            }
+            Ok(answer) => return Ok(answer),
+            Err(problem) => (problem, None),
+        };
+        match retries.next_delay(asked).filter(|_| problem.may_pass()) {
+            Some(delay) => tokio::time::sleep(delay).await,
+            None => return Err(problem),
+        }
+    }
+}
+
+/// Sends a request to a metadata service; `None` when nothing is there, as outside of its cloud.
+pub(super) async fn probe(request: reqwest::RequestBuilder) -> Result<Option<Answer>, CloudProblem> {
+    match send_once(request).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(problem @ CloudProblem::Unreachable { .. }) => {
+            tracing::debug!(%problem, "no metadata service");
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn send_once(request: reqwest::RequestBuilder) -> Result<Answer, CloudProblem> {
+    let (client, request) = request.build_split();
+    let request = request.map_err(|_| CloudProblem::Unsendable)?;
+    let endpoint = SafeUrl(request.url()).to_string();
+    tracing::debug!(%endpoint, "asking a cloud's service");
+    let unreachable = |problem: &dyn Error| CloudProblem::Unreachable {
+        endpoint: endpoint.clone(),
+        problem: foreign_text(&deepest(problem)),
+    };
+    let response = client.execute(request).await.map_err(|error| unreachable(&error.without_url()))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = Response::new(response, PUBLIC_ANSWER).bytes(MAX_ANSWER_BYTES).await;
+    let body = body.map_err(|error| unreachable(&error))?;
+    Ok(Answer { endpoint, status, headers, body })
+}
+
+/// Returns what the cause below all others says.
+fn deepest(error: &dyn Error) -> String {
+    std::iter::successors(Some(error), |&error| error.source()).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// Reads the address of a service from a variable or a file: https, or this machine.
+pub(super) fn service(text: &str, what: &'static str) -> Result<Url, CloudProblem> {
+    let url = Url::parse(text).map_err(|_| CloudProblem::Setting { what, problem: "it is not a URL" })?;
+    match (url.scheme(), url.host()) {
+        ("https", Some(_)) => Ok(url),
+        ("http", Some(host)) if is_loopback(&host) => Ok(url),
+        _ => Err(CloudProblem::Setting { what, problem: "it is neither https nor on this machine" }),
+    }
+}
+
+/// Reads the address of a metadata service: https, this machine, or the link that leads to no other machine.
+pub(super) fn metadata(text: &str, what: &'static str) -> Result<Url, CloudProblem> {
+    let url = Url::parse(text).map_err(|_| CloudProblem::Setting { what, problem: "it is not a URL" })?;
+    match (url.scheme(), url.host()) {
+        ("https", Some(_)) => Ok(url),
+        ("http", Some(host)) if is_loopback(&host) || is_local(&host) => Ok(url),
+        _ => Err(CloudProblem::Setting { what, problem: "plain http goes to this machine or its link only" }),
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Link-local addresses, and the two names and addresses that clouds reserve for their metadata.
+fn is_local(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "metadata.google.internal",
+        Host::Ipv4(address) => address.is_link_local(),
+        // fd00:ec2::/32 is Amazon's.
+        Host::Ipv6(address) => address.segments()[..2] == [0xfd00, 0x0ec2] || address.segments()[0] & 0xffc0 == 0xfe80,
+    }
+}
+
+/// Reads a file with a token, without the white space around it.
+pub(super) async fn read_token(path: &Path) -> Result<Secret, CloudProblem> {
+    let bytes = read_file(path).await?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    if text.is_empty() {
+        let empty = io::Error::new(io::ErrorKind::InvalidData, "it holds no token");
+        return Err(CloudProblem::File { path: path.to_owned(), error: empty });
+    }
+    Ok(Secret::from(text))
+}
+
+/// Reads a file whole.
+pub(super) async fn read_file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, CloudProblem> {
+    let failed = |error| CloudProblem::File { path: path.to_owned(), error };
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is too large")));
+    }
+    Ok(bytes)
+}
+
+/// Says why a cloud gave no credentials. Never holds any.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloudProblem {
+    /// A service refused.
+    #[error("{endpoint} says HTTP {status}{}", and(.message))]
+    Answered {
+        /// The service.
+        endpoint: String,
+        /// Its status.
+        status: u16,
+        /// Its words, bounded.
+        message: String,
+    },
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client cannot be set up: {problem}")]
+    Client {
+        /// What went wrong.
+        problem: String,
+    },
+    /// A file that the environment names cannot be read.
+    #[error("`{}` cannot be read: {error}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A service's answer is not usable.
+    #[error("{endpoint} gave {what}")]
+    Malformed {
+        /// The service.
+        endpoint: String,
+        /// What it gave.
+        what: &'static str,
+    },
+    /// A variable, or a file that one names, is not usable.
+    #[error("{what} is not usable: {problem}")]
+    Setting {
+        /// The variable, or the part of a file.
+        what: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A service does not answer.
+    #[error("{endpoint} does not answer: {problem}")]
+    Unreachable {
+        /// The service.
+        endpoint: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A value has characters that no request may have.
+    #[error("a value has characters that no request may have")]
+    Unsendable,
+}
+
+impl CloudProblem {
+    /// Says whether it may go better the next time.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => StatusCode::from_u16(*status).is_ok_and(is_transient),
+            Self::Unreachable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn and(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_travel_plain_on_this_machine_only() {
+        for (text, is_service, is_metadata) in [
+            ("https://sts.amazonaws.com", true, true),
+            ("http://127.0.0.1:1/x", true, true),
+            ("http://localhost:1/x", true, true),
+            ("http://[::1]:1/", true, true),
+            ("http://169.254.170.2/v2", false, true),
+            ("http://[fd00:ec2::254]/", false, true),
+            ("http://metadata.google.internal/", false, true),
+            ("http://10.0.0.1/", false, false),
+            ("http://evil.test/", false, false),
+            ("http://metadata.google.internal.evil.test/", false, false),
+            ("file:///etc/passwd", false, false),
+            ("x", false, false),
+        ] {
+            assert_eq!(service(text, "x").is_ok(), is_service, "{text}");
+            assert_eq!(metadata(text, "x").is_ok(), is_metadata, "{text}");
+        }
+    }
+}

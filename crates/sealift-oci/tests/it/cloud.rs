@@ -1,0 +1,279 @@
+//! Credentials from clouds, against emulations of their services.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use sealift_core::crypto::PrivateKey;
+use sealift_oci::keychain::{CloudKeychain, CloudSources, Credential, Keychain, KeychainError, Resolved, Resource};
+use sealift_sandbox::cloud::{self, CloudOptions, CloudServices, Machine};
+use serde_json::json;
+
+const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+const ACR: &str = "team.azurecr.io";
+const GAR: &str = "europe-docker.pkg.dev";
+
+fn start(options: CloudOptions) -> CloudServices {
+    CloudServices::start(options).unwrap()
+}
+
+/// Returns the variables that lead to the emulated services, as on a machine of every cloud at once.
+fn machine(services: &CloudServices) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("AWS_ENDPOINT_URL_ECR", services.url("ecr")),
+        ("AWS_ENDPOINT_URL_ECR_PUBLIC", services.url("ecr-public")),
+        ("AWS_ENDPOINT_URL_STS", services.url("sts")),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", services.origin()),
+        ("AZURE_AUTHORITY_HOST", services.url("entra")),
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", services.origin()),
+        ("GCE_METADATA_HOST", services.host()),
+    ])
+}
+
+/// Returns the same with more variables.
+fn with(services: &CloudServices, more: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
+    let mut variables = machine(services);
+    variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    variables
+}
+
+fn keychain(services: &CloudServices, variables: &BTreeMap<&'static str, String>) -> CloudKeychain {
+    let mut sources = CloudSources::new(|name| variables.get(name).cloned(), noon);
+    sources.acr_origin = Some(services.origin().parse().unwrap());
+    CloudKeychain::new(sources)
+}
+
+fn noon() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+async fn ask(keychain: &CloudKeychain, host: &str) -> Result<Resolved, KeychainError> {
+    keychain.resolve(&Resource { host: host.parse().unwrap(), path: Some("team/app".to_owned()) }).await
+}
+
+/// Returns `user:password`, or the token, and where it came from.
+fn shown(found: &Resolved) -> (String, String) {
+    let credential = match found.credential() {
+        Credential::Anonymous => "(anonymous)".to_owned(),
+        Credential::Basic { username, password } => format!("{username}:{}", password.expose()),
+        Credential::IdentityToken(token) => token.expose().to_owned(),
+        other => format!("{other:?}"),
+    };
+    (credential, found.origin().to_owned())
+}
+
+#[tokio::test]
+async fn aws_identities_are_found_in_the_order_of_aws() {
+    let services = start(CloudOptions::default());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, format!("{}\n", cloud::WEB_IDENTITY_TOKEN)).unwrap();
+    let (file, container) = (file.to_str().unwrap(), services.url("container"));
+    let keys = [("AWS_ACCESS_KEY_ID", cloud::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", cloud::SECRET_KEY)];
+    let web = [("AWS_WEB_IDENTITY_TOKEN_FILE", file), ("AWS_ROLE_ARN", cloud::ROLE_ARN)];
+    let container = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.as_str()),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", cloud::CONTAINER_TOKEN),
+    ];
+    for (variables, who, origin) in [
+        ([&keys[..], &web, &container].concat(), cloud::ACCESS_KEY, "AWS keys in the environment"),
+        ([&web[..], &container].concat(), "ASIAWEB", "AWS role by web identity"),
+        (container.to_vec(), "ASIACONTAINER", "AWS role of the container"),
+        (Vec::new(), cloud::INSTANCE_KEY, "AWS role of the instance"),
+    ] {
+        let keychain = keychain(&services, &with(&services, &variables));
+        let expected = (format!("AWS:password-of-{who}"), origin.to_owned());
+        assert_eq!(shown(&ask(&keychain, ECR).await.unwrap()), expected);
+        assert_eq!(shown(&ask(&keychain, "public.ecr.aws").await.unwrap()), expected);
+    }
+    let off = keychain(&services, &with(&services, &[("AWS_EC2_METADATA_DISABLED", "true")]));
+    assert!(ask(&off, ECR).await.unwrap().is_anonymous());
+}
+
+#[tokio::test]
+async fn azure_identities_are_exchanged_at_the_registry() {
+    let services = start(CloudOptions::default());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, cloud::FEDERATED_TOKEN).unwrap();
+    let principal = [("AZURE_TENANT_ID", cloud::TENANT), ("AZURE_CLIENT_ID", cloud::CLIENT)];
+    let secret = [("AZURE_CLIENT_SECRET", cloud::CLIENT_SECRET)];
+    let federated = [("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap())];
+    let app_url = services.url("app");
+    let app = [("IDENTITY_ENDPOINT", app_url.as_str()), ("IDENTITY_HEADER", "app-header")];
+    for (variables, who, origin) in [
+        ([&principal[..], &secret, &federated, &app].concat(), "principal", "Azure service principal"),
+        ([&principal[..], &federated, &app].concat(), "principal", "Azure federated token"),
+        (app.to_vec(), "app", "Azure managed identity of the app"),
+        (Vec::new(), "machine", "Azure managed identity of the machine"),
+        (principal[1..].to_vec(), "machine", "Azure managed identity of the machine"),
+    ] {
+        let keychain = keychain(&services, &with(&services, &variables));
+        let expected = (format!("refresh-of-{who}-at-{ACR}"), origin.to_owned());
+        assert_eq!(shown(&ask(&keychain, ACR).await.unwrap()), expected);
+    }
+}
+
+#[tokio::test]
+async fn google_identities_are_found_in_files_and_at_the_metadata_server() {
+    let pem = include_str!("../../../../testdata/keys/openssl/rsa-2048.pkcs8.pem");
+    let key = PrivateKey::from_pem(pem.as_bytes(), || unreachable!()).unwrap();
+    let options = CloudOptions { service_account_key: key.public_key().to_pem(), ..CloudOptions::default() };
+    let services = start(options);
+    let directory = tempfile::tempdir().unwrap();
+    let token_uri = services.url("google/token");
+    let account = json!({
+        "type": "service_account", "client_email": cloud::SERVICE_ACCOUNT, "private_key": pem, "private_key_id": "k1",
+        "token_uri": token_uri,
+    });
+    let person = json!({
+        "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": cloud::REFRESH_TOKEN,
+        "token_uri": token_uri,
+    });
+    let subject = directory.path().join("subject");
+    std::fs::write(&subject, cloud::SUBJECT_TOKEN).unwrap();
+    let external = |source: serde_json::Value| {
+        json!({
+            "type": "external_account", "audience": "//iam.googleapis.com/x", "token_url": services.url("google/sts"),
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "credential_source": source,
+        })
+    };
+    let from_file = external(json!({ "file": subject }));
+    let mut from_url = external(json!({
+        "url": services.url("google/subject"), "headers": { "x-ci": "yes" },
+        "format": { "type": "json", "subject_token_field_name": "value" },
+    }));
+    from_url["service_account_impersonation_url"] = services.url("google/impersonate").into();
+    for (name, file, who) in [
+        ("account", account, "service-account"),
+        ("person", person, "person"),
+        ("file", from_file, "federated"),
+        ("url", from_url, "impersonated"),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, file.to_string()).unwrap();
+        let variables = with(&services, &[("GOOGLE_APPLICATION_CREDENTIALS", path.to_str().unwrap())]);
+        let found = ask(&keychain(&services, &variables), GAR).await.unwrap();
+        assert_eq!(shown(&found).0, format!("oauth2accesstoken:google-token-of-{who}"), "{name}");
+    }
+    let gcloud = directory.path().join("application_default_credentials.json");
+    std::fs::rename(directory.path().join("person"), gcloud).unwrap();
+    let variables = with(&services, &[("CLOUDSDK_CONFIG", directory.path().to_str().unwrap())]);
+    let found = ask(&keychain(&services, &variables), "gcr.io").await.unwrap();
+    assert_eq!(shown(&found).1, "application default credentials of gcloud");
+    let found = ask(&keychain(&services, &machine(&services)), "eu.gcr.io").await.unwrap();
+    let expected = ("oauth2accesstoken:google-token-of-machine".to_owned(), "Google metadata server".to_owned());
+    assert_eq!(shown(&found), expected);
+}
+
+#[tokio::test]
+async fn the_token_of_a_github_job_is_for_ghcr_alone() {
+    let services = start(CloudOptions { machine: Machine::Nobody, ..CloudOptions::default() });
+    let token = ("GITHUB_TOKEN", "ghs_job");
+    for (variables, expected) in [
+        (vec![token], "(anonymous)"),
+        (vec![token, ("GITHUB_ACTIONS", "true")], "x-access-token:ghs_job"),
+        (vec![token, ("GITHUB_ACTOR", "octocat")], "octocat:ghs_job"),
+        (vec![("GITHUB_ACTIONS", "true")], "(anonymous)"),
+    ] {
+        let keychain = keychain(&services, &with(&services, &variables));
+        assert_eq!(shown(&ask(&keychain, "ghcr.io").await.unwrap()).0, expected);
+        for host in ["docker.io", "ghcr.io.evil.test", ACR, GAR, ECR] {
+            assert!(ask(&keychain, host).await.unwrap().is_anonymous(), "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_hosts_ask_no_cloud() {
+    let services = start(CloudOptions::default());
+    let keys = [("AWS_ACCESS_KEY_ID", cloud::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", cloud::SECRET_KEY)];
+    let keychain = keychain(&services, &with(&services, &keys));
+    for host in ["docker.io", "reg.test", "127.0.0.1:5000", "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.test"] {
+        assert!(ask(&keychain, host).await.unwrap().is_anonymous(), "{host}");
+    }
+    assert_eq!(services.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_machine_without_identity_is_anonymous() {
+    let services = start(CloudOptions { machine: Machine::Nobody, ..CloudOptions::default() });
+    let here = keychain(&services, &machine(&services));
+    // A port that nobody listens on, as on a machine of no cloud.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{nowhere}");
+    let host = nowhere.to_string();
+    let outside = with(
+        &services,
+        &[
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url),
+            ("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url),
+            ("GCE_METADATA_HOST", &host),
+        ],
+    );
+    let outside = keychain(&services, &outside);
+    for host in [ECR, ACR, GAR, "public.ecr.aws"] {
+        assert!(ask(&here, host).await.unwrap().is_anonymous(), "{host}");
+        assert!(ask(&outside, host).await.unwrap().is_anonymous(), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_fails_is_named_and_its_secrets_are_not() {
+    let services = start(CloudOptions::default());
+    let directory = tempfile::tempdir().unwrap();
+    let wrong = directory.path().join("wrong");
+    std::fs::write(&wrong, "hunter2").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    for (host, variables, words) in [
+        (
+            ECR,
+            vec![("AWS_ACCESS_KEY_ID", "AKIDOTHER"), ("AWS_SECRET_ACCESS_KEY", "hunter2")],
+            "AWS keys in the environment gives no credentials for 1234",
+        ),
+        (
+            ECR,
+            vec![("AWS_ACCESS_KEY_ID", cloud::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", "hunter2")],
+            "signature we calculated does not match",
+        ),
+        (ECR, vec![("AWS_ACCESS_KEY_ID", "AKID")], "AWS_ACCESS_KEY_ID is not usable"),
+        (
+            ECR,
+            vec![("AWS_WEB_IDENTITY_TOKEN_FILE", wrong), ("AWS_ROLE_ARN", cloud::ROLE_ARN)],
+            "AWS role by web identity gives no credentials",
+        ),
+        (ECR, vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://evil.test/")], "plain http"),
+        (
+            ACR,
+            vec![
+                ("AZURE_TENANT_ID", cloud::TENANT),
+                ("AZURE_CLIENT_ID", cloud::CLIENT),
+                ("AZURE_CLIENT_SECRET", "hunter2"),
+            ],
+            "Azure service principal gives no credentials for team.azurecr.io",
+        ),
+        (ACR, vec![("AZURE_CLIENT_ID", "other")], "Identity not found"),
+        (GAR, vec![("GOOGLE_APPLICATION_CREDENTIALS", wrong)], "Google credentials file"),
+        (GAR, vec![("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")], "/nowhere/key.json"),
+    ] {
+        let error = ask(&keychain(&services, &with(&services, &variables)), host).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(words) && !text.contains("hunter2"), "{text}");
+        assert!(!error.may_pass(), "{text}");
+    }
+    // Everyone may read there.
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIDOTHER"), ("AWS_SECRET_ACCESS_KEY", "x")];
+    assert!(ask(&keychain(&services, &with(&services, &keys)), "public.ecr.aws").await.unwrap().is_anonymous());
+}
+
+#[tokio::test]
+async fn a_busy_cloud_is_asked_again_and_once_for_all() {
+    let services = start(CloudOptions { busy: 2, ..CloudOptions::default() });
+    let keys = [("AWS_ACCESS_KEY_ID", cloud::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", cloud::SECRET_KEY)];
+    let keychain = keychain(&services, &with(&services, &keys));
+    let answers = join_all((0..16).map(|_| ask(&keychain, ECR))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|found| !found.is_anonymous())));
+    assert_eq!(services.requests(), ["POST /ecr 503", "POST /ecr 503", "POST /ecr 200"]);
+    assert!(!ask(&keychain, "210987654321.dkr.ecr.eu-west-1.amazonaws.com").await.unwrap().is_anonymous());
+    assert!(!format!("{keychain:?}").contains(cloud::SECRET_KEY));
+}
