@@ -51,6 +51,13 @@ impl Context {
         fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).unwrap_or_else(jiff::Timestamp::now)
     }
 
+    /// Returns the time it is, for what depends on age: nothing that is set for reproducible builds makes evidence
+    /// younger.
+    #[expect(clippy::disallowed_methods, reason = "the composition root asks the clock")]
+    pub(crate) fn clock(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
     /// Returns where credentials are looked for and stored.
     pub(crate) fn keychain_sources(&self) -> KeychainSources {
         let environment = &self.environment;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use sealift_core::attach::AttachError;
 use sealift_core::copy::CopyError;
 use sealift_core::crypto::KeyError;
+use sealift_core::document::DocumentError;
 use sealift_core::dsse::EnvelopeError;
 use sealift_core::entity::{BundleError, BundleFileError, LayerError, UpgradeError};
 use sealift_core::evidence::Evidence;
@@ -84,6 +85,8 @@ pub(crate) enum CliError {
     Output(#[source] io::Error),
     #[error("the signature just made does not verify, so it was not stored")]
     OwnSignature(#[source] VerifyError),
+    #[error("the policy is not usable")]
+    Policy(#[source] DocumentError),
     #[error("the predicate in `{path}` is not JSON", path = path.display())]
     Predicate {
         path: PathBuf,
@@ -196,6 +199,8 @@ pub(crate) enum UsageError {
     OtherSubject { digest: Digest },
     #[error("`{platform}` is not a platform of {reference}")]
     Platform { platform: String, reference: String },
+    #[error("`--policy` comes with keys or identities given as flags")]
+    PolicyAndIdentity,
     #[error("`--replace` replaces bundles, not the layers that `--format legacy` and `both` write")]
     ReplaceLegacy,
     #[error("{origin} is larger than {limit} bytes")]
@@ -217,6 +222,7 @@ impl CliError {
             | Self::Identity(_)
             | Self::Key { .. }
             | Self::Keychain(_)
+            | Self::Policy(_)
             | Self::Read { .. }
             | Self::Statement(_)
             | Self::TrustedRoot { .. } => Exit::Configuration,

@@ -90,10 +90,12 @@ fn of_usage(error: &UsageError) -> Option<String> {
                 .to_owned()
         }
         UsageError::NoIdentity => {
-            "name a key with `--key`, or an identity with `--certificate-identity` and `--certificate-oidc-issuer`"
+            "name a key with `--key`, or an identity with `--certificate-identity` and `--certificate-oidc-issuer`, or a \
+             file of rules with `--policy`"
                 .to_owned()
         }
         UsageError::NoPassword => "pipe it to `--password-stdin`".to_owned(),
+        UsageError::PolicyAndIdentity => "the policy file says whose signatures count; leave the other flags out".to_owned(),
         UsageError::ReplaceLegacy => "use `--format bundle`".to_owned(),
         UsageError::Unconfirmed { .. } => "add `--yes`".to_owned(),
         UsageError::FileExists { .. } => "choose another name, or overwrite with `--yes`".to_owned(),

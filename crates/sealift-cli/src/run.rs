@@ -41,6 +41,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, CliError> {
         Command::Man(args) => printer.report(format, &man::run(args)?),
         Command::Docs(args) => printer.report(format, &docs::run(args)?),
         Command::Bundle(args) => bundle::run(args, context),
+        Command::Policy(args) => printer.report(format, &args.command.run()?),
         Command::Env(_) => printer.report(format, &env::run()),
         Command::Version(_) => printer.report(format, &version::run()),
         other => {
@@ -58,7 +59,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
     let format = command.format();
     match command {
         Command::Sign(args) => printer.report(format, &sign::run(args, context).await?),
-        Command::Verify(args) => printer.report(format, &verify::run(args, context).await?),
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Attest(args) => printer.report(format, &attest::run(args, context).await?),
         Command::VerifyAttestation(args) => printer.report(format, &verify_attestation::run(args, context).await?),
         Command::SignBlob(args) => printer.report(format, &sign_blob::run(args, context).await?),
@@ -112,6 +113,7 @@ impl Command {
             Self::AttestBlob(args) => args.output.output,
             Self::VerifyBlobAttestation(args) => args.output.output,
             Self::Bundle(args) => args.format(),
+            Self::Policy(args) => args.command.format(),
             Self::Promote(args) => args.output.output,
             Self::Copy(args) => args.output.output,
             Self::Tree(args) => args.output.failure_format(),

@@ -10,7 +10,7 @@ use sealift_core::repository::{ReadRepository, RepositoryError};
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_oci::Client;
 
-use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs};
+use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs, TrustArgs};
 use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
@@ -20,7 +20,7 @@ use crate::output::model::{Batch, Judged, Judgement};
 use crate::trust;
 
 /// References verified at once.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
 
 /// Which manifests of an artifact must be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +40,13 @@ pub(crate) struct Verification {
     pub(crate) effort: Effort,
 }
 
+/// Whether certificates count, so that somebody must be trusted to issue them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CertificateUse {
+    Accepted,
+    Unused,
+}
+
 /// Returns the verifier and whose signatures count, as the flags say.
 ///
 /// # Errors
@@ -50,16 +57,31 @@ pub(crate) async fn requirements(
     annotations: BTreeMap<String, String>,
 ) -> Result<(Verifier, IdentityMatcher), CliError> {
     let identity = accepted(context, args)?;
-    let bare = args.trust.demanded(Requirements::default()).with_annotations(annotations);
-    let instances = args.trust.instances(context)?;
-    if identity.accepts_certificates() && instances.is_empty() {
+    let certificates = if identity.accepts_certificates() { CertificateUse::Accepted } else { CertificateUse::Unused };
+    let verifier = verifier(context, &args.trust, annotations, certificates).await?;
+    Ok((verifier, identity))
+}
+
+/// Returns the verifier that the flags ask for.
+///
+/// # Errors
+/// [`UsageError::NoTrustRoot`] when a certificate may count and nobody is trusted to issue one.
+pub(crate) async fn verifier(
+    context: &Context,
+    args: &TrustArgs,
+    annotations: BTreeMap<String, String>,
+    certificates: CertificateUse,
+) -> Result<Verifier, CliError> {
+    let bare = args.demanded(Requirements::default()).with_annotations(annotations);
+    let instances = args.instances(context)?;
+    if certificates == CertificateUse::Accepted && instances.is_empty() {
         return Err(UsageError::NoTrustRoot.into());
     }
-    Ok((trust::verifier(instances, bare), identity))
+    Ok(trust::verifier(instances, bare))
 }
 
 /// Returns whose signatures count: any key, and any name vouched for by any issuer.
-fn accepted(context: &Context, args: &IdentityArgs) -> Result<IdentityMatcher, CliError> {
+pub(crate) fn accepted(context: &Context, args: &IdentityArgs) -> Result<IdentityMatcher, CliError> {
     let certificates = certificates(&args.certificate)?;
     match (args.key.is_empty(), certificates) {
         (true, None) => Err(UsageError::NoIdentity.into()),

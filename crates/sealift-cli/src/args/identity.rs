@@ -22,6 +22,13 @@ pub(crate) struct IdentityArgs {
     pub(crate) trust: TrustArgs,
 }
 
+impl IdentityArgs {
+    /// Says whether nobody is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key.is_empty() && self.certificate.is_empty()
+    }
+}
+
 /// Whose certificates count
 ///
 /// Names are compared whole: an expression that matches somewhere inside a name would accept names that end in it.

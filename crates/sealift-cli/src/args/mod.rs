@@ -7,6 +7,7 @@ pub(crate) mod global;
 pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod output;
+pub(crate) mod policy;
 pub(crate) mod predicate;
 pub(crate) mod reference;
 pub(crate) mod registry;

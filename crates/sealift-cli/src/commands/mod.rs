@@ -15,6 +15,7 @@ pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod policy;
 pub(crate) mod promote;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;

@@ -6,12 +6,15 @@ use sealift_core::verify::Claim;
 use crate::args::annotation::{self, Annotation};
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
+use crate::args::policy::PolicyArgs;
 use crate::args::reference::REFERENCE_HELP;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::model::{Batch, Judged};
-use crate::verification::{Depth, Verification, requirements};
+use crate::exit::Exit;
+use crate::judging::Judging;
+use crate::rules::{Rules, rules};
+use crate::verification::{Depth, Verification};
 
 /// Verify that artifacts are signed by an accepted key or identity
 ///
@@ -19,6 +22,9 @@ use crate::verification::{Depth, Verification, requirements};
 /// cosign's `.sig` tags. An attestation or an SBOM is not a signature. Every reference is answered; the report names
 /// what was found and why it does or does not count. Exit code 0 is yes, 10 to 19 no, 20 to 29 that no answer was
 /// reached. JSON output has cosign's form, one array for each verified reference.
+///
+/// With `--policy`, every rule that the file has for the repository is judged, attestations included, and the report
+/// and its JSON say rule by rule what was found; the exit code for a "no" is then 14.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -28,6 +34,7 @@ Examples:
     --certificate-oidc-issuer https://accounts.google.com registry.example.com/app:1.0
   sealift verify --certificate-identity-glob 'https://github.com/acme/*/.github/workflows/release.yml@*' \\
     --certificate-oidc-issuer https://token.actions.githubusercontent.com registry.example.com/app:1.0
+  sealift verify --policy policy.yaml registry.example.com/app:1.0
   sealift verify --key sealift.pub --recursive --output json $IMAGE_1 $IMAGE_2 | jq .
   if sealift verify --quiet --key sealift.pub \"$IMAGE\"; then deploy \"$IMAGE\"; fi
 
@@ -39,6 +46,9 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     identity: IdentityArgs,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     /// Demand that this annotation is signed too; repeat for several
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
@@ -59,15 +69,22 @@ pub(crate) struct VerifyArgs {
     pub(crate) output: OutputArgs,
 }
 
-/// Verifies every reference.
-pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Batch<Judged>, CliError> {
-    let (verifier, identity) = requirements(context, &args.identity, annotation::to_map(&args.annotations)).await?;
-    let verification = Verification {
-        verifier,
-        identity,
-        claim: Claim::ImageSignature,
-        depth: if args.recursive { Depth::Recursive } else { Depth::Itself },
-        effort: if args.all { Effort::All } else { Effort::FirstMatch },
-    };
-    verification.run(context, &args.registry, &args.references).await
+/// Verifies every reference, by its signatures or by a policy.
+pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
+    let annotations = annotation::to_map(&args.annotations);
+    let depth = if args.recursive { Depth::Recursive } else { Depth::Itself };
+    let effort = if args.all { Effort::All } else { Effort::FirstMatch };
+    let (verifier, rules) = rules(context, &args.policy, &args.identity, annotations).await?;
+    let (registry, references) = (&args.registry, &args.references);
+    let format = args.output.output;
+    match rules {
+        Rules::Signers(identity) => {
+            let verification = Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort };
+            context.printer.report(format, &verification.run(context, registry, references).await?)
+        }
+        rules => {
+            let judging = Judging { verifier, rules, depth, effort };
+            context.printer.report(format, &judging.run(context, registry, references).await?)
+        }
+    }
 }

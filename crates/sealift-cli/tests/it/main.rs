@@ -12,6 +12,7 @@ mod interop;
 mod login;
 mod network;
 mod peers;
+mod policy;
 mod promote;
 mod services;
 mod sign;

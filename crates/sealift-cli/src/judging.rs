@@ -1,0 +1,74 @@
+//! Judging references by what is demanded of the repositories they are in, side by side.
+
+use futures_util::stream::{self, StreamExt};
+use sealift_core::evidence::Effort;
+use sealift_core::oci::{Digest, Reference, Selector};
+use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
+use sealift_core::verify::Verifier;
+use sealift_oci::Client;
+use sealift_policy::{Decision, Policy};
+
+use crate::args::reference;
+use crate::args::registry::RegistryArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::manifests;
+use crate::output::model::{Batch, Decided, DecidedManifest};
+use crate::rules::Rules;
+use crate::verification::{CONCURRENCY, Depth};
+
+/// How references are judged.
+pub(crate) struct Judging {
+    pub(crate) verifier: Verifier,
+    pub(crate) rules: Rules,
+    pub(crate) depth: Depth,
+    pub(crate) effort: Effort,
+}
+
+impl Judging {
+    /// Judges every reference, in the order given; arguments that make no sense are found before any is asked.
+    pub(crate) async fn run(
+        &self,
+        context: &Context,
+        registry: &RegistryArgs,
+        references: &[String],
+    ) -> Result<Batch<Decided>, CliError> {
+        let references: Vec<(Reference, Selector)> =
+            references.iter().map(|text| reference::parse_selecting(text)).collect::<Result<_, _>>()?;
+        let parsed: Vec<&Reference> = references.iter().map(|(reference, _)| reference).collect();
+        let client = context.client(registry, &parsed)?;
+        let results = stream::iter(&references)
+            .map(|(reference, selector)| async {
+                (reference.to_string(), self.judge(&client, reference, selector).await)
+            })
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        Ok(Batch(results))
+    }
+
+    async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Decided, CliError> {
+        let failed =
+            |source: RepositoryError| CliError::Repository { task: "verify", subject: reference.to_string(), source };
+        let repository = client.open_read(&reference.repository()).await.map_err(failed)?;
+        // A policy may judge content that nobody signed, so that it exists is always asked.
+        let root = repository.resolve(selector).await.map_err(failed)?;
+        // Rules read the same listings.
+        let snapshot = Snapshot::new(&*repository);
+        let policy = self.rules.policy_for(snapshot.name());
+        let decision = self.decide(&policy, &snapshot, &root.digest).await;
+        let mut manifests = vec![DecidedManifest { platform: None, decision }];
+        if self.depth == Depth::Recursive {
+            let members = manifests::members(&snapshot, &root).await.map_err(failed)?;
+            for member in members.into_iter().skip(1) {
+                let decision = self.decide(&policy, &snapshot, &member.descriptor().digest).await;
+                manifests.push(DecidedManifest { platform: member.platform, decision });
+            }
+        }
+        Ok(Decided { reference: reference.clone(), digest: root.digest, manifests })
+    }
+
+    async fn decide(&self, policy: &Policy, repository: &dyn ReadRepository, digest: &Digest) -> Decision {
+        policy.gather(repository, digest, &self.verifier, self.effort).await.evaluate()
+    }
+}

@@ -1,0 +1,91 @@
+//! What is demanded of an artifact, as flags say: a policy document, or keys and identities.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use sealift_core::document::MAX_DOCUMENT_BYTES;
+use sealift_core::identity::IdentityMatcher;
+use sealift_core::oci::RepositoryName;
+use sealift_core::verify::Verifier;
+use sealift_policy::check::SignedBy;
+use sealift_policy::{Policy, PolicyDocument};
+
+use crate::args::identity::IdentityArgs;
+use crate::args::policy::PolicyArgs;
+use crate::args::reference;
+use crate::context::Context;
+use crate::error::{CliError, UsageError};
+use crate::files;
+use crate::key_store::MAX_KEY_BYTES;
+use crate::verification::{CertificateUse, accepted, verifier};
+
+/// What is demanded of artifacts, wherever they are.
+#[derive(Debug)]
+pub(crate) enum Rules {
+    /// What a document demands, which depends on the repository.
+    Document {
+        document: PolicyDocument,
+        /// The repository to judge by, instead of the artifact's own.
+        repository: Option<RepositoryName>,
+        now: Timestamp,
+    },
+    /// A signature by any of these, everywhere.
+    Signers(IdentityMatcher),
+}
+
+impl Rules {
+    /// Returns what is demanded of content in `repository`.
+    pub(crate) fn policy_for(&self, repository: &RepositoryName) -> Policy {
+        match self {
+            Self::Document { document, repository: other, now } => {
+                document.policy_for(other.as_ref().unwrap_or(repository), Some(*now))
+            }
+            Self::Signers(identities) => Policy::new().requiring(SignedBy::new(identities.clone())),
+        }
+    }
+
+    fn certificates(&self) -> CertificateUse {
+        let is_accepted = match self {
+            Self::Document { document, .. } => document.scopes().any(|(_, policy)| policy.accepts_certificates()),
+            Self::Signers(identities) => identities.accepts_certificates(),
+        };
+        if is_accepted { CertificateUse::Accepted } else { CertificateUse::Unused }
+    }
+}
+
+/// Returns the verifier and what is demanded, as the flags say.
+///
+/// # Errors
+/// [`UsageError::PolicyAndIdentity`] for both kinds of flags, [`UsageError::NoIdentity`] for neither.
+pub(crate) async fn rules(
+    context: &Context,
+    policy: &PolicyArgs,
+    identity: &IdentityArgs,
+    annotations: BTreeMap<String, String>,
+) -> Result<(Verifier, Rules), CliError> {
+    let rules = match &policy.policy {
+        Some(_) if !identity.is_empty() => return Err(UsageError::PolicyAndIdentity.into()),
+        Some(path) => Rules::Document {
+            document: document(path)?,
+            repository: policy.policy_repository.as_deref().map(repository).transpose()?,
+            now: context.clock(),
+        },
+        None => Rules::Signers(accepted(context, identity)?),
+    };
+    let verifier = verifier(context, &identity.trust, annotations, rules.certificates()).await?;
+    Ok((verifier, rules))
+}
+
+/// Reads a policy document, and the key files it names, relative to itself.
+pub(crate) fn document(path: &Path) -> Result<PolicyDocument, CliError> {
+    let bytes = files::read(path, MAX_DOCUMENT_BYTES as u64)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let read_key = &mut |key: &Path| Ok(files::read(&directory.join(key), MAX_KEY_BYTES)?);
+    PolicyDocument::parse(&bytes, path.display().to_string(), read_key).map_err(CliError::Policy)
+}
+
+/// Reads the name of a repository; a tag or a digest is not looked at.
+pub(crate) fn repository(text: &str) -> Result<RepositoryName, CliError> {
+    reference::parse(text).map(|reference| reference.repository())
+}

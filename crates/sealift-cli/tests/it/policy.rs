@@ -1,0 +1,231 @@
+//! `sealift policy`, and verifying by a policy file.
+
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::sigstore::Identity;
+use serde_json::{Value, json};
+
+use crate::peers::Peers;
+use crate::services::{Services, args};
+use crate::support::{User, both_kinds, registry};
+
+/// Two people with keys, and a policy for what is in `team`.
+fn two_people(registry: &Registry) -> User {
+    let user = User::with_key();
+    user.run(&["key", "generate", "--output-key-prefix", "other"]).assert_code(0);
+    std::fs::create_dir(user.path("policies")).unwrap();
+    write_policy(&user, registry, "signatures: [{anyOf: [release, other]}]");
+    user
+}
+
+/// Writes `policies/p.yaml` with demands on `team/**`; its key files are found beside it.
+fn write_policy(user: &User, registry: &Registry, demands: &str) {
+    let host = registry.host();
+    let text = format!(
+        "version: 1\nsigners:\n  release: {{key: ../sealift.pub}}\n  other: {{key: ../other.pub}}\n\
+         scopes:\n  - repository: {host}/team/**\n    {demands}\n"
+    );
+    user.write("policies/p.yaml", text);
+}
+
+#[expect(clippy::disallowed_methods, reason = "ages are counted from the time it is")]
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+const VERIFY: [&str; 3] = ["verify", "--policy", "policies/p.yaml"];
+
+fn verify(user: &User, registry: &Registry, more: &[&str]) -> crate::support::Outcome {
+    user.at(registry, &[&VERIFY[..], more].concat())
+}
+
+#[test]
+fn every_rule_of_the_scope_must_hold_and_the_report_says_which_does_not() {
+    for (_, options) in both_kinds() {
+        let registry = registry(options);
+        let user = two_people(&registry);
+        let sign = |key: &str| user.at(&registry, &["sign", "--key", key, "@team/app:v1"]).assert_code(0);
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(14).assert_stdout("needed is any of release, other");
+        sign("sealift.key");
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(0).assert_stdout("allowed");
+
+        write_policy(&user, &registry, "signatures: [{threshold: 2, anyOf: [release, other]}]");
+        sign("sealift.key");
+        let denied = verify(&user, &registry, &["@team/app:v1"]).assert_code(14);
+        denied
+            .assert_stdout("fail scopes[0].signatures[0]: signed by 2 distinct of release, other")
+            .assert_stdout("; only key sha256:");
+        sign("other.key");
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(0);
+
+        write_policy(
+            &user,
+            &registry,
+            "signatures: [{allOf: [release, other]}]\n    attestations: [{type: vuln, anyOf: [other], maxAge: 30d}]",
+        );
+        let attest = |key: &str, time: &str| {
+            user.write("scan.json", json!({ "metadata": { "scanFinishedOn": time } }).to_string());
+            let flags = ["attest", "--key", key, "--type", "https://cosign.sigstore.dev/attestation/vuln/v1"];
+            user.at(&registry, &[&flags[..], &["--predicate", "scan.json", "@team/app:v1"]].concat()).assert_code(0);
+        };
+        let fails = |text: &str| verify(&user, &registry, &["@team/app:v1"]).assert_code(14).assert_stdout(text);
+        fails("pass scopes[0].signatures[0]: signed by all of release, other").assert_stdout("nobody did");
+        // A good scan by somebody else, an old one, one from the future, and then one that counts.
+        attest("sealift.key", &now());
+        fails("attested `vuln` by other, at most 30d old: needed is other; nobody did");
+        attest("other.key", "2020-01-01T00:00:00Z");
+        fails("made 2020-01-01T00:00:00Z, which is more than 30d ago");
+        attest("other.key", "2999-01-01T00:00:00Z");
+        fails("made 2020-01-01T00:00:00Z, which is more than 30d ago");
+        attest("other.key", &now());
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(0);
+    }
+}
+
+#[test]
+fn what_no_scope_covers_is_denied_and_so_is_an_unapproved_registry() {
+    let (approved, unapproved) = (registry(RegistryOptions::default()), registry(RegistryOptions::default()));
+    let user = two_people(&approved);
+    approved.add("other/app", &fixture::image(1), Some("v1")).unwrap();
+    let policy = |more: &str| {
+        let rules = "signatures: [{anyOf: [{key: sealift.pub}]}]";
+        user.write("p.yaml", format!("version: 1\n{more}scopes: [{{repository: '*/team/**', {rules}}}]\n"));
+    };
+    policy("");
+    for registry in [&approved, &unapproved] {
+        user.at(registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+        user.at(registry, &["verify", "--policy", "p.yaml", "@team/app:v1"]).assert_code(0);
+    }
+    user.at(&approved, &["sign", "--key", "sealift.key", "@other/app:v1"]).assert_code(0);
+    user.at(&approved, &["verify", "--policy", "p.yaml", "@other/app:v1"])
+        .assert_code(14)
+        .assert_stderr("no scope of the policy covers the repository; there are */team/**");
+    // The signature is good, the registry is not.
+    policy(&format!("registries: ['{}']\n", approved.host()));
+    user.at(&approved, &["verify", "--policy", "p.yaml", "@team/app:v1"]).assert_code(0);
+    user.at(&unapproved, &["verify", "--policy", "p.yaml", "@team/app:v1"])
+        .assert_code(14)
+        .assert_stdout("pass scopes[0].signatures[0]")
+        .assert_stderr(&format!("{} is not an approved registry", unapproved.host()));
+    // A mirror is judged as what it mirrors only when told.
+    let mirrored = format!("{}/team/app", approved.host());
+    let as_mirror = ["verify", "--policy", "p.yaml", "--policy-repository", &mirrored, "@team/app:v1"];
+    user.at(&unapproved, &as_mirror).assert_code(0);
+}
+
+#[test]
+fn json_has_every_rule_with_its_reason() {
+    let registry = registry(RegistryOptions::default());
+    let user = two_people(&registry);
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    write_policy(&user, &registry, "signatures: [{anyOf: [release]}, {anyOf: [other]}]");
+    let line = verify(&user, &registry, &["--output", "json", "@team/app:v1"]).assert_code(14).json();
+    assert_eq!(line["error"]["code"], "POLICY_DENIED");
+    assert_eq!(line["digest"], fixture::image(1).digest().to_string());
+    let decision = &line["manifests"][0];
+    assert_eq!(decision["ruling"], "deny");
+    assert_eq!(decision["policy"]["scopes"][0], format!("{}/team/**", registry.host()));
+    assert!(decision["policy"]["digest"].as_str().unwrap().starts_with("sha256:"));
+    let brief =
+        |finding: &Value| ["rule", "check", "outcome", "code"].map(|key| finding[key].as_str().unwrap().to_owned());
+    let findings: Vec<_> = decision["findings"].as_array().unwrap().iter().map(brief).collect();
+    assert_eq!(findings[0], ["scopes[0].signatures[0]", "signed-by", "pass", "met"]);
+    assert_eq!(findings[1], ["scopes[0].signatures[1]", "signed-by", "fail", "unmet"]);
+
+    write_policy(&user, &registry, "signatures: [{anyOf: [release]}]");
+    let line = verify(&user, &registry, &["--output", "json", "@team/app:v1"]).assert_code(0).json();
+    assert_eq!((&line["error"], &line["manifests"][0]["ruling"]), (&Value::Null, &json!("allow")));
+}
+
+#[test]
+fn what_could_not_be_read_is_no_denial_and_platforms_are_judged_when_asked() {
+    let registry = registry(RegistryOptions::default());
+    let user = two_people(&registry);
+    registry.add("team/multi", &fixture::index(3, &["amd64", "arm64"]), Some("v1")).unwrap();
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/multi:v1"]).assert_code(0);
+    verify(&user, &registry, &["@team/multi:v1"]).assert_code(0);
+    verify(&user, &registry, &["--recursive", "@team/multi:v1"]).assert_code(14).assert_stdout("linux/arm64");
+    user.at(&registry, &["sign", "--key", "sealift.key", "--recursive", "@team/multi:v1"]).assert_code(0);
+    verify(&user, &registry, &["--recursive", "@team/multi:v1"]).assert_code(0);
+    verify(&user, &registry, &["@team/multi:nope"]).assert_code(11);
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers)]);
+    let undecided =
+        verify(&user, &registry, &["--timeout", "200ms", "--output", "json", "@team/app:v1"]).assert_code(22);
+    let line = undecided.json();
+    assert_eq!((&line["error"]["code"], &line["manifests"][0]["ruling"]), (&json!("UNAVAILABLE"), &json!("undecided")));
+}
+
+#[test]
+fn people_and_workflows_sign_without_keys() {
+    let Some(peers) = Peers::find() else { return };
+    let (services, registry) = (Services::in_a_workflow(), registry(RegistryOptions::default()));
+    let image = registry.reference(&format!("team/app@{}", fixture::image(1).digest()));
+    let user = &services.user;
+    let sign = |identity: &Identity| {
+        user.write("token", services.sigstore.mint(identity).unwrap());
+        let mut cosign = user.command(peers.path("cosign3"));
+        cosign.args(["sign", "-y", &image, "--identity-token", "token"]);
+        cosign.arg("--signing-config").arg(&services.files.signing_config_v1);
+        user.run_command(cosign.args(services.trust())).assert_code(0);
+    };
+    let policy = |rules: &str| {
+        let people = services.sigstore.issuer(&Identity::email("a@acme.example"));
+        let workflow = services.identity.subject();
+        let text = format!(
+            "version: 1\nsigners:\n  \
+             people: {{identity: {{subject: {{glob: '*@acme.example'}}, issuer: '{people}'}}}}\n  \
+             release: {{identity: {{subject: '{workflow}', issuer: '{}', claims: {{build-trigger: push}}}}}}\n\
+             scopes: [{{repository: '**', signatures: [{rules}]}}]\n",
+            services.issuer()
+        );
+        user.write("p.yaml", text);
+    };
+    let verify = |code: i32| {
+        services.run(&[&args(["verify", "--policy", "p.yaml"]), &services.trust(), &args([&image])]).assert_code(code)
+    };
+    let two = "{threshold: 2, anyOf: [people], maxAge: 1h}";
+    policy(two);
+    sign(&Identity::email("ann@acme.example"));
+    sign(&Identity::email("ann@acme.example"));
+    sign(&Identity::email("eve@evil.example"));
+    verify(14).assert_stdout("; only ann@acme.example");
+    sign(&Identity::email("bob@acme.example"));
+    verify(0).assert_stdout("by ann@acme.example").assert_stdout("bob@acme.example");
+    policy(&format!("{two}, {{anyOf: [release]}}"));
+    verify(14).assert_stdout("pass scopes[0].signatures[0]").assert_stdout("needed is release; nobody did");
+    sign(&services.identity);
+    verify(0);
+    policy("{allOf: [people, release]}");
+    verify(0);
+    // Somebody must be trusted to issue certificates, or nobody has one.
+    user.run(&["verify", "--policy", "p.yaml", &image]).assert_code(2);
+    let other = Services::start();
+    services.run(&[&args(["verify", "--policy", "p.yaml"]), &other.trust(), &args([&image])]).assert_code(14);
+}
+
+#[test]
+fn policies_are_checked_and_explained_without_a_registry() {
+    let user = User::with_key();
+    user.write(
+        "p.yaml",
+        "version: 1\nregistries: [ghcr.io]\nscopes:\n  - repository: ghcr.io/acme/**\n    signatures: [{anyOf: [{key: sealift.pub}]}]\n",
+    );
+    user.run(&["policy", "check", "p.yaml"])
+        .assert_code(0)
+        .assert_stdout("valid p.yaml")
+        .assert_stdout("only in the registries ghcr.io")
+        .assert_stdout("signed by key sha256:");
+    user.run(&["policy", "explain", "--policy", "p.yaml", "ghcr.io/acme/app:1.0"])
+        .assert_code(0)
+        .assert_stdout("in one of the registries ghcr.io registries");
+    user.run(&["policy", "explain", "--policy", "p.yaml", "alpine"]).assert_code(14).assert_stdout("no scope");
+    let json = user.run(&["policy", "explain", "--policy", "p.yaml", "ghcr.io/acme/app", "--output", "json"]).json();
+    assert_eq!(json["scopes"][0]["rules"][1]["rule"], "scopes[0].signatures[0]");
+    user.write("bad.yaml", "version: 1\nscopes:\n  - repository: ghcr.io/acme/**\n    signature: []\n");
+    user.run(&["policy", "check", "bad.yaml"])
+        .assert_code(20)
+        .assert_stderr("bad.yaml:4:5: scopes[0].signature: unknown field; known are repository, signatures");
+    user.run(&["verify", "--policy", "bad.yaml", "ghcr.io/acme/app:1"]).assert_code(20);
+    user.run(&["verify", "--policy", "p.yaml", "--key", "sealift.pub", "ghcr.io/acme/app:1"]).assert_code(2);
+    user.run(&["verify", "ghcr.io/acme/app:1"]).assert_code(2).assert_stderr("--policy");
+}
