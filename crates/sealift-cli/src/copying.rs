@@ -40,7 +40,7 @@ impl Copying<'_> {
             let failed = |source| self.failed("list what is attached at", source);
             self.destination.link_referrers(subject, &entries).await.map_err(failed)?;
         }
-        Ok(())
+        self.destination.settle().await.map_err(|source| self.failed("list what is attached at", source))
     }
 
     /// Points `tag` at the copy of `manifest`.

@@ -11,7 +11,7 @@ use futures_util::lock::Mutex as AsyncMutex;
 use sealift_core::copy::CopyObserver;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
-    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Snapshot,
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, Snapshot,
 };
 
 /// What the destination lists for one subject.
@@ -185,6 +185,14 @@ impl Repository for Destination<'_> {
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         self.repository.tag(manifest, tag).await
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        self.repository.revise_tag(tag, revision).await
+    }
+
+    async fn settle(&self) -> Result<(), RepositoryError> {
+        self.repository.settle().await
     }
 
     async fn flush(&self) -> Result<(), RepositoryError> {

@@ -18,6 +18,9 @@ use crate::transfer::Transferred;
 pub async fn publish(moved: Transferred<'_>, decision: &Decision) -> Result<PromotionRecord, PromoteError> {
     let destination = moved.destination.name().clone();
     require(decision, &destination, &moved.plan.root.digest)?;
+    // By now the tags that others write too have often been quiet for long enough.
+    let at_destination = |source| PromoteError::Repository { side: Side::Destination, source };
+    moved.destination.settle().await.map_err(at_destination)?;
     let tag_change = move_tag(&moved).await?;
     let plan = moved.plan;
     Ok(PromotionRecord {

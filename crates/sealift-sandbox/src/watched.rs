@@ -2,11 +2,13 @@
 //!
 //! Every call lets other tasks go first, so that writers side by side interleave the same way in every run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
-use sealift_core::repository::{Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError};
+use sealift_core::repository::{
+    Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision,
+};
 
 /// A repository whose calls are logged and counted from 1.
 #[derive(Debug)]
@@ -196,6 +198,15 @@ impl<R: Repository> Repository for WatchedRepository<R> {
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         self.called("tag", tag).await?;
         self.inner.tag(manifest, tag).await
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        self.called("revise", tag).await?;
+        self.inner.revise_tag(tag, revision).await
+    }
+
+    async fn settle(&self) -> Result<(), RepositoryError> {
+        self.inner.settle().await
     }
 
     async fn flush(&self) -> Result<(), RepositoryError> {

@@ -21,3 +21,4 @@ mod support;
 mod transcripts;
 mod tree;
 mod verify;
+mod writers;

@@ -1,67 +1,123 @@
 //! Cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`: one image manifest whose layers are the attachments.
 //!
 //! A layer is added by reading, extending and writing the manifest; layers already there keep their descriptors as they
-//! are. Registries offer no condition on a tag write, so the tag is read back and the write repeated when another
-//! writer came between.
+//! are. Writers that come between are the store's part: see [`Repository::revise_tag`].
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::referrer::push_blobs;
 use super::{AttachError, CosignSuffix, NewLayer};
 use crate::oci::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag, media_type};
-use crate::repository::{Repository, RepositoryError};
+use crate::repository::{Repository, RepositoryError, Revised, Revision};
 
 /// The most layers cosign reads from one tag.
 pub const MAX_COSIGN_LAYERS: usize = 1000;
 /// The largest configuration read; one entry of 200 bytes for each of 1,000 layers stays far below.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
-/// Writes of a contended tag before giving up.
-const MAX_WRITES: usize = 8;
+/// What there are too many of.
+const LAYERS: &str = "number of layers under a cosign tag";
 /// The creation time cosign writes unless asked for another: Go's zero time.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// Adds `layer` to the tag of `subject` and returns the descriptor of the manifest then under the tag.
 ///
-/// Does nothing when the tag holds an equal layer: same content, same annotations.
+/// Does nothing when the tag holds an equal layer: same content, same annotations. Returns once no other writer can have
+/// overwritten it unnoticed, see [`Repository::settle`].
 ///
 /// # Errors
-/// [`AttachError::Contended`] when other writers overwrote the tag every time.
+/// [`AttachError::TooManyLayers`] when the tag holds as many layers as cosign reads.
 pub async fn attach_cosign_tag(
     repository: &dyn Repository,
     subject: &Digest,
     suffix: CosignSuffix,
     layer: &NewLayer,
 ) -> Result<Descriptor, AttachError> {
-    let failed = |source| AttachError::Repository { subject: subject.clone(), source: Box::new(source) };
     let tag = suffix.tag(subject);
-    for _ in 0..MAX_WRITES {
-        let existing = match repository.manifest(&Selector::Tag(tag.clone())).await {
-            Ok(manifest) => Some(manifest),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(failed(error)),
-        };
-        let additions = [layer.descriptor()];
-        let (base, config) = match existing {
-            Some(manifest) if missing_layers(&tag, &manifest, &additions)?.is_empty() => {
-                return Ok(manifest.descriptor().clone());
-            }
-            Some(manifest) => {
-                let config = read_config(repository, &tag, &manifest).await?;
-                (Some(manifest), config)
-            }
-            None => (None, None),
-        };
-        let (manifest, config) = extended(&tag, base.as_ref(), config, &additions)?;
-        push_blobs(repository, &[config, layer.clone()]).await.map_err(failed)?;
-        repository.tag(&manifest, &tag).await.map_err(failed)?;
-        let now = repository.resolve(&Selector::Tag(tag.clone())).await.map_err(failed)?;
-        if now.digest == manifest.descriptor().digest {
-            return Ok(now);
+    let failed = |source| match source {
+        RepositoryError::TooLarge { what: LAYERS, .. } => {
+            AttachError::TooManyLayers { tag: suffix.tag(subject), limit: MAX_COSIGN_LAYERS }
         }
+        source => AttachError::Repository { subject: subject.clone(), source: Box::new(source) },
+    };
+    let adding = Adding { tag: tag.clone(), layer: layer.clone(), seen: Mutex::default() };
+    let held = repository.revise_tag(&tag, Arc::new(adding)).await.map_err(failed)?;
+    repository.settle().await.map_err(failed)?;
+    match held {
+        Some(held) => Ok(held.descriptor().clone()),
+        None => repository.resolve(&Selector::Tag(tag)).await.map_err(failed),
     }
-    Err(AttachError::Contended { tag, attempts: MAX_WRITES })
+}
+
+/// The revision that adds a layer to one of cosign's tags.
+///
+/// It also puts back layers that it saw before and that another writer then wrote over.
+#[derive(Debug)]
+struct Adding {
+    tag: Tag,
+    layer: NewLayer,
+    seen: Mutex<Vec<Descriptor>>,
+}
+
+#[async_trait]
+impl Revision for Adding {
+    async fn revise(
+        &self,
+        repository: &dyn Repository,
+        found: Option<&RawManifest>,
+    ) -> Result<Revised, RepositoryError> {
+        let at_tag = |error| of_attach(repository, &self.tag, error);
+        let mut additions = vec![self.layer.descriptor()];
+        let Some(found) = found else {
+            // Whoever deletes the tag takes back what it held.
+            let (manifest, config) = extended(&self.tag, None, None, &additions).map_err(at_tag)?;
+            push_blobs(repository, &[config, self.layer.clone()]).await?;
+            return Ok(Revised::Write(Box::new(manifest)));
+        };
+        additions.extend(self.vanished(layers_of(&self.tag, found).map_err(at_tag)?));
+        let missing = missing_layers(&self.tag, found, &additions).map_err(at_tag)?;
+        if missing.is_empty() {
+            return Ok(Revised::Unchanged);
+        }
+        let config = read_config(repository, &self.tag, found).await.map_err(at_tag)?;
+        let (manifest, config) = extended(&self.tag, Some(found), config, &missing).map_err(at_tag)?;
+        push_blobs(repository, &[config, self.layer.clone()]).await?;
+        Ok(Revised::Write(Box::new(manifest)))
+    }
+}
+
+impl Adding {
+    /// Remembers the layers found, and returns those found before that are there no more.
+    fn vanished(&self, found: Vec<Descriptor>) -> Vec<Descriptor> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let vanished = seen.iter().filter(|layer| !found.iter().any(|other| is_same_layer(layer, other)));
+        let vanished: Vec<_> = vanished.cloned().collect();
+        seen.retain(|layer| vanished.contains(layer));
+        seen.extend(found);
+        vanished
+    }
+}
+
+fn of_attach(repository: &dyn Repository, tag: &Tag, error: AttachError) -> RepositoryError {
+    let name = repository.name().clone();
+    match error {
+        AttachError::Repository { source, .. } => *source,
+        AttachError::TooManyLayers { limit, .. } => {
+            RepositoryError::TooLarge { repository: name, what: LAYERS, limit: limit as u64 }
+        }
+        AttachError::Manifest { source, .. } => {
+            RepositoryError::Manifest { repository: name, digest: tag.to_string(), source }
+        }
+        AttachError::Bundle(error) => RepositoryError::Malformed {
+            repository: name,
+            what: "bundle",
+            problem: crate::repository::foreign_text(&error.to_string()),
+        },
+    }
 }
 
 /// What a tag should hold so that neither side of a copy loses a layer.
@@ -106,10 +162,12 @@ pub async fn merge_cosign_tag(
 /// layers equal: the signature is in the annotations.
 fn missing_layers(tag: &Tag, manifest: &RawManifest, wanted: &[Descriptor]) -> Result<Vec<Descriptor>, AttachError> {
     let present = layers_of(tag, manifest)?;
-    let is_present = |layer: &Descriptor| {
-        present.iter().any(|other| other.digest == layer.digest && other.annotations == layer.annotations)
-    };
+    let is_present = |layer: &Descriptor| present.iter().any(|other| is_same_layer(layer, other));
     Ok(wanted.iter().filter(|layer| !is_present(layer)).cloned().collect())
+}
+
+fn is_same_layer(one: &Descriptor, other: &Descriptor) -> bool {
+    one.digest == other.digest && one.annotations == other.annotations
 }
 
 fn layers_of(tag: &Tag, manifest: &RawManifest) -> Result<Vec<Descriptor>, AttachError> {

@@ -232,14 +232,6 @@ pub enum AttachError {
     /// The bundle has no JSON form.
     #[error("the bundle cannot be written")]
     Bundle(#[source] BundleError),
-    /// Others kept overwriting the tag.
-    #[error("tag {tag} was overwritten by others {attempts} times in a row")]
-    Contended {
-        /// The tag.
-        tag: Tag,
-        /// Writes attempted.
-        attempts: usize,
-    },
     /// What is to be attached, or what is there already, is no manifest.
     #[error("{what} is not usable")]
     Manifest {

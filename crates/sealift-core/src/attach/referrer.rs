@@ -151,6 +151,7 @@ pub async fn attach(
     let pushed = repository.push(manifest.descriptor(), manifest.bytes().clone().into()).await.map_err(failed)?;
     if pushed == Pushed::Unlisted {
         repository.link_referrers(&subject.digest, std::slice::from_ref(&entry)).await.map_err(failed)?;
+        repository.settle().await.map_err(failed)?;
     }
     Ok(entry)
 }

@@ -1,9 +1,14 @@
 //! The referrers tag schema: the index under the tag `sha256-<hex>`, for stores without a referrers API.
 //!
-//! Decides what the index is to become; reading and writing it, and settling races, is the store's part.
+//! Decides what the index is to become; reading and writing it, and noticing other writers, is the store's part.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>.
 
-use super::RepositoryError;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Repository, RepositoryError, Revised, Revision};
 use crate::oci::{Descriptor, Digest, IndexDocument, ManifestError, RawManifest, RepositoryName, Tag, media_type};
 
 /// Returns what the index found under the fallback tag of `subject` lists.
@@ -33,15 +38,13 @@ pub fn linked(
     entries: &[Descriptor],
 ) -> Result<Option<RawManifest>, RepositoryError> {
     let mut index = open(repository, subject, found)?;
-    let mut is_changed = false;
-    for entry in entries {
-        if !index.entries().any(|listed| listed.digest == entry.digest) {
-            index.push(entry.clone()).map_err(|source| unusable_tag(repository, subject, source))?;
-            is_changed = true;
-        }
-    }
-    if !is_changed {
+    let mut listed: HashSet<Digest> = index.entries().map(|entry| entry.digest.clone()).collect();
+    let missing: Vec<&Descriptor> = entries.iter().filter(|entry| listed.insert(entry.digest.clone())).collect();
+    if missing.is_empty() {
         return Ok(None);
+    }
+    for entry in missing {
+        index.push(entry.clone()).map_err(|source| unusable_tag(repository, subject, source))?;
     }
     written(repository, subject, &index).map(Some)
 }
@@ -68,13 +71,97 @@ pub fn unlinked(
     entries: &[Digest],
 ) -> Result<Unlinked, RepositoryError> {
     let mut index = open(repository, subject, Some(found))?;
-    if !index.retain(|listed| !entries.contains(&listed.digest)) {
+    let removed: HashSet<&Digest> = entries.iter().collect();
+    if !index.retain(|listed| !removed.contains(&listed.digest)) {
         return Ok(Unlinked::Unchanged);
     }
     if index.is_empty() {
         return Ok(Unlinked::Empty);
     }
     written(repository, subject, &index).map(|index| Unlinked::Index(Box::new(index)))
+}
+
+/// The revision that makes the fallback tag of a subject list entries.
+///
+/// It also puts back what it saw listed before and what another writer then wrote over, as long as the repository holds
+/// it: so each writer that is still at work mends what the others lost.
+#[derive(Debug)]
+pub struct Linking {
+    subject: Digest,
+    entries: Vec<Descriptor>,
+    seen: Mutex<BTreeMap<Digest, Descriptor>>,
+}
+
+impl Linking {
+    /// Makes the tag of `subject` list `entries`.
+    pub fn new(subject: &Digest, entries: &[Descriptor]) -> Self {
+        Self { subject: subject.clone(), entries: entries.to_vec(), seen: Mutex::default() }
+    }
+
+    /// Remembers what is listed, and returns what was listed before and is no more.
+    fn vanished(&self, listed: Vec<Descriptor>) -> Vec<Descriptor> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now: HashSet<Digest> = listed.iter().map(|entry| entry.digest.clone()).collect();
+        let vanished = seen.values().filter(|entry| !now.contains(&entry.digest)).cloned().collect();
+        seen.extend(listed.into_iter().map(|entry| (entry.digest.clone(), entry)));
+        vanished
+    }
+
+    fn forget(&self, digest: &Digest) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+}
+
+#[async_trait]
+impl Revision for Linking {
+    async fn revise(
+        &self,
+        repository: &dyn Repository,
+        found: Option<&RawManifest>,
+    ) -> Result<Revised, RepositoryError> {
+        let name = repository.name();
+        let listed = found.map(|found| entries(name, &self.subject, found)).transpose()?.unwrap_or_default();
+        let mut wanted = self.entries.clone();
+        for entry in self.vanished(listed) {
+            // Who deletes a referrer takes it off the list on purpose.
+            match entry.media_type.is_manifest() && repository.exists(&entry).await? {
+                true => wanted.push(entry),
+                false => self.forget(&entry.digest),
+            }
+        }
+        let linked = linked(name, &self.subject, found, &wanted)?;
+        Ok(linked.map_or(Revised::Unchanged, |index| Revised::Write(Box::new(index))))
+    }
+}
+
+/// The revision that takes entries off the fallback tag of a subject.
+#[derive(Debug)]
+pub struct Unlinking {
+    subject: Digest,
+    entries: Vec<Digest>,
+}
+
+impl Unlinking {
+    /// Makes the tag of `subject` list `entries` no more.
+    pub fn new(subject: &Digest, entries: &[Digest]) -> Self {
+        Self { subject: subject.clone(), entries: entries.to_vec() }
+    }
+}
+
+#[async_trait]
+impl Revision for Unlinking {
+    async fn revise(
+        &self,
+        repository: &dyn Repository,
+        found: Option<&RawManifest>,
+    ) -> Result<Revised, RepositoryError> {
+        let Some(found) = found else { return Ok(Revised::Unchanged) };
+        Ok(match unlinked(repository.name(), &self.subject, found, &self.entries)? {
+            Unlinked::Empty => Revised::Delete,
+            Unlinked::Index(index) => Revised::Write(index),
+            Unlinked::Unchanged => Revised::Unchanged,
+        })
+    }
 }
 
 fn open(

@@ -3,12 +3,13 @@
 //! Never touches a disk or a network. Behaves as a registry does, blobs and manifests apart.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, fallback, graph};
+use super::{Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision};
+use super::{fallback, graph};
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
 /// A repository in memory.
@@ -247,6 +248,33 @@ impl Repository for MemoryRepository {
             fallback::Unlinked::Empty => self.delete(&Selector::Tag(tag)).await,
             fallback::Unlinked::Index(index) => self.tag(&index, &tag).await,
             fallback::Unlinked::Unchanged => Ok(()),
+        }
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        loop {
+            let found = match self.find(&Selector::Tag(tag.clone())) {
+                Ok(found) => Some(found),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(error),
+            };
+            let manifest = match revision.revise(self, found.as_ref()).await? {
+                Revised::Unchanged => return Ok(found),
+                Revised::Delete => None,
+                Revised::Write(manifest) => Some(*manifest),
+            };
+            if let Some(manifest) = &manifest {
+                self.store(manifest.clone())?;
+            }
+            let mut state = self.state();
+            if state.tags.get(tag) != found.as_ref().map(|found| &found.descriptor().digest) {
+                continue;
+            }
+            match &manifest {
+                Some(manifest) => state.tags.insert(tag.clone(), manifest.descriptor().digest.clone()),
+                None => state.tags.remove(tag),
+            };
+            return Ok(manifest);
         }
     }
 

@@ -6,15 +6,18 @@ mod content;
 pub mod fallback;
 pub mod graph;
 mod memory;
+mod revision;
 mod snapshot;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use content::{Content, ContentError};
 pub use memory::{MemoryRepository, ReferrersSupport};
+pub use revision::{Revised, Revision};
 pub use snapshot::Snapshot;
 
 use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
@@ -96,8 +99,8 @@ pub trait Repository: ReadRepository {
 
     /// Makes the fallback tag of `subject` list `entries` besides what it lists already.
     ///
-    /// Does nothing where the repository lists referrers by itself. Entries already there stay, bytes unchanged;
-    /// concurrent writers lose nothing: the store writes conditionally or reads back and merges.
+    /// Does nothing where the repository lists referrers by itself. Entries already there stay, bytes unchanged. As with
+    /// [`Repository::revise_tag`], nothing is lost to other writers once [`Repository::settle`] has returned.
     ///
     /// # Errors
     /// [`RepositoryError::Squatted`] when the tag holds something else, which is left alone.
@@ -108,6 +111,18 @@ pub trait Repository: ReadRepository {
 
     /// Points `tag` at a manifest, pushing the manifest in the same step.
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError>;
+
+    /// Changes what `tag` holds as `revision` says, and returns what it holds then.
+    ///
+    /// The store writes conditionally where it can. Where it cannot, a writer that read the tag before may still write
+    /// over it: [`Repository::settle`] waits for such writers and applies the revision again.
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError>;
+
+    /// Returns once no other writer of this kind can undo what was linked and revised before; does nothing where tags are
+    /// written conditionally.
+    async fn settle(&self) -> Result<(), RepositoryError> {
+        Ok(())
+    }
 
     /// Makes what was pushed without a tag last, where that is not so at once: an archive is written as a whole.
     ///

@@ -10,7 +10,7 @@ use sealift_core::copy::{CopyObserver, CopyOptions, CopyReport, Presence, Side, 
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag, media_type};
 use sealift_core::repository::{
     Arrival, Content, ContentError, MemoryRepository, Pushed, ReadRepository, ReferrersListing, Repository,
-    RepositoryError, graph,
+    RepositoryError, Revision, graph,
 };
 use serde_json::{Value, json};
 
@@ -399,6 +399,10 @@ impl Repository for Watched {
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         self.inner.tag(manifest, tag).await
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        self.inner.revise_tag(tag, revision).await
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

@@ -1,10 +1,14 @@
 //! Writing a layout: blobs first, then one edit of `index.json` under the lock.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sealift_core::oci::{Descriptor, Digest, IndexDocument, MAX_MANIFEST_BYTES, RawManifest, Selector, Tag};
-use sealift_core::repository::{Content, Pushed, ReadRepository, Repository, RepositoryError, fallback};
+use sealift_core::repository::{
+    Content, Pushed, ReadRepository, Repository, RepositoryError, Revised, Revision, fallback,
+};
 use tokio::io::AsyncWriteExt;
 
 use super::archive::When;
@@ -69,6 +73,24 @@ impl Inner {
             self.list(index, raw, Some(tag))
         })?;
         self.pack(When::Always)
+    }
+
+    /// Points `tag` at `raw`, or at nothing, if it still holds `expected`; says whether it did.
+    fn swap(&self, tag: &Tag, expected: Option<&Digest>, raw: Option<&RawManifest>) -> Result<bool, RepositoryError> {
+        if let Some(raw) = raw {
+            self.directory()?.write_blob(&raw.descriptor().digest, raw.bytes())?;
+        }
+        let edited = self.edit(|_, index| {
+            if self.tagged(index, tag)?.map(|held| &held.digest) != expected {
+                return Ok(Edited::Unchanged);
+            }
+            let released = self.release(index, tag)?;
+            raw.map_or(Ok(released), |raw| self.list(index, raw, Some(tag)))
+        })?;
+        if edited == Edited::Changed {
+            self.pack(When::Always)?;
+        }
+        Ok(edited == Edited::Changed)
     }
 
     fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
@@ -208,6 +230,27 @@ impl Repository for LayoutRepository {
     async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
         let (subject, entries) = (subject.clone(), entries.to_vec());
         self.run(move |layout| layout.unlink(&subject, &entries)).await
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        loop {
+            let found = match self.manifest(&Selector::Tag(tag.clone())).await {
+                Ok(found) => Some(found),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(error),
+            };
+            let wanted = match revision.revise(self, found.as_ref()).await? {
+                Revised::Unchanged => return Ok(found),
+                Revised::Delete => None,
+                Revised::Write(manifest) => Some(*manifest),
+            };
+            let (tag, expected) = (tag.clone(), found.map(|found| found.descriptor().digest.clone()));
+            let raw = wanted.clone();
+            // Whoever was faster has made progress, so this ends.
+            if self.run(move |layout| layout.swap(&tag, expected.as_ref(), raw.as_ref())).await? {
+                return Ok(wanted);
+            }
+        }
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {

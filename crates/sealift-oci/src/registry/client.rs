@@ -52,6 +52,8 @@ pub(crate) struct Habits {
     pub(crate) wants_chunks: bool,
     /// Whether its manifests have entity tags, so that conditions may mean something to it.
     pub(crate) gives_etags: bool,
+    /// Whether it refuses a write whose condition does not hold; `None` until tried.
+    pub(crate) honours_conditions: Option<bool>,
 }
 
 impl Host {

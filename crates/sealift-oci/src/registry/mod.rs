@@ -5,7 +5,6 @@
 mod blob;
 pub(crate) mod client;
 pub(crate) mod error;
-mod fallback;
 mod limiter;
 mod login;
 mod manifest;
@@ -13,6 +12,7 @@ mod page;
 mod referrer;
 pub(crate) mod response;
 pub(crate) mod retry;
+mod shared_tag;
 mod tag;
 mod upload;
 
@@ -22,15 +22,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
-    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError,
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, fallback,
 };
 use serde::Deserialize;
 
 use client::Endpoint;
-use fallback::FallbackTags;
 use manifest::Condition;
 use referrer::ReferrersApi;
 use retry::Retries;
+use shared_tag::SharedTags;
 use upload::{Opened, Session, may_begin_anew};
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
@@ -47,7 +47,7 @@ pub(crate) struct RegistryRepository {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     referrers_api: ReferrersApi,
-    fallback_tags: FallbackTags,
+    shared_tags: SharedTags,
     /// Blobs that this process stored or saw there.
     present: Mutex<HashSet<Digest>>,
     /// Tags that this process put or saw there.
@@ -216,11 +216,11 @@ impl ReadRepository for RegistryRepository {
         match listing {
             ReferrersListing::Api => self.memory.referrers_api.list(&self.endpoint, subject).await,
             ReferrersListing::FallbackTag => {
-                let listed = self.memory.fallback_tags.list(&self.endpoint, subject).await?;
-                if listed.is_some() {
-                    self.memory.note_tag(&Tag::referrers_fallback(subject));
-                }
-                Ok(listed)
+                let tag = Tag::referrers_fallback(subject);
+                let Some(found) = shared_tag::read(&self.endpoint, &tag).await? else { return Ok(None) };
+                let listed = fallback::entries(&self.endpoint.name, subject, &found.manifest)?;
+                self.memory.note_tag(&tag);
+                Ok(Some(listed))
             }
         }
     }
@@ -288,12 +288,28 @@ impl Repository for RegistryRepository {
         if self.memory.referrers_api.lists_by_itself(&self.endpoint, subject).await? {
             return Ok(());
         }
-        self.memory.fallback_tags.link(&self.endpoint, subject, entries).await
+        let linking = Arc::new(fallback::Linking::new(subject, entries));
+        self.revise_tag(&Tag::referrers_fallback(subject), linking).await.map(drop)
     }
 
     async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
-        self.memory.tags().remove(&Tag::referrers_fallback(subject));
-        self.memory.fallback_tags.unlink(&self.endpoint, subject, entries).await
+        let tag = Tag::referrers_fallback(subject);
+        self.memory.tags().remove(&tag);
+        let unlinking = Arc::new(fallback::Unlinking::new(subject, entries));
+        self.memory.shared_tags.withdraw(self, &tag, unlinking).await
+    }
+
+    async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        let held = self.memory.shared_tags.revise(self, tag, revision).await?;
+        match &held {
+            Some(_) => self.memory.note_tag(tag),
+            None => drop(self.memory.tags().remove(tag)),
+        }
+        Ok(held)
+    }
+
+    async fn settle(&self) -> Result<(), RepositoryError> {
+        self.memory.shared_tags.settle(self).await
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {

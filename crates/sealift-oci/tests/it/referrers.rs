@@ -334,11 +334,70 @@ async fn a_link_that_got_lost_is_made_again() {
     let subject = Digest::sha256(b"subject");
     let registry = start(RegistryOptions::distribution());
     let repository = open(access(), &registry, "team/app").await;
-    // The first read-back shows no tag, as if another writer had taken it away.
+    // When it is looked at again there is no tag, as if another writer had taken it away.
     registry.set_faults([Rule::new(Effect::Status(404)).method("GET").on(Endpoint::Manifest).times(2)]);
     repository.link_referrers(&subject, &[entry(&registry, 1)]).await.unwrap();
+    repository.settle().await.unwrap();
     let expected = ["GET manifest 404", "PUT manifest 201", "GET manifest 404", "PUT manifest 201", "GET manifest 200"];
     assert_eq!(take_log(&registry)[1..], expected, "after the question whether the API exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_writer_wrote_over_is_merged_again() {
+    let subject = Digest::sha256(b"subject");
+    let registry = start(RegistryOptions::distribution());
+    let entries: Vec<Descriptor> = (0..4).map(|number| entry(&registry, number)).collect();
+    let (early, slow) = (open(access(), &registry, "team/app").await, open(access(), &registry, "team/app").await);
+    slow.link_referrers(&subject, &entries[..2]).await.unwrap();
+    early.link_referrers(&subject, &entries[2..3]).await.unwrap();
+    // Somebody who read the tag before all that, and writes only now.
+    let stale = json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries[3..]});
+    let stale = RawManifest::new(media_type::IMAGE_INDEX, stale.to_string());
+    slow.tag(&stale, &Tag::referrers_fallback(&subject)).await.unwrap();
+    early.settle().await.unwrap();
+    let listed = early.referrers(&subject, FALLBACK).await.unwrap().unwrap();
+    let mut found: Vec<_> = listed.into_iter().map(|entry| entry.digest).collect();
+    found.sort();
+    let mut expected: Vec<_> = entries.into_iter().map(|entry| entry.digest).collect();
+    expected.sort();
+    assert_eq!(found, expected, "its own, what it saw of the others, and the slow writer's");
+    // What was deleted meanwhile is not put back.
+    early.link_referrers(&subject, &[entry(&registry, 5)]).await.unwrap();
+    slow.delete(&Selector::Digest(expected[0].clone())).await.unwrap();
+    slow.unlink_referrers(&subject, &expected[..1]).await.unwrap();
+    early.settle().await.unwrap();
+    let listed = early.referrers(&subject, FALLBACK).await.unwrap().unwrap();
+    assert!(listed.len() == 4 && listed.iter().all(|entry| entry.digest != expected[0]), "{listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_conditions_are_honoured_is_tried_once_and_then_relied_on() {
+    for (conditional_writes, first, second) in [
+        (
+            true,
+            vec!["GET manifest 404", "PUT manifest 412", "PUT manifest 201"],
+            vec!["GET manifest 200", "PUT manifest 201"],
+        ),
+        (
+            false,
+            vec!["GET manifest 404", "PUT manifest 201", "GET manifest 200"],
+            vec!["GET manifest 200", "PUT manifest 201", "GET manifest 200"],
+        ),
+    ] {
+        let registry = start(RegistryOptions { conditional_writes, ..RegistryOptions::distribution() });
+        registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+        let (one, other) = (entry(&registry, 1), entry(&registry, 2));
+        let repository = open(access(), &registry, "team/app").await;
+        // The question whether the API exists, and an entity tag.
+        repository.referrers(&one.digest, API).await.unwrap();
+        repository.resolve(&Selector::Tag("v1".parse().unwrap())).await.unwrap();
+        for (linked, expected) in [(&one, first), (&other, second)] {
+            registry.clear_requests();
+            repository.link_referrers(&Digest::sha256(b"subject"), std::slice::from_ref(linked)).await.unwrap();
+            repository.settle().await.unwrap();
+            assert_eq!(take_log(&registry), expected);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,6 +186,7 @@ async fn the_request_plans_hold() {
         let subject = signer.resolve(&Selector::Tag("v1".parse().unwrap())).await.unwrap();
         let signature = fixture::artifact("application/x.sig", "application/x.layer", b"sig", Some(&subject));
         signature.push(&*signer, None).await.unwrap();
+        signer.settle().await.unwrap();
         assert_eq!(take_log(&registry), sign);
 
         let verifier = open(access(), &registry, "team/app").await;
