@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 
 use sealift_core::evidence::Effort;
 use sealift_core::identity::{EmptyIdentity, Identity, IdentityMatcher};
-use sealift_core::verify::Verified;
 
 /// Signers of whom some, or all, must have signed. Counts people, not signatures: what one signer signs twice counts
 /// once.
@@ -81,11 +80,10 @@ impl Quorum {
         }
     }
 
-    /// Counts who signed.
-    pub fn count<'a>(&self, signatures: impl IntoIterator<Item = &'a Verified>) -> Count {
+    /// Counts who signed, given the signer of each signature.
+    pub fn count<'a>(&self, signatures: impl IntoIterator<Item = &'a Identity>) -> Count {
         let mut people: Vec<&Identity> = Vec::new();
-        for signature in signatures {
-            let signer = signature.signer();
+        for signer in signatures {
             if self.accepted.accepts(signer) && !people.iter().any(|known| known.is_same_signer(signer)) {
                 people.push(signer);
             }
@@ -159,5 +157,91 @@ impl fmt::Display for Quorum {
             Threshold::AtLeast(NonZeroUsize::MIN) => write!(f, "any of {names}"),
             Threshold::AtLeast(count) => write!(f, "{count} distinct of {names}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
+
+    use super::*;
+
+    /// Keys of `a`, `b` and `c`, and signers named by the letters of those whose signature is theirs.
+    struct People([PrivateKey; 3]);
+
+    impl People {
+        fn new() -> Self {
+            Self(std::array::from_fn(|_| PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap()))
+        }
+
+        fn key(&self, letter: char) -> &PrivateKey {
+            &self.0["abc".find(letter).unwrap()]
+        }
+
+        fn signers(&self, names: &[&str]) -> Vec<Signer> {
+            let signer = |name: &&str| {
+                let keys = name.chars().map(|letter| self.key(letter).public_key().clone()).collect();
+                Signer { name: (*name).to_owned(), identities: IdentityMatcher::keys(keys).unwrap() }
+            };
+            names.iter().map(signer).collect()
+        }
+
+        fn count(&self, quorum: &Quorum, signatures: &str) -> Count {
+            let signatures: Vec<Identity> =
+                signatures.chars().map(|letter| Identity::of_key(self.key(letter).public_key())).collect();
+            quorum.count(&signatures)
+        }
+    }
+
+    #[test]
+    fn people_are_counted_not_signatures() {
+        let people = People::new();
+        let two = NonZeroUsize::new(2).unwrap();
+        for (names, signatures, is_met) in [
+            (&["a", "b"][..], "ab", true),
+            (&["a", "b"], "aaaa", false),
+            (&["a", "b"], "ac", false),
+            (&["a", "b", "c"], "cb", true),
+            (&["abc"], "ab", true),
+            (&["abc", "ab"], "aa", false),
+            (&["a", "b"], "", false),
+        ] {
+            let quorum = Quorum::at_least(two, people.signers(names)).unwrap();
+            assert_eq!(people.count(&quorum, signatures).is_met, is_met, "{quorum}: {signatures}");
+        }
+    }
+
+    #[test]
+    fn one_person_stands_for_one_signer_of_all() {
+        let people = People::new();
+        for (names, signatures, missing) in [
+            (&["a", "b"][..], "ba", &[][..]),
+            (&["a", "b"], "b", &["a"]),
+            (&["ab", "a"], "ba", &[]),
+            // Whoever comes first takes nobody away from those who fit less.
+            (&["ab", "a"], "ab", &[]),
+            (&["abc", "ab", "a"], "acb", &[]),
+            (&["ab", "ab", "c"], "ac", &["ab"]),
+            (&["a"], "a", &[]),
+        ] {
+            let quorum = Quorum::all(people.signers(names)).unwrap();
+            let count = people.count(&quorum, signatures);
+            assert_eq!(
+                (count.missing, count.is_met),
+                (missing.iter().map(ToString::to_string).collect(), missing.is_empty())
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_no_quorum_and_one_signature_answers_only_who_needs_one() {
+        let people = People::new();
+        assert!(Quorum::all(Vec::new()).is_err() && Quorum::at_least(NonZeroUsize::MIN, Vec::new()).is_err());
+        let any = Quorum::at_least(NonZeroUsize::MIN, people.signers(&["a", "b"])).unwrap();
+        assert_eq!((any.effort(), any.to_string().as_str()), (Effort::FirstMatch, "any of a, b"));
+        let all = Quorum::all(people.signers(&["a", "b"])).unwrap();
+        assert_eq!((all.effort(), all.to_string().as_str()), (Effort::All, "all of a, b"));
+        let one = Quorum::all(people.signers(&["a"])).unwrap();
+        assert_eq!((one.effort(), one.to_string().as_str()), (Effort::FirstMatch, "a"));
     }
 }

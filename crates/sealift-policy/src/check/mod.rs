@@ -9,6 +9,7 @@ use std::fmt::Debug;
 
 pub use approved_registry::ApprovedRegistry;
 pub use attested::Attested;
+use sealift_core::verify::Verified;
 use serde::Serialize;
 pub use signed_by::SignedBy;
 pub use unmatched::Unmatched;
@@ -70,14 +71,15 @@ fn by_quorum(quorum: &Quorum, age: Option<&AgeLimit>, facts: &Facts) -> Assessme
     };
     let all = || evidence.verified().iter().map(|proof| &proof.verified);
     let is_fresh = |age: &AgeLimit, verified| age.judge(verified) == Age::Fresh;
-    let fresh = quorum.count(all().filter(|verified| age.is_none_or(|age| is_fresh(age, verified))));
+    let fresh = all().filter(|verified| age.is_none_or(|age| is_fresh(age, verified)));
+    let fresh = quorum.count(fresh.map(Verified::signer));
     if fresh.is_met {
         return Assessment::new(Outcome::Pass, Reason::Met { counted: fresh.counted, needed: quorum.to_string() });
     }
     if let unread @ 1.. = evidence.undecided().len() {
         return Assessment::new(Outcome::Inconclusive, Reason::Unread { count: unread });
     }
-    let anytime = quorum.count(all());
+    let anytime = quorum.count(all().map(Verified::signer));
     match age {
         Some(age) if anytime.is_met => {
             let ages: Vec<Age> = all().map(|verified| age.judge(verified)).collect();

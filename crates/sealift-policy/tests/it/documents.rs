@@ -17,7 +17,8 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<PolicyDocument, DocumentEr
     PolicyDocument::parse(text.as_bytes(), file, &mut |path| Ok(std::fs::read(keys.join(path))?))
 }
 
-fn files(verdict: &str) -> Vec<(String, String)> {
+/// Returns the policies that must be read, or refused, by their paths.
+pub(crate) fn files(verdict: &str) -> Vec<(String, String)> {
     let directory = std::fs::read_dir(testdata().join("policies").join(verdict)).unwrap();
     let paths = directory.map(|entry| entry.unwrap().path());
     paths.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()

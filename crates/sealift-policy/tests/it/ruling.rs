@@ -12,7 +12,7 @@ use sealift_core::sign::{KeySigner, sign};
 use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::{Attested, Outcome, SignedBy};
-use sealift_policy::{Decision, Policy, Ruling};
+use sealift_policy::{AgeLimit, Decision, Policy, Quorum, Reason, Ruling, Signer};
 use sealift_sandbox::{WatchedRepository, fixture};
 
 struct Person {
@@ -33,6 +33,10 @@ impl Person {
 
     fn attested(&self, predicate_type: &str) -> Attested {
         Attested::new(predicate_type, self.identity.clone())
+    }
+
+    fn named(&self, name: &str) -> Signer {
+        Signer { name: name.to_owned(), identities: self.identity.clone() }
     }
 
     async fn state(&self, repository: &dyn Repository, subject: &Descriptor, statement: &Statement) {
@@ -108,4 +112,87 @@ async fn what_could_not_be_told_is_neither_allowed_nor_denied_unless_something_e
     let policy = Policy::new().requiring(signer.attested(predicate::SPDX)).requiring(signer.signed());
     repository.fail_calls(&format!("manifest tag sha256-{}.att", unsigned.digest.hex()));
     assert_eq!(decide(&policy, &repository, &unsigned).await.ruling(), Ruling::Deny);
+}
+
+/// One decision by one check, whose outcome and reason are returned.
+async fn judge(policy: Policy, repository: &dyn ReadRepository, subject: &Descriptor) -> (Outcome, Reason) {
+    let decision = decide(&policy, repository, subject).await;
+    let finding = &decision.findings()[0];
+    (finding.outcome(), finding.reason().clone())
+}
+
+#[tokio::test]
+async fn quorums_pass_fail_and_stay_open() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let (ann, bob) = (Person::new(), Person::new());
+    let both = || vec![ann.named("ann"), bob.named("bob")];
+    let all = || Policy::new().requiring(SignedBy::of(Quorum::all(both()).unwrap(), None));
+    let two = || {
+        let quorum = Quorum::at_least(2.try_into().unwrap(), both()).unwrap();
+        Policy::new().requiring(SignedBy::of(quorum, None))
+    };
+    let signature = Statement::image_signature(&image.digest, BTreeMap::new()).unwrap();
+    ann.state(&repository, &image, &signature).await;
+    let (outcome, reason) = judge(all(), &repository, &image).await;
+    assert_eq!((outcome, reason.to_string().contains("missing is bob; only key sha256:")), (Outcome::Fail, true));
+    assert!(matches!(judge(two(), &repository, &image).await, (Outcome::Fail, Reason::Unmet { .. })));
+    // The other signature might be where nothing could be read.
+    repository.fail_calls("fallback");
+    for policy in [all(), two()] {
+        assert_eq!(judge(policy, &repository, &image).await, (Outcome::Inconclusive, Reason::Unread { count: 1 }));
+    }
+    // It is not: both are found, so what could not be read does not matter.
+    bob.state(&repository, &image, &signature).await;
+    for policy in [all(), two()] {
+        assert!(matches!(judge(policy, &repository, &image).await, (Outcome::Pass, Reason::Met { .. })));
+    }
+}
+
+#[tokio::test]
+async fn ages_pass_fail_and_stay_open() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let person = Person::new();
+    let now: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+    let attested = |now| {
+        let age = AgeLimit::new("7d".parse().unwrap(), now);
+        Policy::new().requiring(Attested::of(predicate::VULNERABILITY, Quorum::any(person.identity.clone()), Some(age)))
+    };
+    let scan = |metadata: serde_json::Value| {
+        let predicate = serde_json::json!({ "metadata": metadata });
+        Statement::new(vec![Subject::of(&image.digest)], predicate::VULNERABILITY, &predicate).unwrap()
+    };
+    person.state(&repository, &image, &scan(serde_json::json!({}))).await;
+    assert_eq!(
+        judge(attested(Some(now)), &repository, &image).await,
+        (Outcome::Fail, Reason::Untimed { future: None })
+    );
+    let future = "2026-11-24T00:05:01Z";
+    person.state(&repository, &image, &scan(serde_json::json!({ "scanFinishedOn": future }))).await;
+    let reason = Reason::Untimed { future: Some(future.parse().unwrap()) };
+    assert_eq!(judge(attested(Some(now)), &repository, &image).await, (Outcome::Fail, reason));
+    let old = "2026-11-16T23:59:59Z";
+    person.state(&repository, &image, &scan(serde_json::json!({ "scanFinishedOn": old }))).await;
+    let reason = Reason::Old { limit: "7d".parse().unwrap(), made: old.parse().unwrap() };
+    assert_eq!(judge(attested(Some(now)), &repository, &image).await, (Outcome::Fail, reason));
+    // Without a time to count from, nobody can tell.
+    assert_eq!(judge(attested(None), &repository, &image).await, (Outcome::Inconclusive, Reason::NoTime));
+    person.state(&repository, &image, &scan(serde_json::json!({ "scanFinishedOn": "2026-11-17T00:00:00Z" }))).await;
+    assert_eq!(judge(attested(Some(now)), &repository, &image).await.0, Outcome::Pass);
+}
+
+#[tokio::test]
+async fn where_nothing_needs_to_be_read_nothing_is() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    repository.clear();
+    let text = "version: 1\nregistries: [ghcr.io]\nscopes: [{repository: ghcr.io/a/b, signatures: [{anyOf: [{key: cosign2.pub}]}]}]";
+    let document = crate::documents::parse(text, "p").unwrap();
+    let decision = decide(&document.policy_for(repository.name(), None), &repository, &image).await;
+    let outcomes: Vec<_> =
+        decision.findings().iter().map(|finding| (finding.check(), finding.reason().code())).collect();
+    assert_eq!(outcomes, [("approved-registry", "not-approved"), ("scope", "no-scope")]);
+    assert_eq!((decision.ruling(), decision.verdict()), (Ruling::Deny, None));
+    assert!(repository.calls().is_empty(), "{:?}", repository.calls());
 }
