@@ -12,6 +12,12 @@ use crate::transport::{Refusal, TransportError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
+    /// The agent that knows this workload said no.
+    #[error("the SPIFFE agent gives no identity token: status {status}")]
+    Agent {
+        /// The status of gRPC, bounded and printable; 7 is "permission denied".
+        status: String,
+    },
     /// The person, or the issuer, said no.
     #[error("the sign-in was denied")]
     Denied,

@@ -10,6 +10,8 @@ mod request;
 mod retry;
 
 use std::collections::HashMap;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,13 +134,25 @@ impl Transport {
         }
     }
 
-    /// Sends a request once, and on to where its own origin redirects it.
+    /// Sends a request once to a service that listens on a socket of this machine and speaks HTTP/2 only, as gRPC does.
+    #[cfg(unix)]
+    pub(crate) async fn send_to_socket(&self, socket: &Path, request: &Request) -> Result<Answer, TransportError> {
+        let builder = client(&self.shared.options).no_proxy().tls_certs_only([]);
+        let client = builder.http2_prior_knowledge().unix_socket(socket).build().map_err(TransportError::Setup)?;
+        self.exchange(&client, request).await
+    }
+
     async fn attempt(&self, request: &Request) -> Result<Answer, TransportError> {
-        let host = || host_of(request.url());
         let client = self.client_for(request)?;
         self.wait_out_pause(request).await;
         // The semaphore is never closed; without a turn the request would only be less polite.
         let _turn = self.shared.turns.acquire().await.ok();
+        self.exchange(client, request).await
+    }
+
+    /// Sends a request once, and on to where its own origin redirects it.
+    async fn exchange(&self, client: &reqwest::Client, request: &Request) -> Result<Answer, TransportError> {
+        let host = || host_of(request.url());
         let limit = self.shared.options.attempt_timeout;
         let mut url = request.url().clone();
         let exchange = async {

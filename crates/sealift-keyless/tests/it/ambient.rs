@@ -87,7 +87,7 @@ async fn circleci_through_its_program() {
     assert_eq!(provider.name(), "CircleCI");
     assert_eq!(provider.token("sigstore").await.unwrap().expose(), sigstore_token());
     let asked = std::fs::read_to_string(&arguments).unwrap();
-    assert_eq!(asked, r#"run oidc get --root-issuer --claims {"aud":"sigstore"} "#);
+    assert_eq!(asked, r#"run oidc get --claims {"aud":"sigstore"} "#);
 
     std::fs::write(&script, "echo secret >&2\nexit 3\n").unwrap();
     let error = detect(&circleci(&script), &transport()).unwrap().token("sigstore").await.unwrap_err();

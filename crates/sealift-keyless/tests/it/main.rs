@@ -7,7 +7,10 @@ mod support;
 mod ambient;
 mod fulcio;
 mod given;
+mod keyless;
 mod sign_in;
+#[cfg(unix)]
+mod spiffe;
 mod transport;
 mod trust;
 mod tuf;

@@ -1,6 +1,7 @@
 //! CircleCI.
 //!
-//! The token in its environment is for another audience; its program makes others.
+//! The token in its environment is for another audience; its program makes others. The issuer is the organisation's, as
+//! in signatures that other clients make there.
 //! Specification: <https://circleci.com/docs/oidc-tokens-with-custom-claims/>.
 
 use std::io;
@@ -31,7 +32,7 @@ impl CircleCi {
         let [program, arguments @ ..] = &self.command[..] else { return Err(io::ErrorKind::InvalidInput.into()) };
         let mut child = Command::new(program)
             .args(arguments)
-            .args(["run", "oidc", "get", "--root-issuer", "--claims", &json!({ "aud": audience }).to_string()])
+            .args(["run", "oidc", "get", "--claims", &json!({ "aud": audience }).to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // It may say why in words, but also repeat what it was given.

@@ -17,7 +17,7 @@ pub struct Environment {
 
 impl Environment {
     /// Every variable that is read.
-    pub const VARIABLES: [&'static str; 12] = [
+    pub const VARIABLES: [&'static str; 13] = [
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
         "ACTIONS_ID_TOKEN_REQUEST_URL",
         "BUILDKITE_AGENT_ACCESS_TOKEN",
@@ -30,6 +30,7 @@ impl Environment {
         "GOOGLE_IAM_CREDENTIALS_ENDPOINT",
         "GOOGLE_SERVICE_ACCOUNT_NAME",
         "SIGSTORE_ID_TOKEN",
+        "SPIFFE_ENDPOINT_SOCKET",
     ];
 
     /// Takes what `variable` returns for each of [`Environment::VARIABLES`]; empty is not set.

@@ -10,6 +10,8 @@ mod environment;
 mod github;
 mod google;
 mod not_permitted;
+#[cfg(unix)]
+mod spiffe;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +26,8 @@ use circleci::CircleCi;
 use github::GitHub;
 use google::{Google, GoogleImpersonation};
 use not_permitted::NotPermitted;
+#[cfg(unix)]
+use spiffe::Spiffe;
 
 /// A place that identities come from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -41,19 +45,22 @@ pub enum Source {
     GoogleImpersonation,
     /// The service account of a machine of Google Cloud.
     Google,
-    /// A token that Kubernetes, or a SPIFFE agent, keeps fresh in a file.
+    /// The agent of SPIFFE that knows the workload by its process.
+    Spiffe,
+    /// A token that Kubernetes, or a helper, keeps fresh in a file.
     File,
 }
 
 impl Source {
     /// Every source, in the order of detection.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Variable,
         Self::GitHub,
         Self::Buildkite,
         Self::CircleCi,
         Self::GoogleImpersonation,
         Self::Google,
+        Self::Spiffe,
         Self::File,
     ];
 
@@ -66,6 +73,7 @@ impl Source {
             Self::CircleCi => "circleci",
             Self::GoogleImpersonation => "google-impersonation",
             Self::Google => "google",
+            Self::Spiffe => "spiffe",
             Self::File => "file",
         }
     }
@@ -83,6 +91,10 @@ impl Source {
             Self::CircleCi => Some(Box::new(CircleCi::new(environment)?)),
             Self::GoogleImpersonation => Some(Box::new(GoogleImpersonation::new(environment, transport())?)),
             Self::Google => Some(Box::new(Google::new(environment, transport())?)),
+            #[cfg(unix)]
+            Self::Spiffe => Some(Box::new(Spiffe::new(environment, transport())?)),
+            #[cfg(not(unix))]
+            Self::Spiffe => None,
             Self::File => {
                 let path = environment.token_file();
                 path.is_file().then(|| Box::new(GivenToken::from_file(path)) as Box<dyn IdentityProvider>)
@@ -119,8 +131,8 @@ impl FromStr for Source {
 /// The text is no name of a source of identities.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "unknown source of identities; known are env, gitlab, github, buildkite, circleci, google-impersonation, google \
-     and file"
+    "unknown source of identities; known are env, gitlab, github, buildkite, circleci, google-impersonation, google, \
+     spiffe and file"
 )]
 pub struct UnknownSource;
 
