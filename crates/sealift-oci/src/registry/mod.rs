@@ -35,6 +35,8 @@ use upload::{Opened, Session, may_begin_anew};
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
 const MAX_REMEMBERED: usize = 100_000;
+/// Blobs of at most so many bytes are sent without asking whether they are there: the question takes as long.
+const ASKED_ABOVE: u64 = 16 * 1024;
 
 /// A repository of a registry.
 #[derive(Clone, Debug)]
@@ -271,7 +273,8 @@ impl Repository for RegistryRepository {
             Some(Opened::Session(session)) => Some(session),
             None => None,
         };
-        if self.exists(descriptor).await? {
+        let is_asked = descriptor.media_type.is_manifest() || descriptor.size > ASKED_ABOVE;
+        if is_asked && self.exists(descriptor).await? {
             return Ok(Arrival::Present);
         }
         if descriptor.media_type.is_manifest() {

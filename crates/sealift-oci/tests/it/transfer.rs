@@ -47,13 +47,15 @@ async fn a_mount_asks_for_both_repositories_in_one_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_mount_goes_on_in_its_session() {
-    for size in [100, 3 << 20] {
+    // Whether a small blob is there is not worth a question.
+    for (size, asked) in [(100, &[][..]), (3 << 20, &["HEAD blob 404"])] {
         let (registry, blob) = with_image(RegistryOptions::distribution().with_mount(Mount::No), size);
         let client = Client::new(access()).unwrap();
         let source = client.open_read(&name(&registry, "staging/app")).await.unwrap();
         let destination = client.open(&name(&registry, "prod/app")).await.unwrap();
         assert_eq!(destination.transfer(&blob, &*source).await.unwrap(), Arrival::Copied);
-        assert_eq!(take_log(&registry), ["POST upload 202", "HEAD blob 404", "GET blob 200", "PUT upload 201"]);
+        let expected = [&["POST upload 202"][..], asked, &["GET blob 200", "PUT upload 201"]].concat();
+        assert_eq!(take_log(&registry), expected);
         let other = Pattern::new(2, 10);
         registry.add("staging/app", &fixture::large_image(2, 10), None).unwrap();
         let other = other.descriptor("application/octet-stream");
@@ -71,7 +73,7 @@ async fn a_forbidden_mount_is_copied() {
     registry.set_faults([Rule::new(Effect::Status(403)).method("POST").times(1)]);
     assert_eq!(destination.transfer(&blob, &*source).await.unwrap(), Arrival::Copied);
     registry.set_faults([Rule::new(Effect::Status(403)).on(Endpoint::Blob)]);
-    let other = Descriptor { size: 1, ..Descriptor::of("x/y", b"?") };
+    let other = Descriptor { size: 1 << 20, ..Descriptor::of("x/y", b"?") };
     let denied = destination.transfer(&other, &*source).await;
     assert_eq!(kind(&denied), "denied", "the destination's own refusal is no source's");
 }
@@ -87,6 +89,13 @@ async fn a_blob_of_another_registry_is_streamed() {
     assert_eq!(take_log(&staging), ["GET blob 200"]);
     let again = open(access(), &prod, "prod/app").await;
     assert_eq!(again.transfer(&blob, source.as_read()).await.unwrap(), Arrival::Present);
+    let small = Descriptor::of("application/json", b"{}");
+    staging.add_blob("staging/app", b"{}".to_vec().into()).unwrap();
+    prod.clear_requests();
+    for destination in [&destination, &again] {
+        assert_eq!(destination.transfer(&small, source.as_read()).await.unwrap(), Arrival::Copied);
+        assert_eq!(take_log(&prod), ["POST upload 201"], "sent in the time of a question, there or not");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
