@@ -59,12 +59,13 @@ impl Listener {
         let mut talks = JoinSet::new();
         loop {
             tokio::select! {
-                stream = self.accept(), if talks.len() < MAX_CONNECTIONS => {
-                    // A connection that broke before it began is nobody's.
-                    if let Ok(stream) = stream {
+                stream = self.accept(), if talks.len() < MAX_CONNECTIONS => match stream {
+                    Ok(stream) => {
                         talks.spawn(talk(stream, Arc::clone(&expected)));
                     }
-                }
+                    // The connection broke before it began, or the system has no more of them for a while.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
                 Some(talk) = talks.join_next() => match talk {
                     Ok(Some(Outcome::Code(code))) => return Ok(code),
                     Ok(Some(Outcome::Denied)) => return Err(IdentityError::Denied),
@@ -199,6 +200,8 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_CONNECTIONS: usize = 64;
 /// The longest time for one request; stops connections that say nothing.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long nobody is let in after the system refused to.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The most ports tried until one is free on both addresses.
 const MAX_ATTEMPTS: u32 = 20;
 

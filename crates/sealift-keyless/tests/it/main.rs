@@ -11,6 +11,7 @@ mod keyless;
 mod sign_in;
 #[cfg(unix)]
 mod spiffe;
+mod tls;
 mod transport;
 mod trust;
 mod tuf;
