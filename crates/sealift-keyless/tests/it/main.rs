@@ -5,6 +5,7 @@
 mod support;
 
 mod ambient;
+mod documents;
 mod fulcio;
 mod given;
 mod keyless;
