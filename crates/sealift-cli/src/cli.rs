@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::args::global::GlobalArgs;
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, policy, promote, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob,
+    man, policy, promote, referrers, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob,
     verify_blob_attestation, version,
 };
 
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Attach(attach::AttachArgs),
     Download(download::DownloadArgs),
     Delete(delete::DeleteArgs),
+    Referrers(referrers::ReferrersArgs),
     Triangulate(triangulate::TriangulateArgs),
     Login(login::LoginArgs),
     Logout(logout::LogoutArgs),

@@ -17,6 +17,7 @@ pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod promote;
+pub(crate) mod referrers;
 pub(crate) mod sign;
 pub(crate) mod sign_blob;
 pub(crate) mod tree;

@@ -14,6 +14,7 @@ mod network;
 mod peers;
 mod policy;
 mod promote;
+mod referrers;
 mod services;
 mod sign;
 mod structure;

@@ -7,6 +7,7 @@
 //! `application/vnd.oci.empty.v1+json` for everything, and `cosign copy` leaves images under the fallback tag. The
 //! manifest is opened, its own types decide, and its `subject` must be the one asked for.
 
+mod audit;
 mod cosign_tag;
 mod discover;
 mod referrer;
@@ -15,6 +16,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use audit::{
+    Audit, Finding, KnownFrom, KnownReferrer, ListingFault, MAX_SCANNED_TAGS, Squatter, audit, repair, tagged_referrers,
+};
 pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_cosign_tag};
 pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};

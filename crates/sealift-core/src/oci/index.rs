@@ -83,6 +83,25 @@ impl IndexDocument {
         self.entries.len() != before
     }
 
+    /// Keeps, replaces or removes each readable entry as `edit` says.
+    ///
+    /// # Errors
+    /// As [`IndexDocument::new`].
+    pub fn edit(&mut self, mut edit: impl FnMut(&Descriptor) -> EntryEdit) -> Result<(), ManifestError> {
+        let mut kept = Vec::with_capacity(self.entries.len());
+        for entry in self.entries.drain(..) {
+            match entry.descriptor.as_ref().map_or(EntryEdit::Keep, &mut edit) {
+                EntryEdit::Keep => kept.push(entry),
+                EntryEdit::Remove => {}
+                EntryEdit::Replace(descriptor) => {
+                    kept.push(Entry { raw: raw(&*descriptor)?, descriptor: Some(*descriptor) });
+                }
+            }
+        }
+        self.entries = kept;
+        Ok(())
+    }
+
     /// Returns the index as JSON.
     ///
     /// # Errors
@@ -98,6 +117,17 @@ impl IndexDocument {
             .collect();
         serde_json::to_vec(&fields).map_err(ManifestError::Json)
     }
+}
+
+/// What becomes of an entry.
+#[derive(Clone, Debug)]
+pub enum EntryEdit {
+    /// It stays, bytes unchanged.
+    Keep,
+    /// It goes.
+    Remove,
+    /// This takes its place.
+    Replace(Box<Descriptor>),
 }
 
 fn raw(value: &(impl serde::Serialize + ?Sized)) -> Result<Box<RawValue>, ManifestError> {

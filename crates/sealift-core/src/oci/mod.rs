@@ -13,7 +13,7 @@ mod reference;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Digest, DigestAlgorithm, DigestError, Hasher};
-pub use index::IndexDocument;
+pub use index::{EntryEdit, IndexDocument};
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest};
 pub use media_type::MediaType;
 pub use reference::{

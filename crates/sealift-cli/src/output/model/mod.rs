@@ -1,6 +1,7 @@
 //! What commands return, and how each is written.
 
 mod attached;
+mod audited;
 mod batch;
 mod blob;
 mod bundle;
@@ -19,6 +20,7 @@ mod signed;
 mod tree;
 
 pub(crate) use attached::Attached;
+pub(crate) use audited::{AuditedSubject, Mending, Referrers};
 pub(crate) use batch::Batch;
 pub(crate) use blob::{SignedBlob, VerifiedBlob};
 pub(crate) use bundle::InspectedBundle;
