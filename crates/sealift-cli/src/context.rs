@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use crate::args::endpoint::EndpointArgs;
 use crate::args::global::GlobalArgs;
 use crate::args::key::{KeySource, PassphraseArgs};
 use crate::args::registry::RegistryArgs;
-use crate::config::{Environment, Origin, environment};
+use crate::config::{Environment, Origin, Settings, environment};
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::{self, MAX_KEY_BYTES};
@@ -31,6 +31,7 @@ use crate::output::{Printer, Talk};
 
 /// What commands work with.
 pub(crate) struct Context {
+    config: Option<PathBuf>,
     environment: Environment,
     pub(crate) printer: Printer,
     pub(crate) progress: Progress,
@@ -41,7 +42,13 @@ impl Context {
     pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
         let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
         let draw = !args.quiet && !args.no_progress && args.verbose == 0 && std::io::stderr().is_terminal();
-        Self { environment, printer: Printer { talk }, progress: if draw { Progress::Bars } else { Progress::Hidden } }
+        let config = args.config.clone();
+        Self {
+            config,
+            environment,
+            printer: Printer { talk },
+            progress: if draw { Progress::Bars } else { Progress::Hidden },
+        }
     }
 
     /// Returns the time to put into what is made: `SOURCE_DATE_EPOCH`, else now.
@@ -249,11 +256,14 @@ impl Context {
             let host = host.parse().map_err(|source| CliError::Reference { text: host.clone(), source })?;
             plain_http.insert(host);
         }
+        let settings = Settings::load(self.config.as_deref(), &self.environment)?;
+        plain_http.extend(settings.plain_http);
         keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
         keychains.extend(self.cloud_keychain());
         let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
         access.plain_http = plain_http;
-        access.tls = tls(args)?;
+        access.mirrors = settings.mirrors;
+        access.tls = tls(args, &settings.authorities)?;
         access.concurrency = usize::from(args.concurrency);
         access.timeouts.answer = args.timeout;
         access.timeouts.connect = access.timeouts.connect.min(args.timeout);
@@ -277,10 +287,10 @@ fn explicit_credential(args: &RegistryArgs) -> Option<Credential> {
     Some(Credential::from_pair(username, password))
 }
 
-fn tls(args: &RegistryArgs) -> Result<Tls, CliError> {
+fn tls(args: &RegistryArgs, authorities: &[PathBuf]) -> Result<Tls, CliError> {
     let mut tls =
         if args.insecure_skip_tls_verify { Tls::default().insecure_skip_tls_unsafe() } else { Tls::default() };
-    if let Some(path) = &args.registry_cacert {
+    for path in args.registry_cacert.iter().chain(authorities) {
         tls.authorities.push(files::read(path, MAX_CERTIFICATES_BYTES)?);
     }
     if let Some((certificate, key)) = args.registry_client_cert.as_ref().zip(args.registry_client_key.as_ref()) {

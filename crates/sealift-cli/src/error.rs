@@ -59,6 +59,8 @@ pub(crate) enum CliError {
     },
     #[error("the registry client cannot be set up")]
     Client(#[source] ClientError),
+    #[error("the configuration is not usable")]
+    Config(#[source] DocumentError),
     #[error("copying failed")]
     Copy(#[source] CopyError),
     #[error("the predicate cannot be wrapped")]
@@ -219,6 +221,7 @@ impl CliError {
             Self::Authority { .. }
             | Self::Certificates { .. }
             | Self::Client(_)
+            | Self::Config(_)
             | Self::Identity(_)
             | Self::Key { .. }
             | Self::Keychain(_)

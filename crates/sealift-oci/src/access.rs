@@ -9,6 +9,7 @@ use std::time::Duration;
 use sealift_core::oci::RegistryHost;
 
 use crate::keychain::{Anonymous, Keychain};
+use crate::mirror::MirrorRule;
 use crate::redact::Secret;
 
 /// Everything a [`crate::Client`] is built from.
@@ -17,6 +18,8 @@ use crate::redact::Secret;
 pub struct Access {
     /// Where credentials come from; asked only when a registry demands some.
     pub keychain: Arc<dyn Keychain>,
+    /// Mirrors to read at; writing goes to the original.
+    pub mirrors: Vec<MirrorRule>,
     /// Registries reached over plain HTTP. Loopback registries are plain without being named here.
     pub plain_http: BTreeSet<RegistryHost>,
     /// Whom to trust, and as whom to appear.
@@ -41,6 +44,7 @@ impl Access {
     pub fn with_keychain(keychain: Arc<dyn Keychain>) -> Self {
         Self {
             keychain,
+            mirrors: Vec::new(),
             plain_http: BTreeSet::new(),
             tls: Tls::default(),
             timeouts: Timeouts::default(),

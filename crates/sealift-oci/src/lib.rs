@@ -12,6 +12,7 @@ mod access;
 mod auth;
 pub mod keychain;
 pub mod layout;
+mod mirror;
 pub mod redact;
 mod registry;
 
@@ -24,6 +25,8 @@ use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use keychain::Credential;
 use layout::{LayoutRepository, Mode};
+pub use mirror::{MirrorRule, Original, RepositoryPrefix};
+use mirror::{Mirrored, MirroredRepository, mirrors_of};
 use registry::client::{Endpoint, Host};
 use registry::{Memory, RegistryRepository};
 
@@ -63,13 +66,14 @@ impl Client {
         }
     }
 
-    /// Opens a registry repository or a layout for reading only: tokens are asked for pulling alone.
+    /// Opens a registry repository or a layout for reading only: tokens are asked for pulling alone, and the mirrors of
+    /// [`Access::mirrors`] are read.
     ///
     /// # Errors
     /// [`RepositoryError`] when a layout cannot be opened.
     pub async fn open_read(&self, name: &RepositoryName) -> Result<Arc<dyn ReadRepository>, RepositoryError> {
         match name {
-            RepositoryName::Registry { host, path } => Ok(Arc::new(self.registry(name, host, path, Mode::Read)?)),
+            RepositoryName::Registry { host, path } => self.registry_or_mirrors(name, host, path),
             RepositoryName::Layout(path) => Ok(Arc::new(LayoutRepository::open(path, Mode::Read).await?)),
             _ => Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" }),
         }
@@ -87,6 +91,23 @@ impl Client {
     ) -> Result<LoginCheck, RepositoryError> {
         let name = RepositoryName::Registry { host: host.clone(), path: String::new() };
         self.endpoint(&name, host, "", Mode::Read)?.check_login(credential).await
+    }
+
+    fn registry_or_mirrors(
+        &self,
+        name: &RepositoryName,
+        host: &RegistryHost,
+        path: &str,
+    ) -> Result<Arc<dyn ReadRepository>, RepositoryError> {
+        let open = |name: &RepositoryName, host: &RegistryHost, path: &str| {
+            self.registry(name, host, path, Mode::Read).map(|opened| Arc::new(opened) as Arc<dyn ReadRepository>)
+        };
+        let original = open(name, host, path)?;
+        let Some(Mirrored { mirrors, original: rule }) = mirrors_of(&self.shared.access.mirrors, host, path) else {
+            return Ok(original);
+        };
+        let mirrors = mirrors.iter().filter_map(|mirror| Some(open(mirror, mirror.host()?, mirror.path()?)));
+        Ok(Arc::new(MirroredRepository::new(name.clone(), mirrors.collect::<Result<_, _>>()?, original, rule)))
     }
 
     fn registry(

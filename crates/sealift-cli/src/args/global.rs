@@ -1,5 +1,7 @@
 //! Flags of every command.
 
+use std::path::PathBuf;
+
 /// Flags of every command
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
@@ -11,6 +13,10 @@ pub(crate) struct GlobalArgs {
     /// Say nothing on standard error but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+
+    /// Read this configuration file instead of `.sealift.yaml` and the user's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Draw no progress bars, even on a terminal
     #[arg(long, global = true)]

@@ -14,6 +14,8 @@ pub(crate) const SEALIFT_PASSWORD: &str = "SEALIFT_PASSWORD";
 pub(crate) const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
 /// What `--verbose` shows, as a tracing filter.
 pub(crate) const SEALIFT_LOG: &str = "SEALIFT_LOG";
+/// The configuration file, instead of the project's and the user's.
+pub(crate) const SEALIFT_CONFIG: &str = "SEALIFT_CONFIG";
 /// Whether clouds are asked for credentials for their own registries; `off` asks none.
 pub(crate) const SEALIFT_CLOUD_CREDENTIALS: &str = "SEALIFT_CLOUD_CREDENTIALS";
 /// Directory of docker's `config.json`.
@@ -22,6 +24,8 @@ pub(crate) const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 pub(crate) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 /// Podman's `auth.json`.
 pub(crate) const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// Directory of configuration files.
+pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// Directory of podman's default `containers/auth.json`.
 pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Home directory.
@@ -37,14 +41,16 @@ pub(crate) enum Exposure {
 }
 
 /// Every variable but the clouds': its name, whether its value may be shown, and what it is for.
-const VARIABLES: [(&str, Exposure, &str); 14] = [
+const VARIABLES: [(&str, Exposure, &str); 16] = [
     (SEALIFT_PASSWORD, Exposure::Secret, "passphrase of the private key"),
     (COSIGN_PASSWORD, Exposure::Secret, "passphrase of the private key, when SEALIFT_PASSWORD is not set"),
     (SEALIFT_LOG, Exposure::Public, "tracing filter for standard error, such as `sealift_oci=debug`"),
+    (SEALIFT_CONFIG, Exposure::Public, "configuration file, instead of .sealift.yaml and the user's"),
     (SEALIFT_CLOUD_CREDENTIALS, Exposure::Public, "`off` asks no cloud for credentials for its own registries"),
     (DOCKER_CONFIG, Exposure::Public, "directory of docker's config.json, by default ~/.docker"),
     (DOCKER_AUTH_CONFIG, Exposure::Secret, "contents of a docker config.json, read before the file"),
     (REGISTRY_AUTH_FILE, Exposure::Public, "podman's auth.json"),
+    (XDG_CONFIG_HOME, Exposure::Public, "directory of the user's sealift/config.yaml, by default ~/.config"),
     (XDG_RUNTIME_DIR, Exposure::Public, "directory of podman's default containers/auth.json"),
     (HOME, Exposure::Public, "home directory"),
     (SOURCE_DATE_EPOCH, Exposure::Public, "creation time of what is made, in seconds since 1970"),
@@ -68,6 +74,8 @@ pub(crate) fn variables() -> impl Iterator<Item = (&'static str, Exposure, &'sta
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     pub(crate) cloud_credentials: Option<String>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) config_home: Option<PathBuf>,
     pub(crate) docker_auth_config: Option<String>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
@@ -87,6 +95,8 @@ impl Environment {
         let passphrase = [SEALIFT_PASSWORD, COSIGN_PASSWORD].into_iter().find_map(|name| Some((name, text(name)?)));
         Self {
             cloud_credentials: text(SEALIFT_CLOUD_CREDENTIALS),
+            config: path(SEALIFT_CONFIG),
+            config_home: path(XDG_CONFIG_HOME),
             docker_auth_config: text(DOCKER_AUTH_CONFIG),
             docker_config: path(DOCKER_CONFIG),
             home: path(HOME),
@@ -96,6 +106,13 @@ impl Environment {
             runtime_directory: path(XDG_RUNTIME_DIR),
             source_date_epoch: text(SOURCE_DATE_EPOCH),
         }
+    }
+}
+
+impl Environment {
+    /// Returns the directory of the user's configuration files.
+    pub(crate) fn config_directory(&self) -> Option<PathBuf> {
+        self.config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))
     }
 }
 

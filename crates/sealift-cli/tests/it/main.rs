@@ -4,6 +4,7 @@
 mod attach;
 mod attest;
 mod blob;
+mod config;
 mod copy;
 mod documents;
 mod exit;

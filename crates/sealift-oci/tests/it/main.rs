@@ -12,6 +12,7 @@ mod layout;
 mod layout_corpus;
 mod layout_faults;
 mod layout_names;
+mod mirror;
 mod quirks;
 mod redirect;
 mod referrers;
