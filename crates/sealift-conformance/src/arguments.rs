@@ -1,54 +1,70 @@
-//! The protocols' arguments: options with a value, switches, and one operand.
+//! The protocols' arguments: options with a value, switches, and operands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::ClientError;
 
-/// Arguments by name; every option at most once.
+/// Arguments by name.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    options: BTreeMap<String, String>,
+    options: BTreeMap<String, Vec<String>>,
     switches: BTreeSet<String>,
-    /// What stands alone.
-    pub(crate) operand: String,
+    operands: Vec<String>,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<String>, options: &[&str], switches: &[&str]) -> Result<Self, ClientError> {
-        let mut found = Self { options: BTreeMap::new(), switches: BTreeSet::new(), operand: String::new() };
-        let mut operands = Vec::new();
+        let mut found = Self { options: BTreeMap::new(), switches: BTreeSet::new(), operands: Vec::new() };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             if options.contains(&argument.as_str()) {
                 let value = arguments.next().ok_or_else(|| ClientError::Usage { argument: argument.clone() })?;
-                if found.options.insert(argument.clone(), value).is_some() {
-                    return Err(ClientError::Usage { argument });
-                }
+                found.options.entry(argument).or_default().push(value);
             } else if switches.contains(&argument.as_str()) {
                 found.switches.insert(argument);
             } else if argument.starts_with("--") {
                 return Err(ClientError::Usage { argument });
             } else {
-                operands.push(argument);
+                found.operands.push(argument);
             }
         }
-        match (operands.pop(), operands.pop()) {
-            (Some(operand), None) => Ok(Self { operand, ..found }),
-            _ => Err(ClientError::Usage { argument: "what to verify".to_owned() }),
+        Ok(found)
+    }
+
+    /// Returns an option's value, which may be given once.
+    pub(crate) fn option(&self, name: &str) -> Result<Option<&str>, ClientError> {
+        match self.repeated(name) {
+            [] => Ok(None),
+            [value] => Ok(Some(value)),
+            _ => Err(ClientError::Usage { argument: name.to_owned() }),
         }
     }
 
-    pub(crate) fn option(&self, name: &str) -> Option<&str> {
-        self.options.get(name).map(String::as_str)
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ClientError> {
+        self.option(name)?.ok_or_else(|| ClientError::Usage { argument: name.to_owned() })
+    }
+
+    /// Returns all values of an option.
+    pub(crate) fn repeated(&self, name: &str) -> &[String] {
+        self.options.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(crate) fn has(&self, switch: &str) -> bool {
         self.switches.contains(switch)
     }
 
-    pub(crate) fn required(&self, name: &str) -> Result<&str, ClientError> {
-        self.option(name).ok_or_else(|| ClientError::Usage { argument: name.to_owned() })
+    /// Returns what stands alone.
+    pub(crate) fn operands(&self) -> Vec<&str> {
+        self.operands.iter().map(String::as_str).collect()
+    }
+
+    /// Returns the one thing that stands alone.
+    pub(crate) fn operand(&self) -> Result<&str, ClientError> {
+        match &self.operands[..] {
+            [operand] => Ok(operand),
+            _ => Err(ClientError::Usage { argument: "what it is about".to_owned() }),
+        }
     }
 }
 

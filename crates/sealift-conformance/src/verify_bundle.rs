@@ -13,17 +13,17 @@ use crate::error::ClientError;
 
 pub(crate) fn run(arguments: Vec<String>) -> Result<(), ClientError> {
     let options = [&demand::OPTIONS[..], &["--bundle"]].concat();
-    let arguments = Arguments::parse(arguments, &options, &[])?;
+    let arguments = Arguments::parse(arguments, &options, &["--staging"])?;
     let entity = SignedEntity::from(Bundle::parse(&read(arguments.required("--bundle")?)?)?);
     let identity = demand::identity(&arguments)?;
     let verifier = demand::verifier(&arguments, LogRequirement::Required)?;
     let claim = claim_of(&entity);
-    let digest = as_digest(&arguments.operand);
+    let digest = as_digest(arguments.operand()?);
     let content;
     let artifact = match &digest {
         Some(digest) => Artifact::Digest(digest),
         None => {
-            content = read(&arguments.operand)?;
+            content = read(arguments.operand()?)?;
             Artifact::Bytes(&content)
         }
     };
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<(), ClientError> {
 }
 
 /// The protocol asks whether the bundle is about the artifact, whatever it says about it.
-fn claim_of(entity: &SignedEntity) -> Claim {
+pub(crate) fn claim_of(entity: &SignedEntity) -> Claim {
     let SignedContent::Envelope(envelope) = &entity.content else {
         return Claim::Blob;
     };

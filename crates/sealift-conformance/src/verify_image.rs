@@ -19,18 +19,17 @@ const IGNORE_LOG: &str = "--insecure-ignore-tlog";
 pub(crate) fn run(arguments: Vec<String>) -> Result<(), ClientError> {
     let options = [&demand::OPTIONS[..], &[ATTESTATION]].concat();
     let arguments = Arguments::parse(arguments, &options, &[IGNORE_LOG])?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ClientError::Runtime)?;
-    runtime.block_on(verify(&arguments))
+    crate::runtime()?.block_on(verify(&arguments))
 }
 
 async fn verify(arguments: &Arguments) -> Result<(), ClientError> {
-    let reference: Reference = arguments.operand.parse()?;
+    let reference: Reference = arguments.operand()?.parse()?;
     let subject = reference.digest().ok_or(ClientError::NoDigest)?;
     // Without the switch the protocol demands a log entry of keys, too; with it, of certificates alone.
     let log = if arguments.has(IGNORE_LOG) { LogRequirement::ForCertificates } else { LogRequirement::Required };
     let verifier = demand::verifier(arguments, log)?;
     let identity = demand::identity(arguments)?;
-    let claim = match arguments.option(ATTESTATION) {
+    let claim = match arguments.option(ATTESTATION)? {
         Some(predicate_type) => Claim::Attestation { predicate_type: Some(predicate_type.to_owned()) },
         None => Claim::ImageSignature,
     };

@@ -9,5 +9,7 @@ mod mutation;
 mod parsers;
 mod second_opinion;
 mod shared;
+mod signing;
 mod special;
+mod tuf;
 mod vectors;

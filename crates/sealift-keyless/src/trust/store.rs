@@ -70,6 +70,22 @@ pub enum Source {
     Repository,
 }
 
+impl TrustMaterial {
+    /// Returns what comes with this program: as old as the program, and for nobody to take back.
+    ///
+    /// # Errors
+    /// [`TrustError::NothingCached`] for an instance of one's own.
+    pub fn embedded(instance: &Instance) -> Result<Self, TrustError> {
+        let nothing = || TrustError::NothingCached { url: instance.url().to_owned() };
+        let embedded = instance.embedded().ok_or_else(nothing)?;
+        let documents = Documents {
+            trusted_root: Bytes::from_static(embedded.trusted_root),
+            signing_config: embedded.signing_config.map(Bytes::from_static),
+        };
+        documents.into_material(instance, Source::Embedded)
+    }
+}
+
 impl TrustStore {
     /// Uses a directory, which is made when there is something to keep.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
@@ -158,15 +174,10 @@ async fn offline(
     checked: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<TrustMaterial, TrustError> {
-    let url = || instance.url().to_owned();
     if !cache.contains("timestamp.json") {
-        let embedded = instance.embedded().ok_or_else(|| TrustError::NothingCached { url: url() })?;
-        let documents = Documents {
-            trusted_root: Bytes::from_static(embedded.trusted_root),
-            signing_config: embedded.signing_config.map(Bytes::from_static),
-        };
-        return documents.into_material(instance, Source::Embedded);
+        return TrustMaterial::embedded(instance);
     }
+    let url = || instance.url().to_owned();
     let documents = fetched(instance, cache, None, now).await;
     let documents = documents.map_err(|source| TrustError::Cached { url: url(), source })?;
     documents.into_material(instance, Source::Cache { checked })

@@ -5,21 +5,26 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use sealift_core::crypto::{KeyAlgorithm, PrivateKey, PublicKey};
 use sealift_core::entity::{Bundle, SignedEntity};
-use sealift_core::identity::IdentityMatcher;
+use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::Digest;
+use sealift_core::pattern::Pattern;
 use sealift_core::sign::{KeySigner, SignError, sign, sign_message};
 use sealift_core::statement::Statement;
 use sealift_core::trust::TrustRoot;
 use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
 use sealift_core::witness::{Retry, Witness};
-use sealift_keyless::Transport;
+use sealift_keyless::oidc::IdentityToken;
 use sealift_keyless::rekor::RekorWitness;
 use sealift_keyless::signing_config::{ApiVersion, SigningConfig};
 use sealift_keyless::timestamp::{TimestampWitness, TimestampWitnessError};
 use sealift_keyless::transport::Request;
-use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Sigstore, SigstoreOptions, Times, TrustedRootVersion};
+use sealift_keyless::{FulcioClient, FulcioSigner, Transport};
+use sealift_sandbox::sigstore::{
+    Fault, Identity, LogVersion, Service, Sigstore, SigstoreOptions, Times, TrustedRootVersion,
+};
 use serde_json::json;
 use url::Url;
 
@@ -101,6 +106,33 @@ async fn both_logs_and_the_authority_testify_to_both_forms() {
             world.verify(&bundle, &key, &Claim::Blob).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn one_certificate_serves_a_batch_that_is_logged_side_by_side() {
+    let world = World::new();
+    let identity = Identity::email("dev@example.com");
+    let token = IdentityToken::parse(&world.sigstore.mint(&identity).unwrap()).unwrap();
+    let authority = FulcioClient::new(Url::parse(&world.sigstore.urls().fulcio).unwrap(), world.transport.clone());
+    let signer = FulcioSigner::certify(&authority, &token).await.unwrap();
+    let (timestamp, (v1, v2)) = (world.timestamp(), (world.rekor(ApiVersion::V1), world.rekor(ApiVersion::V2)));
+    let witnesses: [&dyn Witness; 3] = [&v1, &v2, &timestamp];
+    let statements: Vec<_> = (0..4_u8)
+        .map(|number| Statement::image_signature(&Digest::sha256(&[number]), BTreeMap::new()).unwrap())
+        .collect();
+    let bundles = join_all(statements.iter().map(|statement| sign(statement, &signer, &witnesses))).await;
+    let issuer = Pattern::exact(world.sigstore.issuer(&identity));
+    let described = CertificateIdentity::new(Pattern::exact("dev@example.com"), issuer);
+    let matcher = IdentityMatcher::certificates(vec![described]).unwrap();
+    let trust = TrustRoot::parse(world.sigstore.trusted_root(TrustedRootVersion::V0_2).as_bytes()).unwrap();
+    let verifier = Verifier::new(Requirements::default().with_logs(2).with_timestamps(1)).with_trust_root(trust);
+    for (number, bundle) in (0..4_u8).zip(bundles) {
+        let entity = SignedEntity::from(Bundle::parse(bundle.unwrap().to_json().unwrap().as_bytes()).unwrap());
+        let digest = Digest::sha256(&[number]);
+        verifier.verify(&entity, &Artifact::Digest(&digest), &matcher, &Claim::ImageSignature).unwrap();
+    }
+    let certified = world.sigstore.requests().iter().filter(|request| request.service == Service::Fulcio).count();
+    assert_eq!(certified, 1);
 }
 
 #[tokio::test]
