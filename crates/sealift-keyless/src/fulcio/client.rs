@@ -23,26 +23,10 @@ pub struct FulcioClient {
     transport: Transport,
 }
 
-/// What a certificate authority issued.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct IssuedCertificate {
-    /// The certificate over the key asked for, with its issuers.
-    pub certificate: SigningCertificate,
-    /// The promise of a certificate transparency log that came beside the certificate instead of in it, in JSON. No
-    /// bundle has a place for it.
-    pub detached_promise: Option<Vec<u8>>,
-}
-
 impl FulcioClient {
     /// Returns a client of the authority at `url`.
     pub fn new(url: Url, transport: Transport) -> Self {
         Self { url, transport }
-    }
-
-    /// Returns where the authority is.
-    pub fn url(&self) -> &Url {
-        &self.url
     }
 
     /// Asks for a certificate that says that `key` is of whom `token` speaks.
@@ -56,7 +40,7 @@ impl FulcioClient {
         &self,
         token: &IdentityToken,
         key: &PrivateKey,
-    ) -> Result<IssuedCertificate, FulcioError> {
+    ) -> Result<SigningCertificate, FulcioError> {
         // The authority refuses such a token too, with less to say.
         token.proof_subject().map_err(FulcioError::Token)?;
         let request = certificate_request(key).map_err(FulcioError::Key)?;
@@ -70,18 +54,13 @@ impl FulcioClient {
     }
 }
 
-fn read(answer: &Answer, key: &PrivateKey) -> Result<IssuedCertificate, FulcioError> {
+fn read(answer: &Answer, key: &PrivateKey) -> Result<SigningCertificate, FulcioError> {
     if !answer.status().is_success() {
         return Err(FulcioError::Refused(answer.refusal()));
     }
-    let issued: Issued = answer.json().map_err(FulcioError::Malformed)?;
-    let (chain, detached_promise) = match (issued.embedded, issued.detached) {
-        (Some(embedded), None) => (embedded.chain, None),
-        (None, Some(detached)) => {
-            let promise = STANDARD.decode(detached.signed_certificate_timestamp);
-            let malformed = |_| FulcioError::Malformed(serde::de::Error::custom("the timestamp is not base64"));
-            (detached.chain, Some(promise.map_err(malformed)?))
-        }
+    let issued: Issued = answer.json().map_err(|_| FulcioError::Malformed)?;
+    let chain = match (issued.embedded, issued.detached) {
+        (Some(issued), None) | (None, Some(issued)) => issued.chain,
         (embedded, detached) => {
             let found = usize::from(embedded.is_some()) + usize::from(detached.is_some());
             return Err(FulcioError::NotOneAnswer { found });
@@ -105,27 +84,21 @@ fn read(answer: &Answer, key: &PrivateKey) -> Result<IssuedCertificate, FulcioEr
     if certificate.public_key() != key.public_key() {
         return Err(FulcioError::OtherKey);
     }
-    Ok(IssuedCertificate { certificate, detached_promise })
+    Ok(certificate)
 }
 
 #[derive(Deserialize)]
 struct Issued {
     #[serde(rename = "signedCertificateEmbeddedSct")]
-    embedded: Option<Embedded>,
+    embedded: Option<WithChain>,
+    /// The promise of a certificate log that comes beside the certificate is left: no bundle has a place for it.
     #[serde(rename = "signedCertificateDetachedSct")]
-    detached: Option<Detached>,
+    detached: Option<WithChain>,
 }
 
 #[derive(Deserialize)]
-struct Embedded {
+struct WithChain {
     chain: Chain,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Detached {
-    chain: Chain,
-    signed_certificate_timestamp: String,
 }
 
 #[derive(Deserialize)]

@@ -22,9 +22,9 @@ pub enum FulcioError {
     /// The certificate issued is no signer's.
     #[error("the certificate authority issued a certificate that may not sign")]
     NotForSigning,
-    /// The answer is not of the form.
+    /// The answer is not of the form. What the parser says is left out: it repeats what it read.
     #[error("the answer of the certificate authority is malformed")]
-    Malformed(#[source] serde_json::Error),
+    Malformed,
     /// The answer holds no certificate, or several answers at once.
     #[error("the answer of the certificate authority holds {found} answers instead of one")]
     NotOneAnswer {

@@ -11,7 +11,7 @@ use sealift_core::sign::{KeyMaterial, SignError, Signature, Signer, SigningCerti
 
 use crate::oidc::IdentityToken;
 
-pub use client::{FulcioClient, IssuedCertificate};
+pub use client::FulcioClient;
 pub use error::FulcioError;
 
 /// Signs with a key made for this run, under a certificate that says whose it is.
@@ -21,7 +21,7 @@ pub use error::FulcioError;
 #[derive(Debug)]
 pub struct FulcioSigner {
     key: PrivateKey,
-    issued: IssuedCertificate,
+    certificate: SigningCertificate,
 }
 
 impl FulcioSigner {
@@ -31,18 +31,18 @@ impl FulcioSigner {
     /// [`FulcioError`] says whether trying again can help.
     pub async fn certify(client: &FulcioClient, token: &IdentityToken) -> Result<Self, FulcioError> {
         let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).map_err(FulcioError::Key)?;
-        let issued = client.signing_certificate(token, &key).await?;
-        Ok(Self { key, issued })
+        let certificate = client.signing_certificate(token, &key).await?;
+        Ok(Self { key, certificate })
     }
 
     /// Returns the certificate.
     pub fn certificate(&self) -> &SigningCertificate {
-        &self.issued.certificate
+        &self.certificate
     }
 
     /// Returns when the certificate ends: what is signed later needs another.
     pub fn not_after(&self) -> Timestamp {
-        let end = self.issued.certificate.certificate().validity().end;
+        let end = self.certificate.certificate().validity().end;
         end.and_then(|end| Timestamp::from_second(end).ok()).unwrap_or(Timestamp::MAX)
     }
 }
@@ -50,7 +50,7 @@ impl FulcioSigner {
 #[async_trait]
 impl Signer for FulcioSigner {
     fn key(&self) -> KeyMaterial {
-        KeyMaterial::Certificate(self.issued.certificate.clone())
+        KeyMaterial::Certificate(self.certificate.clone())
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {

@@ -10,8 +10,8 @@ use sealift_core::repository::foreign_text;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::party::{CHALLENGE_METHOD, SCOPE, challenge, safe, secret};
-use super::{DeviceCode, IdentityError, IdentityProvider, IdentityToken, Person, RelyingParty};
+use super::party::{CHALLENGE_METHOD, ISSUER, SCOPE, challenge, safe, secret};
+use super::{DeviceCode, IdentityError, IdentityProvider, IdentityToken, Person, RelyingParty, read_json};
 use crate::secret::Secret;
 use crate::transport::Answer;
 
@@ -42,7 +42,7 @@ impl IdentityProvider for DeviceFlow {
         let verifier = secret()?;
         let challenge = challenge(verifier.expose());
         let fields = [("scope", SCOPE), ("code_challenge", &*challenge), ("code_challenge_method", CHALLENGE_METHOD)];
-        let begun = Begun::read(self.party.post(url, &fields).await?)?;
+        let begun: Begun = read_json(&self.party.post(url, &fields).await?, ISSUER)?;
         let mut polling = Polling::new(&begun);
         self.person.show_code(&begun.shown()?).await.map_err(IdentityError::Person)?;
         // Nothing comes back to this machine that somebody could have slipped in, so there is no state and no nonce.
@@ -56,7 +56,7 @@ impl IdentityProvider for DeviceFlow {
             match self.party.post(&issuer.token_endpoint, &fields).await {
                 Ok(answer) => match Step::of(&answer) {
                     Step::Denied => return Err(IdentityError::Denied),
-                    Step::Done => return self.party.read_token(answer, &issuer, audience),
+                    Step::Done => return self.party.read_token(&answer, &issuer, audience),
                     Step::Expired => return Err(IdentityError::Expired),
                     Step::Pending => {}
                     Step::SlowDown => polling.slow_down(),
@@ -80,14 +80,6 @@ struct Begun {
 }
 
 impl Begun {
-    fn read(answer: Answer) -> Result<Self, IdentityError> {
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "the issuer", source: answer.refusal() });
-        }
-        let what = "issuer's device answer";
-        answer.json().map_err(|source| IdentityError::Malformed { what, source: Some(source) })
-    }
-
     fn shown(&self) -> Result<DeviceCode, IdentityError> {
         let complete = self.verification_uri_complete.as_deref();
         Ok(DeviceCode {

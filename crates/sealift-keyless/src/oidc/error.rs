@@ -61,14 +61,12 @@ pub enum IdentityError {
     /// No port on this machine could be listened on.
     #[error("no port of this machine can wait for the browser")]
     Listen(#[source] io::Error),
-    /// An answer lacks what every such answer has.
-    #[error("the {what} is malformed")]
+    /// An answer lacks what every such answer has. What the parser says is left out: it repeats what it read, which
+    /// may be a token.
+    #[error("the answer of {who} is malformed")]
     Malformed {
-        /// Which answer.
-        what: &'static str,
-        /// Where; `None` when something else than the form is wrong.
-        #[source]
-        source: Option<serde_json::Error>,
+        /// Whose answer.
+        who: &'static str,
     },
     /// The machine's surroundings offer identities, but not to this job.
     #[error("this {place} job may not have an identity token")]

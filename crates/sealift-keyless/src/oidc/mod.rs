@@ -18,6 +18,9 @@ mod token;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+
+use crate::transport::Answer;
 
 pub use browser::BrowserFlow;
 pub use device::DeviceFlow;
@@ -47,6 +50,14 @@ fn token_for(audience: &str, text: &str) -> Result<IdentityToken, IdentityError>
     let token = IdentityToken::parse(text).map_err(IdentityError::Token)?;
     token.check_audience(audience).map_err(IdentityError::Token)?;
     Ok(token)
+}
+
+/// Reads what a service answers that says yes.
+fn read_json<T: DeserializeOwned>(answer: &Answer, who: &'static str) -> Result<T, IdentityError> {
+    if !answer.status().is_success() {
+        return Err(IdentityError::Refused { who, source: answer.refusal() });
+    }
+    answer.json().map_err(|_| IdentityError::Malformed { who })
 }
 
 /// The audience of tokens for Sigstore's certificate authorities.

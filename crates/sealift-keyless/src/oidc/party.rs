@@ -12,7 +12,7 @@ use sealift_core::repository::foreign_text;
 use serde::Deserialize;
 use url::Url;
 
-use super::{IdentityError, IdentityToken, MAX_ANSWER_BYTES, SIGSTORE_AUDIENCE, token_for};
+use super::{IdentityError, IdentityToken, MAX_ANSWER_BYTES, SIGSTORE_AUDIENCE, read_json, token_for};
 use crate::secret::Secret;
 use crate::transport::{Answer, Repeat, Request, Transport, endpoint, is_loopback};
 
@@ -56,7 +56,7 @@ impl RelyingParty {
         let invalid = |source| IdentityError::IssuerAddress { issuer: self.issuer.clone(), source };
         let url = Url::parse(&self.issuer).map_err(invalid)?;
         let request = Request::get(endpoint(&url, DISCOVERY_PATH)).limit(MAX_ANSWER_BYTES);
-        let document: Document = self.ask(&request, "issuer's configuration").await?;
+        let document: Document = read_json(&self.transport.send(&request).await?, ISSUER)?;
         if document.issuer.trim_end_matches('/') != self.issuer.trim_end_matches('/') {
             let found = foreign_text(&document.issuer);
             return Err(IdentityError::Issuer { expected: self.issuer.clone(), found });
@@ -89,33 +89,17 @@ impl RelyingParty {
     /// Reads the token that the token endpoint gives.
     pub(super) fn read_token(
         &self,
-        answer: Answer,
+        answer: &Answer,
         issuer: &Issuer,
         audience: &str,
     ) -> Result<IdentityToken, IdentityError> {
-        let what = "issuer's token answer";
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "the issuer", source: answer.refusal() });
-        }
-        let tokens: Tokens = answer.json().map_err(|source| IdentityError::Malformed { what, source: Some(source) })?;
+        let tokens: Tokens = read_json(answer, ISSUER)?;
         let token = token_for(audience, tokens.id_token.expose())?;
         if token.issuer() != issuer.name {
             let found = foreign_text(token.issuer());
             return Err(IdentityError::Issuer { expected: issuer.name.clone(), found });
         }
         Ok(token)
-    }
-
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        request: &Request,
-        what: &'static str,
-    ) -> Result<T, IdentityError> {
-        let answer = self.transport.send(request).await?;
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "the issuer", source: answer.refusal() });
-        }
-        answer.json().map_err(|source| IdentityError::Malformed { what, source: Some(source) })
     }
 }
 
@@ -183,7 +167,7 @@ impl SignIn {
             ("code_verifier", self.verifier.expose()),
         ];
         let answer = party.post(&issuer.token_endpoint, &fields).await?;
-        let token = party.read_token(answer, issuer, audience)?;
+        let token = party.read_token(&answer, issuer, audience)?;
         token.check_nonce(self.nonce.expose()).map_err(IdentityError::Token)?;
         Ok(token)
     }
@@ -222,6 +206,8 @@ struct Tokens {
     id_token: Secret,
 }
 
+/// The issuer, in errors.
+pub(super) const ISSUER: &str = "the issuer";
 /// Methods other than SHA-256 protect nothing.
 pub(super) const CHALLENGE_METHOD: &str = "S256";
 /// What signing needs to know of a person.

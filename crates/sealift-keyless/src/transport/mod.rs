@@ -245,7 +245,7 @@ fn redirect(response: &reqwest::Response) -> Option<Url> {
 }
 
 /// Says whether only this machine answers at `url`.
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

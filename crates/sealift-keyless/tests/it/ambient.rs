@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::body::Body;
 use axum::http::Response;
 use sealift_keyless::oidc::ambient::{Environment, Source, detect};
-use sealift_keyless::oidc::{IdentityError, TokenError};
+use sealift_keyless::oidc::IdentityError;
 use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreOptions};
 use serde_json::{Value, json};
 
@@ -186,6 +186,9 @@ async fn wrong_answers_are_refused_without_repeating_them() {
         (json!({ "value": "secret" }).to_string(), "Token(Form"),
         (json!({ "token": other }).to_string(), "Malformed"),
         ("secret".to_owned(), "Malformed"),
+        // Parsers repeat a value of another type than wanted.
+        (json!("secret").to_string(), "Malformed"),
+        (json!({ "value": token(&json!({ "iss": "i", "sub": "s", "exp": "secret" })) }).to_string(), "Token(Claims"),
         ("a".repeat(1_000_000), "Transport(TooLarge"),
     ] {
         let service = Service::answering([body.clone()]).await;
@@ -197,6 +200,5 @@ async fn wrong_answers_are_refused_without_repeating_them() {
         let shown = format!("{error:?}");
         assert!(shown.starts_with(expected), "{shown}");
         assert!(!shown.contains("secret") && !shown.contains("eyJ") && shown.len() < 300, "{shown}");
-        assert!(!matches!(error, IdentityError::Token(TokenError::Claims(_))));
     }
 }

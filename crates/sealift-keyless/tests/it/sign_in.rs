@@ -229,14 +229,14 @@ async fn ghsa_hm8f_75xx_w2vr_tokens_of_another_sign_in_are_refused() {
     let cases: [(Change, Expected); 7] = [
         (|claims| claims["nonce"] = "other".into(), |error| matches!(error, IdentityError::Token(TokenError::Nonce))),
         (|claims| claims["nonce"] = Value::Null, |error| matches!(error, IdentityError::Token(TokenError::Nonce))),
-        (|claims| claims["nonce"] = 7.into(), |error| matches!(error, IdentityError::Token(TokenError::Claims(_)))),
+        (|claims| claims["nonce"] = 7.into(), |error| matches!(error, IdentityError::Token(TokenError::Claims))),
         (
             |claims| claims["aud"] = "npm".into(),
             |error| matches!(error, IdentityError::Token(TokenError::Audience { .. })),
         ),
         (|claims| claims["aud"] = Value::Null, |error| matches!(error, IdentityError::Token(_))),
         (|claims| claims["iss"] = "https://evil.test".into(), |error| matches!(error, IdentityError::Issuer { .. })),
-        (|claims| claims["iss"] = Value::Null, |error| matches!(error, IdentityError::Token(TokenError::Claims(_)))),
+        (|claims| claims["iss"] = Value::Null, |error| matches!(error, IdentityError::Token(TokenError::Claims))),
     ];
     let serve = |change: Change| {
         issuer(document(), move |url, nonce| {

@@ -8,7 +8,7 @@ use serde_json::json;
 use url::Url;
 
 use super::Environment;
-use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, token_for};
+use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, read_json, token_for};
 use crate::secret::Secret;
 use crate::transport::{JSON, Request, Transport};
 
@@ -41,11 +41,7 @@ impl IdentityProvider for Buildkite {
             .authorization("Token", self.access_token.expose())
             .limit(MAX_ANSWER_BYTES);
         let answer = self.transport.send(&request).await?;
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "Buildkite", source: answer.refusal() });
-        }
-        let what = "answer of Buildkite";
-        let token: Token = answer.json().map_err(|source| IdentityError::Malformed { what, source: Some(source) })?;
+        let token: Token = read_json(&answer, "Buildkite")?;
         token_for(audience, token.token.expose())
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Environment;
-use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, token_for};
+use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, read_json, token_for};
 use crate::secret::Secret;
 use crate::transport::{Request, Transport};
 
@@ -43,11 +43,7 @@ impl IdentityProvider for GitHub {
             .authorization("Bearer", self.request_token.expose())
             .limit(MAX_ANSWER_BYTES);
         let answer = self.transport.send(&request).await?;
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "GitHub Actions", source: answer.refusal() });
-        }
-        let what = "answer of GitHub Actions";
-        let token: Token = answer.json().map_err(|source| IdentityError::Malformed { what, source: Some(source) })?;
+        let token: Token = read_json(&answer, "GitHub Actions")?;
         token_for(audience, token.value.expose())
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use url::Url;
 
 use super::Environment;
-use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, token_for};
+use crate::oidc::{IdentityError, IdentityProvider, IdentityToken, MAX_ANSWER_BYTES, read_json, token_for};
 use crate::secret::Secret;
 use crate::transport::{Answer, JSON, Request, Transport};
 
@@ -34,12 +34,12 @@ impl Google {
 #[async_trait]
 impl IdentityProvider for Google {
     fn name(&self) -> &'static str {
-        "Google Cloud"
+        WHO
     }
 
     async fn token(&self, audience: &str) -> Result<IdentityToken, IdentityError> {
         let answer = self.metadata.ask("identity", &[("audience", audience), ("format", "full")]).await?;
-        let malformed = IdentityError::Malformed { what: WHAT, source: None };
+        let malformed = IdentityError::Malformed { who: WHO };
         token_for(audience, std::str::from_utf8(answer.body()).map_err(|_| malformed)?)
     }
 }
@@ -66,23 +66,18 @@ impl GoogleImpersonation {
 #[async_trait]
 impl IdentityProvider for GoogleImpersonation {
     fn name(&self) -> &'static str {
-        "Google Cloud"
+        WHO
     }
 
     async fn token(&self, audience: &str) -> Result<IdentityToken, IdentityError> {
         let answer = self.metadata.ask("token", &[("scopes", CLOUD_PLATFORM)]).await?;
-        let access: AccessToken =
-            answer.json().map_err(|source| IdentityError::Malformed { what: WHAT, source: Some(source) })?;
+        let access: AccessToken = read_json(&answer, WHO)?;
         let body = json!({ "audience": audience, "includeEmail": true }).to_string();
         let request = Request::post(self.url.clone(), JSON, body)
             .authorization("Bearer", access.access_token.expose())
             .limit(MAX_ANSWER_BYTES);
         let answer = self.transport.send(&request).await?;
-        if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "Google Cloud", source: answer.refusal() });
-        }
-        let token: Token =
-            answer.json().map_err(|source| IdentityError::Malformed { what: WHAT, source: Some(source) })?;
+        let token: Token = read_json(&answer, WHO)?;
         token_for(audience, token.token.expose())
     }
 }
@@ -107,12 +102,12 @@ impl Metadata {
         let request = Request::get(url).header(FLAVOR, "Google").limit(MAX_ANSWER_BYTES).plain_http_unsafe();
         let answer = self.transport.send(&request).await?;
         if !answer.status().is_success() {
-            return Err(IdentityError::Refused { who: "Google Cloud", source: answer.refusal() });
+            return Err(IdentityError::Refused { who: WHO, source: answer.refusal() });
         }
         // Every metadata server says so, and other machines that answer under its name do not.
         match answer.headers().get(FLAVOR) {
             Some(flavor) if flavor == "Google" => Ok(answer),
-            _ => Err(IdentityError::Malformed { what: WHAT, source: None }),
+            _ => Err(IdentityError::Malformed { who: WHO }),
         }
     }
 }
@@ -127,7 +122,7 @@ struct Token {
     token: Secret,
 }
 
-const WHAT: &str = "answer of Google Cloud";
+const WHO: &str = "Google Cloud";
 const FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
 const METADATA_HOST: &str = "metadata.google.internal";
 const IAM_CREDENTIALS: &str = "https://iamcredentials.googleapis.com/";

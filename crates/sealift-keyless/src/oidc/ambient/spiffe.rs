@@ -52,7 +52,7 @@ impl IdentityProvider for Spiffe {
 
 fn read(answer: &Answer, audience: &str) -> Result<IdentityToken, IdentityError> {
     if !answer.status().is_success() {
-        return Err(IdentityError::Refused { who: "the SPIFFE agent", source: answer.refusal() });
+        return Err(IdentityError::Refused { who: WHO, source: answer.refusal() });
     }
     // A refusal has no message, and its status among the headers.
     if let Some(status) = answer.headers().get(STATUS).filter(|status| *status != "0") {
@@ -61,7 +61,7 @@ fn read(answer: &Answer, audience: &str) -> Result<IdentityToken, IdentityError>
     let message = unframe(answer.body());
     let token = message.and_then(|message| find(message, SVIDS)).and_then(|svid| find(svid, SVID));
     let text = token.and_then(|token| std::str::from_utf8(token).ok());
-    token_for(audience, text.ok_or(IdentityError::Malformed { what: "answer of the SPIFFE agent", source: None })?)
+    token_for(audience, text.ok_or(IdentityError::Malformed { who: WHO })?)
 }
 
 /// Returns a message as gRPC sends it: not compressed, its length before it.
@@ -125,6 +125,7 @@ fn read_varint(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
+const WHO: &str = "the SPIFFE agent";
 /// The host names nobody: the request goes to the socket.
 const METHOD: &str = "http://localhost/SpiffeWorkloadAPI/FetchJWTSVID";
 /// Says that the request was made on purpose, and not by a server that was made to fetch an address.
