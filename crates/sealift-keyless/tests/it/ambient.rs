@@ -5,8 +5,8 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::Response;
-use sealift_keyless::oidc::ambient::{Environment, Source, detect};
 use sealift_keyless::oidc::IdentityError;
+use sealift_keyless::oidc::ambient::{Environment, Source, detect};
 use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreOptions};
 use serde_json::{Value, json};
 

@@ -8,6 +8,7 @@ use axum::http::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use sealift_keyless::transport::{Repeat, Request, RetryPolicy, TransportError};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Service, transport, transport_with};
 
@@ -129,4 +130,47 @@ fn files_that_hold_no_certificate_are_refused() {
         options.authorities = vec![text.as_bytes().to_vec()];
         assert!(sealift_keyless::Transport::new(options).is_err(), "{text}");
     }
+}
+
+/// Also run as a process of its own by the next test, since a process has one environment.
+#[tokio::test]
+async fn a_name_that_nobody_has_does_not_answer_and_this_machine_does() {
+    let client = transport_with(|options| {
+        options.attempt_timeout = Duration::from_secs(10);
+        options.retry = RetryPolicy::never();
+    });
+    let error = client.send(&Request::get("https://fulcio.test/".parse().unwrap())).await.unwrap_err();
+    assert!(error.may_pass(), "{error:?}");
+    let service = Service::answering(["here"]).await;
+    assert_eq!(client.send(&Request::get(service.at("/"))).await.unwrap().body().as_ref(), b"here");
+}
+
+#[tokio::test]
+async fn proxies_of_the_environment_are_for_other_machines() {
+    let proxy = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let mut process = tokio::process::Command::new(std::env::current_exe().unwrap());
+    process.args(["--exact", "transport::a_name_that_nobody_has_does_not_answer_and_this_machine_does"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+        process.env(name, &url);
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        process.env_remove(name);
+    }
+    let mut run = std::pin::pin!(process.kill_on_drop(true).output());
+    let mut asked = Vec::new();
+    let output = loop {
+        tokio::select! {
+            output = &mut run => break output.unwrap(),
+            stream = proxy.accept() => {
+                let mut stream = tokio::io::BufReader::new(stream.unwrap().0);
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                asked.push(line.trim().to_owned());
+                stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            }
+        }
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(asked, ["CONNECT fulcio.test:443 HTTP/1.1"]);
 }
