@@ -12,6 +12,7 @@ use crate::crypto::PublicKey;
 use crate::entity::{EntityFormat, MaterialKey, SignedEntity};
 use crate::identity::{Identity, IdentityMatcher};
 use crate::oci::{Digest, DigestAlgorithm};
+use crate::sign::SigningCertificate;
 use crate::statement::Statement;
 use crate::trust::TrustRoot;
 use crate::x509::{CertificateError, UnixTime};
@@ -82,15 +83,8 @@ impl Verifier {
         claim: &Claim,
     ) -> Result<Verified, VerifyError> {
         let claimed = claimed::read(&entity.content, claim)?;
-        let mut signed = verify_signed(entity, artifact, identity, &self.trust, &self.requirements);
-        for (trust, requirements) in &self.alternatives {
-            let Err(error) = &signed else { break };
-            let other = verify_signed(entity, artifact, identity, trust, requirements);
-            if other.as_ref().err().is_none_or(|other| other.rank() > error.rank()) {
-                signed = other;
-            }
-        }
-        let signed = signed?;
+        let signed =
+            self.in_one_instance(|trust, requirements| verify_signed(entity, artifact, identity, trust, requirements))?;
         let binding = s8_consistency::verify(&claimed, artifact, &self.requirements.annotations)?;
         Ok(Verified {
             digest: binding.digest,
@@ -104,6 +98,45 @@ impl Verifier {
             payload: claimed.payload,
             statement: claimed.statement,
         })
+    }
+
+    /// Verifies a certificate that is about to be signed under, by steps 1 to 3 at `now`, and returns whose it is.
+    ///
+    /// Asked before signing, it keeps signatures that nobody would accept out of logs that keep them for ever. Proves
+    /// nothing about any signature.
+    ///
+    /// # Errors
+    /// [`VerifyError`] of these steps.
+    pub fn verify_certificate(
+        &self,
+        certificate: &SigningCertificate,
+        identity: &IdentityMatcher,
+        now: UnixTime,
+    ) -> Result<Identity, VerifyError> {
+        let (leaf, others) = (certificate.certificate().clone(), certificate.issuers().to_vec());
+        let presented = s1_chain::Presented { leaf, others };
+        let times = [VerifiedTime { time: now, source: TimeSource::Caller }];
+        self.in_one_instance(|trust, requirements| {
+            let issuer = s1_chain::verify(&presented, &times, trust)?;
+            s2_sct::verify(&presented.leaf, &issuer, trust, requirements)?;
+            s3_profile::verify(&presented.leaf, identity)
+        })
+    }
+
+    /// Returns what `verify` finds in the first instance that accepts, else the most telling error.
+    fn in_one_instance<T>(
+        &self,
+        verify: impl Fn(&TrustRoot, &Requirements) -> Result<T, VerifyError>,
+    ) -> Result<T, VerifyError> {
+        let mut found = verify(&self.trust, &self.requirements);
+        for (trust, requirements) in &self.alternatives {
+            let Err(error) = &found else { break };
+            let other = verify(trust, requirements);
+            if other.as_ref().err().is_none_or(|other| other.rank() > error.rank()) {
+                found = other;
+            }
+        }
+        found
     }
 }
 

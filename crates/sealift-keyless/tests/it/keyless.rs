@@ -21,7 +21,7 @@ use sealift_keyless::{FulcioClient, FulcioSigner};
 use sealift_sandbox::sigstore::{Fault, Identity, Service, Sigstore, SigstoreOptions, Times, TrustedRootVersion};
 use url::Url;
 
-use crate::support::transport;
+use crate::support::{now, transport};
 
 struct World {
     sigstore: Sigstore,
@@ -71,22 +71,24 @@ impl World {
         claim: &Claim,
     ) -> Result<Verified, VerifyError> {
         let received = Bundle::parse(bundle.to_json().unwrap().as_bytes()).unwrap();
+        let digest = Digest::sha256(artifact);
+        let artifact = if matches!(claim, Claim::Blob) { Artifact::Bytes(artifact) } else { Artifact::Digest(&digest) };
+        self.verifier().verify(&SignedEntity::from(received), &artifact, &matcher(subject, issuer), claim)
+    }
+
+    fn verifier(&self) -> Verifier {
         let trust = TrustRoot::parse(self.sigstore.trusted_root(TrustedRootVersion::default()).as_bytes()).unwrap();
         let requirements = Requirements::default()
             .with_transparency_log(LogRequirement::Required)
             .with_certificate_logs(1)
             .with_timestamps(1);
-        let matcher = CertificateIdentity::new(Pattern::exact(subject), Pattern::exact(issuer));
-        let matcher = IdentityMatcher::certificates(vec![matcher]).unwrap();
-        let digest = Digest::sha256(artifact);
-        let artifact = if matches!(claim, Claim::Blob) { Artifact::Bytes(artifact) } else { Artifact::Digest(&digest) };
-        Verifier::new(requirements).with_trust_root(trust).verify(
-            &SignedEntity::from(received),
-            &artifact,
-            &matcher,
-            claim,
-        )
+        Verifier::new(requirements).with_trust_root(trust)
     }
+}
+
+fn matcher(subject: &str, issuer: &str) -> IdentityMatcher {
+    let identity = CertificateIdentity::new(Pattern::exact(subject), Pattern::exact(issuer));
+    IdentityMatcher::certificates(vec![identity]).unwrap()
 }
 
 #[tokio::test]
@@ -131,20 +133,35 @@ async fn every_kind_of_identity_signs_images_and_files() {
     }
 }
 
+/// What is logged stays logged: a certificate is looked at before anything is signed under it.
 #[tokio::test]
-async fn what_the_authority_did_wrong_is_found_before_anybody_else_finds_it() {
+async fn what_the_authority_did_wrong_is_found_before_anything_is_logged() {
     let world = World::new(ApiVersion::V2);
     let identity = Identity::email("dev@example.com");
+    let (subject, issuer) = (identity.subject(), world.sigstore.issuer(&identity));
+    let good = world.certify(&identity).await;
     world.sigstore.inject(Service::CtLog, Fault::WrongPromise, Times::Always);
-    let signer = world.certify(&identity).await;
-    let bundle = world.signed(b"image", &signer).await;
-    let error = world.verify(&bundle, b"image", &identity).unwrap_err();
-    assert_eq!(error.step(), Some(2), "{error:?}");
+    let unknown_to_logs = world.certify(&identity).await;
+    let of_another_authority = World::new(ApiVersion::V2).certify(&identity).await;
 
-    let other = World::new(ApiVersion::V2);
-    let signer = other.certify(&identity).await;
-    let statement = Statement::image_signature(&Digest::sha256(b"image"), BTreeMap::new()).unwrap();
-    let bundle = sign(&statement, &signer, &world.witnesses()).await.unwrap();
-    let error = world.verify(&bundle, b"image", &identity).unwrap_err();
-    assert_eq!(error.step(), Some(1), "{error:?}");
+    let check = |signer: &FulcioSigner, subject: &str, later: i64| {
+        let now = now().as_second() + later;
+        world.verifier().verify_certificate(signer.certificate(), &matcher(subject, &issuer), now)
+    };
+    assert_eq!(check(&good, &subject, 0).unwrap().to_string(), format!("{subject} (by {issuer})"));
+    for (signer, subject, later, step) in [
+        (&good, &*subject, 3600, 1),
+        (&good, &*subject, -3600, 1),
+        (&of_another_authority, &*subject, 0, 1),
+        (&unknown_to_logs, &*subject, 0, 2),
+        (&good, "eve@example.com", 0, 3),
+    ] {
+        let error = check(signer, subject, later).unwrap_err();
+        assert_eq!(error.step(), Some(step), "{error:?}");
+    }
+    // Whoever does not look finds out when it is too late, but does.
+    for (signer, step) in [(&of_another_authority, 1), (&unknown_to_logs, 2)] {
+        let error = world.verify(&world.signed(b"image", signer).await, b"image", &identity).unwrap_err();
+        assert_eq!(error.step(), Some(step), "{error:?}");
+    }
 }
