@@ -74,8 +74,11 @@ fn read(answer: &Answer, key: &PrivateKey) -> Result<SigningCertificate, FulcioE
     for pem in &chain.certificates {
         certificates.extend(Certificate::chain_from_pem(pem).map_err(FulcioError::Certificate)?);
     }
+    // One text may hold several certificates, to get past the limit.
+    if certificates.len() != found {
+        return Err(FulcioError::ChainLength { found: certificates.len() });
+    }
     let issuers = certificates.split_off(1);
-    // There is one: each text holds at least one.
     let leaf = certificates.pop().ok_or(FulcioError::ChainLength { found: 0 })?;
     if leaf.is_authority() || !leaf.is_for_code_signing() {
         return Err(FulcioError::NotForSigning);

@@ -148,6 +148,7 @@ async fn reads_both_forms_of_answers_and_only_them() {
         (json!({}), "NotOneAnswer { found: 0 }"),
         (chain_of(json!([])), "ChainLength { found: 0 }"),
         (chain_of(json!(vec![&chain[0]; 11])), "ChainLength { found: 11 }"),
+        (chain_of(json!([chain.concat()])), "ChainLength { found: 3 }"),
         (chain_of(json!([chain[1], chain[0]])), "NotForSigning"),
         (chain_of(json!(["garbage"])), "Certificate"),
         (chain_of(json!(["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])), "Certificate"),
