@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sigstore_verify::trust_root::TrustedRoot;
 use sigstore_verify::types::{Artifact, Bundle, DerPublicKey, Sha256Hash};
-use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
+use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::bundles::{IDENTITY, ISSUER, artifacts, or, public_good};
 use crate::shared::{entries, folder, read, text};
@@ -29,11 +29,23 @@ fn agrees_on_every_bundle_case() {
 }
 
 fn opinion(case: &Path, artifact: &str) -> Result<(), String> {
-    let show = |error: &dyn std::fmt::Display| error.to_string();
     let own_root = case.join("trusted_root.json");
-    let root = if own_root.exists() { own_root } else { public_good() };
-    let root = TrustedRoot::from_json(&text(root)).map_err(|error| show(&error))?;
-    let bundle = Bundle::from_json(&text(case.join("bundle.sigstore.json"))).map_err(|error| show(&error))?;
+    let root = text(if own_root.exists() { own_root } else { public_good() });
+    let bundle = text(case.join("bundle.sigstore.json"));
+    let key = case.join("key.pub");
+    if key.exists() {
+        let key = DerPublicKey::from_pem(&text(key)).map_err(|error| error.to_string())?;
+        return verdict(&root, &bundle, artifact, &PublicKeyVerificationPolicy::new(key));
+    }
+    let (identity, issuer) = (or(&case.join("identity"), IDENTITY), or(&case.join("issuer"), ISSUER));
+    verdict(&root, &bundle, artifact, &VerificationPolicy::new(identity, issuer))
+}
+
+/// Returns the second verifier's verdict on a bundle about a file or a digest.
+pub(crate) fn verdict(root: &str, bundle: &str, artifact: &str, policy: &impl Policy) -> Result<(), String> {
+    let show = |error: &dyn std::fmt::Display| error.to_string();
+    let root = TrustedRoot::from_json(root).map_err(|error| show(&error))?;
+    let bundle = Bundle::from_json(bundle).map_err(|error| show(&error))?;
     let verifier = Verifier::new(&root).map_err(|error| show(&error))?;
     let content;
     let artifact = match artifact.strip_prefix("sha256:") {
@@ -43,13 +55,5 @@ fn opinion(case: &Path, artifact: &str) -> Result<(), String> {
             Artifact::from_blob(&content)
         }
     };
-    let key = case.join("key.pub");
-    let verified = if key.exists() {
-        let key = DerPublicKey::from_pem(&text(key)).map_err(|error| show(&error))?;
-        verifier.verify(artifact, &bundle, &PublicKeyVerificationPolicy::new(key))
-    } else {
-        let policy = VerificationPolicy::new(or(&case.join("identity"), IDENTITY), or(&case.join("issuer"), ISSUER));
-        verifier.verify(artifact, &bundle, &policy)
-    };
-    verified.map(drop).map_err(|error| show(&error))
+    verifier.verify(artifact, &bundle, policy).map(drop).map_err(|error| show(&error))
 }

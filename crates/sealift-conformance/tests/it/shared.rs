@@ -16,6 +16,11 @@ pub(crate) fn vectors(path: &str) -> Option<PathBuf> {
     }
 }
 
+/// Returns another tool's program, which CI installs first.
+pub(crate) fn peer(program: &str) -> Option<PathBuf> {
+    existing(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/peers")).join(program))
+}
+
 fn existing(path: PathBuf) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);

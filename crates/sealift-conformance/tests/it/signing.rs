@@ -1,4 +1,4 @@
-//! `sign-bundle`, against the sandbox; what it makes is verified by this client and by another implementation.
+//! `sign-bundle`, against the sandbox; what it makes is verified by this client and by three other implementations.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +8,10 @@ use sealift_core::oci::Digest;
 use sealift_sandbox::sigstore::TrustedRootVersion;
 use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, Sigstore, SigstoreOptions, Times};
 
-use crate::shared::read;
+use sigstore_verify::VerificationPolicy;
+
+use crate::second_opinion;
+use crate::shared::{peer, read, text};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift-conformance");
 const EMAIL: &str = "dev@example.com";
@@ -55,6 +58,40 @@ impl World {
         command.output().expect("the client starts").status.code()
     }
 
+    /// Has sigstore-rust, sigstore-python and cosign 3 verify the bundle, with all their checks on.
+    fn ask_others(&self, digest: &Digest, predicate_type: Option<String>) {
+        let issuer = self.sigstore.issuer(&Identity::email(EMAIL));
+        let policy = VerificationPolicy::new(EMAIL.to_owned(), issuer.clone());
+        let (root, bundle) = (text(self.path("root.json")), text(self.path("bundle.json")));
+        second_opinion::verdict(&root, &bundle, &digest.to_string(), &policy).expect("sigstore-rust agrees");
+
+        if let Some(python) = peer("venv/bin/sigstore") {
+            let trust = self.sigstore.trust_config(&[LogVersion::V1]);
+            let mut command = self.peer(&python);
+            command.arg("--trust-config").arg(self.write("trust.json", trust.as_bytes()));
+            command.args(["verify", "identity", "--bundle", "bundle.json", "--cert-identity", EMAIL]);
+            succeeds(&command.args(["--cert-oidc-issuer", &issuer, "artifact"]).output().expect("python starts"));
+        }
+        if let Some(cosign) = peer("bin/cosign3") {
+            let mut command = self.peer(&cosign);
+            match &predicate_type {
+                Some(predicate_type) => command.args(["verify-blob-attestation", "--type", predicate_type]),
+                None => command.arg("verify-blob"),
+            };
+            command.args(["--bundle", "bundle.json", "--trusted-root", "root.json", "--use-signed-timestamps"]);
+            command.args(["--certificate-identity", EMAIL, "--certificate-oidc-issuer", &issuer, "artifact"]);
+            succeeds(&command.output().expect("cosign starts"));
+        }
+    }
+
+    /// Returns a call that sees neither this user's settings nor this machine's.
+    fn peer(&self, program: &Path) -> Command {
+        let program = std::path::absolute(program).expect("a path");
+        let mut command = Command::new(program);
+        command.current_dir(self.directory.path()).env_clear().env("HOME", self.directory.path());
+        command
+    }
+
     fn bundle(&self) -> Bundle {
         Bundle::parse(&read(self.path("bundle.json"))).expect("a bundle")
     }
@@ -88,6 +125,7 @@ fn files_and_statements_are_signed_and_verified() {
             assert_eq!(world.verify(EMAIL, &artifact.display().to_string()), Some(0));
             assert_eq!(world.verify("eve@example.com", &digest.to_string()), Some(1));
             assert_eq!(world.verify(EMAIL, &Digest::sha256(b"other").to_string()), Some(1));
+            world.ask_others(&digest, bundle.statement().map(|statement| statement.predicate_type().to_owned()));
         }
     }
 }
