@@ -2,16 +2,19 @@
 //!
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{EntityFormat, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity};
 use super::{VerificationMaterial, material::MAX_CERTIFICATES, simple_signing::SimpleSigningError};
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::oci::{Descriptor, Digest, annotation};
 use crate::protojson::Base64;
+use crate::x509::Certificate;
 
 impl SignedEntity {
     /// Reads a layer of a `.sig` manifest: the signature from its annotations, `payload` as fetched and checked
@@ -51,6 +54,29 @@ impl SignedEntity {
             stored_envelope: Some(Digest::sha256(&envelope)),
         })
     }
+}
+
+/// Returns the annotations that hold what came along with a signature, the signer's certificate being the first;
+/// `None` when a log entry has no promise, which is all they have room for.
+pub(crate) fn layer_annotations(
+    certificates: &[Certificate],
+    material: &VerificationMaterial,
+) -> Option<BTreeMap<String, String>> {
+    let mut annotations = BTreeMap::new();
+    let mut put = |name: &str, text: String| annotations.insert(name.to_owned(), text);
+    if let Some((leaf, issuers)) = certificates.split_first() {
+        put(annotation::COSIGN_CERTIFICATE, leaf.to_pem());
+        put(annotation::COSIGN_CHAIN, issuers.iter().map(Certificate::to_pem).collect());
+    }
+    if !material.log_entries.is_empty() {
+        let rekor = material.log_entries.iter().find_map(RekorBundleJson::of)?;
+        put(annotation::COSIGN_BUNDLE, serde_json::to_string(&rekor).ok()?);
+    }
+    if let Some(timestamp) = material.timestamps.first() {
+        let json = TimestampJson { signed_timestamp: Base64(timestamp.clone()) };
+        put(annotation::COSIGN_TIMESTAMP, serde_json::to_string(&json).ok()?);
+    }
+    Some(annotations)
 }
 
 fn material(layer: &Descriptor) -> Result<VerificationMaterial, LayerError> {
@@ -109,7 +135,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// A log entry with its promise, as cosign 1 and 2 keep it.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RekorBundleJson {
     signed_entry_timestamp: Base64,
@@ -117,6 +143,18 @@ pub(super) struct RekorBundleJson {
 }
 
 impl RekorBundleJson {
+    fn of(entry: &LogEntry) -> Option<Self> {
+        Some(Self {
+            signed_entry_timestamp: Base64(entry.inclusion_promise.clone()?),
+            payload: RekorPayloadJson {
+                body: Base64(entry.canonicalized_body.clone()),
+                integrated_time: entry.integrated_time?,
+                log_index: entry.log_index,
+                log_id: entry.log_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            },
+        })
+    }
+
     pub(super) fn into_entry(self) -> Option<LogEntry> {
         let payload = self.payload;
         let body: RekorBodyJson = serde_json::from_slice(&payload.body.0).ok()?;
@@ -133,7 +171,7 @@ impl RekorBundleJson {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RekorPayloadJson {
     body: Base64,
@@ -150,7 +188,7 @@ struct RekorBodyJson {
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct TimestampJson {
     #[serde(rename = "SignedRFC3161Timestamp")]
     signed_timestamp: Base64,

@@ -17,6 +17,7 @@ mod upgrade;
 pub use bundle::{Bundle, BundleError, BundleVersion, MAX_BUNDLE_BYTES};
 pub use cosign_bundle::BundleFileError;
 pub use cosign_layer::LayerError;
+pub(crate) use cosign_layer::layer_annotations;
 pub use material::{InclusionProof, LogEntry, MAX_LOG_ENTRIES, MAX_TIMESTAMPS, MaterialKey, VerificationMaterial};
 pub use simple_signing::{MAX_SIMPLE_SIGNING_BYTES, SIMPLE_SIGNING_TYPE, SimpleSigning, SimpleSigningError};
 pub use upgrade::{UpgradeError, Upgraded};

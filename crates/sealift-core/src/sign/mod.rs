@@ -3,24 +3,22 @@
 //! Where the key is, on this machine or in a vault, is the signer's affair; who vouches for the time, the witnesses'.
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::crypto::{KeyError, PublicKey};
-use crate::dsse::{Envelope, PreAuthentication};
-use crate::entity::{Bundle, MaterialKey, SignedContent, SimpleSigning, SimpleSigningError, VerificationMaterial};
-use crate::oci::{Digest, annotation, media_type};
+use crate::dsse::{Envelope, EnvelopeError, PreAuthentication};
+use crate::entity::{Bundle, MaterialKey, SignedContent, SimpleSigningError, VerificationMaterial};
+use crate::oci::{Digest, media_type};
 use crate::statement::Statement;
 use crate::witness::{SignedMessage, Testimony, Witness, WitnessError};
 
 mod certificate;
+mod cosign_layer;
 mod key_signer;
 
 pub use certificate::SigningCertificate;
+pub use cosign_layer::{CosignLayer, sign_envelope, sign_simple};
 pub use key_signer::KeySigner;
 
 /// Signs bytes.
@@ -118,40 +116,11 @@ async fn witnessed(
     Ok(material)
 }
 
-/// Signs a statement into a bare envelope, as cosign's `.att` tags hold it.
-///
-/// # Errors
-/// As [`sign()`].
-pub async fn sign_envelope(statement: &Statement, signer: &dyn Signer) -> Result<Envelope, SignError> {
-    signed_envelope(statement, signer).await.map(|(envelope, _)| envelope)
-}
-
 async fn signed_envelope(statement: &Statement, signer: &dyn Signer) -> Result<(Envelope, KeyMaterial), SignError> {
     let payload = statement.to_bytes();
     let message = PreAuthentication::new(media_type::IN_TOTO, &payload).to_bytes();
     let signature = checked_signature(&message, signer).await?;
     Ok((Envelope::new(media_type::IN_TOTO, payload, signature.bytes), signature.key))
-}
-
-/// Signs a payload as cosign's `.sig` tags hold it.
-///
-/// # Errors
-/// As [`sign()`].
-pub async fn sign_simple(payload: &SimpleSigning, signer: &dyn Signer) -> Result<SimpleSignature, SignError> {
-    let payload = payload.to_bytes().map_err(SignError::Payload)?;
-    let signature = checked_signature(&payload, signer).await?;
-    let annotations = BTreeMap::from([(annotation::COSIGN_SIGNATURE.to_owned(), STANDARD.encode(signature.bytes))]);
-    Ok(SimpleSignature { payload: payload.into(), annotations })
-}
-
-/// A layer of a `.sig` tag.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SimpleSignature {
-    /// The layer's bytes, of media type [`media_type::SIMPLE_SIGNING`].
-    pub payload: Bytes,
-    /// The layer's annotations, the signature among them.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// Signs and checks: a signer that hands out a broken signature is found before anything is stored.
@@ -169,9 +138,15 @@ async fn checked_signature(message: &[u8], signer: &dyn Signer) -> Result<Signat
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
+    /// The envelope could not be written.
+    #[error("the envelope could not be written")]
+    Envelope(#[source] EnvelopeError),
     /// The key could not be used.
     #[error("the key could not be used")]
     Key(#[source] KeyError),
+    /// A log gave no promise, and cosign's layers hold nothing else of it.
+    #[error("the transparency log gives no signed entry timestamp, which cosign's tags need")]
+    NoPromise,
     /// The payload could not be written.
     #[error("the payload could not be written")]
     Payload(#[source] SimpleSigningError),

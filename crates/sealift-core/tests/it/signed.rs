@@ -49,8 +49,8 @@ impl Person {
 
     pub(crate) async fn cosign_layer(&self, subject: &Digest) -> NewLayer {
         let payload = SimpleSigning::new("staging.example.com/app", subject.clone(), BTreeMap::new());
-        let signed = sign_simple(&payload, &self.signer).await.unwrap();
-        let layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.payload);
+        let signed = sign_simple(&payload, &self.signer, &[]).await.unwrap();
+        let layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.content);
         NewLayer { annotations: signed.annotations, ..layer }
     }
 
@@ -62,8 +62,8 @@ impl Person {
     pub(crate) async fn attest_cosign(&self, repository: &dyn Repository, subject: &Digest, predicate_type: &str) {
         let subjects = vec![Subject::of(subject)];
         let statement = Statement::new(subjects, predicate_type, &predicate::Empty::default()).unwrap();
-        let envelope = sign_envelope(&statement, &self.signer).await.unwrap();
-        let layer = NewLayer::new(media_type::DSSE_ENVELOPE, envelope.to_json().unwrap());
+        let envelope = sign_envelope(&statement, &self.signer, &[]).await.unwrap();
+        let layer = NewLayer::new(media_type::DSSE_ENVELOPE, envelope.content);
         attach_cosign_tag(repository, subject, CosignSuffix::Attestation, &layer).await.unwrap();
     }
 }

@@ -82,16 +82,16 @@ async fn every_form_of_signature_verifies_under_every_algorithm() {
         assert!(verify(&received.into(), &digest, &key, &Claim::ImageSignature).is_ok(), "{algorithm}");
 
         let payload = SimpleSigning::new("r.example/o", digest.clone(), BTreeMap::new());
-        let signature = sign_simple(&payload, &signer).await.unwrap();
-        let mut layer = Descriptor::of(media_type::SIMPLE_SIGNING, &signature.payload);
+        let signature = sign_simple(&payload, &signer, &[]).await.unwrap();
+        let mut layer = Descriptor::of(media_type::SIMPLE_SIGNING, &signature.content);
         layer.annotations = signature.annotations;
-        let entity = SignedEntity::from_simple_signing_layer(&layer, signature.payload).unwrap();
+        let entity = SignedEntity::from_simple_signing_layer(&layer, signature.content).unwrap();
         assert!(verify(&entity, &digest, &key, &Claim::ImageSignature).is_ok(), "{algorithm}");
 
         let statement = Statement::new(vec![Subject::of(&digest).named("r")], predicate::SPDX, "SPDX text").unwrap();
-        let envelope = sign_envelope(&statement, &signer).await.unwrap().to_json().unwrap();
+        let envelope = sign_envelope(&statement, &signer, &[]).await.unwrap().content;
         let layer = Descriptor::of(media_type::DSSE_ENVELOPE, &envelope);
-        let entity = SignedEntity::from_attestation_layer(&layer, envelope.into()).unwrap();
+        let entity = SignedEntity::from_attestation_layer(&layer, envelope).unwrap();
         let verified = verify(&entity, &digest, &key, &attestation(Some(predicate::SPDX))).unwrap();
         assert_eq!(verified.statement().unwrap().predicate_as::<String>().unwrap(), "SPDX text");
     }

@@ -69,15 +69,15 @@ impl Person {
 
     pub(crate) async fn sign_cosign(&self, repository: &dyn Repository, subject: &Descriptor) -> Descriptor {
         let payload = SimpleSigning::new("staging/app", subject.digest.clone(), BTreeMap::new());
-        let signed = sign_simple(&payload, &self.signer).await.unwrap();
-        let layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.payload);
+        let signed = sign_simple(&payload, &self.signer, &[]).await.unwrap();
+        let layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.content);
         let layer = NewLayer { annotations: signed.annotations, ..layer };
         attach_cosign_tag(repository, &subject.digest, CosignSuffix::Signature, &layer).await.unwrap()
     }
 
     pub(crate) async fn attest_cosign(&self, repository: &dyn Repository, subject: &Descriptor) -> Descriptor {
-        let envelope = sign_envelope(&self.attestation(subject, predicate::SPDX), &self.signer).await.unwrap();
-        let layer = NewLayer::new(media_type::DSSE_ENVELOPE, envelope.to_json().unwrap());
+        let envelope = sign_envelope(&self.attestation(subject, predicate::SPDX), &self.signer, &[]).await.unwrap();
+        let layer = NewLayer::new(media_type::DSSE_ENVELOPE, envelope.content);
         attach_cosign_tag(repository, &subject.digest, CosignSuffix::Attestation, &layer).await.unwrap()
     }
 
