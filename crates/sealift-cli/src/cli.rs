@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::args::global::GlobalArgs;
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, policy, promote, referrers, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob,
-    verify_blob_attestation, version,
+    man, policy, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
+    verify_blob, verify_blob_attestation, version,
 };
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     AttestBlob(attest_blob::AttestBlobArgs),
     VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestationArgs),
     Bundle(bundle::BundleArgs),
+    Trust(trust::TrustArgs),
     Promote(promote::PromoteArgs),
     Policy(policy::PolicyCommandArgs),
     Copy(copy::CopyArgs),

@@ -28,6 +28,7 @@ use crate::files;
 use crate::key_store::{self, MAX_KEY_BYTES};
 use crate::output::progress::Progress;
 use crate::output::{Printer, Talk};
+use crate::person::TerminalPerson;
 
 /// What commands work with.
 pub(crate) struct Context {
@@ -61,8 +62,18 @@ impl Context {
     /// Returns the time it is, for what depends on age: nothing that is set for reproducible builds makes evidence
     /// younger.
     #[expect(clippy::disallowed_methods, reason = "the composition root asks the clock")]
-    pub(crate) fn clock(&self) -> jiff::Timestamp {
+    pub(crate) fn clock() -> jiff::Timestamp {
         jiff::Timestamp::now()
+    }
+
+    /// Returns what the environment says.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Returns the person at the terminal.
+    pub(crate) fn person(&self) -> TerminalPerson {
+        TerminalPerson { browser: self.environment.browser.clone() }
     }
 
     /// Returns where credentials are looked for and stored.

@@ -21,7 +21,13 @@ use sealift_core::statement::StatementError;
 use sealift_core::statement::predicate::CustomPredicateError;
 use sealift_core::trust::{AuthorityError, TrustedRootError};
 use sealift_core::verify::VerifyError;
-use sealift_core::x509::CertificateError;
+use sealift_core::witness::Retry;
+use sealift_core::x509::{CertificateError, FulcioExtensionError};
+use sealift_keyless::TransportError;
+use sealift_keyless::fulcio::FulcioError;
+use sealift_keyless::oidc::IdentityError;
+use sealift_keyless::signing_config::SigningConfigError;
+use sealift_keyless::trust::{TrustConfigError, TrustError};
 use sealift_oci::ClientError;
 use sealift_oci::keychain::KeychainError;
 use sealift_promote::PromoteError;
@@ -67,6 +73,8 @@ pub(crate) enum CliError {
     CustomPredicate(#[source] CustomPredicateError),
     #[error("the envelope is not usable")]
     Envelope(#[source] EnvelopeError),
+    #[error("no certificate was issued")]
+    Fulcio(#[source] FulcioError),
     #[error("no key is given")]
     Identity(#[source] EmptyIdentity),
     #[error("{key} is not usable")]
@@ -85,6 +93,10 @@ pub(crate) enum CliError {
     NothingAttached { what: &'static str, reference: String },
     #[error("writing to standard output failed")]
     Output(#[source] io::Error),
+    #[error("the certificate just issued is not usable")]
+    OwnCertificate(#[source] CertificateError),
+    #[error("the certificate just issued is not usable")]
+    OwnClaims(#[source] FulcioExtensionError),
     #[error("the signature just made does not verify, so it was not stored")]
     OwnSignature(#[source] VerifyError),
     #[error("the policy is not usable")]
@@ -127,8 +139,30 @@ pub(crate) enum CliError {
     Runtime(#[source] io::Error),
     #[error("signing failed")]
     Sign(#[source] SignError),
+    #[error("the signing configuration of {from} is not usable")]
+    SigningConfig {
+        from: String,
+        #[source]
+        source: SigningConfigError,
+    },
     #[error("the statement is not usable")]
     Statement(#[source] StatementError),
+    #[error("{provider} gave no identity")]
+    Token {
+        provider: &'static str,
+        #[source]
+        source: IdentityError,
+    },
+    #[error("the client for Sigstore services cannot be set up")]
+    Transport(#[source] TransportError),
+    #[error("whom to trust is not known")]
+    Trust(#[source] TrustError),
+    #[error("the trust configuration `{path}` is not usable", path = path.display())]
+    TrustConfig {
+        path: PathBuf,
+        #[source]
+        source: TrustConfigError,
+    },
     #[error("the trusted root `{path}` is not usable", path = path.display())]
     TrustedRoot {
         path: PathBuf,
@@ -163,24 +197,50 @@ pub(crate) enum UsageError {
     FileExists { path: PathBuf },
     #[error("a certificate is described by its name and its issuer together, and only one of them is given")]
     HalfIdentity,
+    #[error("`SEALIFT_INSTANCE` is `{text}`, which is no URL")]
+    InstanceVariable {
+        text: String,
+        #[source]
+        source: url::ParseError,
+    },
+    #[error("cosign's tags have room for a log's promise only, and the log gives none")]
+    LegacyWithoutPromise,
+    #[error("the certificate authority issued a certificate without a name or an issuer")]
+    NamelessCertificate,
     #[error("`--bundle` writes a Sigstore bundle, and `--format legacy` makes none")]
     NoBundle,
+    #[error("nobody said yes to what would be published:\n{text}")]
+    NoConsent { text: String },
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
     #[error("standard input has no name; `{flag}` is needed")]
     NoFileName { flag: &'static str },
+    #[error("there is no home directory to keep anything in")]
+    NoHome,
+    #[error("the surroundings have no identity of the source `{place}`")]
+    NoIdentityIn { place: &'static str },
     #[error("nobody is named whose signature counts")]
     NoIdentity,
     #[error("no password is given")]
     NoPassword,
     #[error("neither `--predicate` nor `--statement` is given")]
     NoPredicate,
+    #[error("`{path}` has no repository to ask", path = path.display())]
+    NoRepository { path: PathBuf },
     #[error("`{reference}` has neither a tag nor a digest")]
     NoSelector { reference: String },
+    #[error("nobody says who signs: there is no key, no token, no identity in the surroundings and no terminal")]
+    NoSigner,
+    #[error("the installation says nothing about services to sign with")]
+    NoSigningConfig,
+    #[error("no identity token is given")]
+    NoToken,
     #[error("`{reference}` has no tag")]
     NoTag { reference: String },
     #[error("a passphrase is needed and there is no terminal to ask on")]
     NoTerminal,
+    #[error("`{flag}` is needed, and nothing else says which service to ask")]
+    NoService { flag: &'static str },
     #[error("`{text}` is neither a file nor a signature in base64")]
     NoSignature { text: String },
     #[error("certificates are to be verified, and no trust root is given")]
@@ -199,16 +259,22 @@ pub(crate) enum UsageError {
     OtherDigest { found: Digest, expected: Digest },
     #[error("the statement is not about {digest}")]
     OtherSubject { digest: Digest },
+    #[error("`{path}` is of another batch", path = path.display())]
+    OtherState { path: PathBuf },
     #[error("`{platform}` is not a platform of {reference}")]
     Platform { platform: String, reference: String },
     #[error("`--policy` comes with keys or identities given as flags")]
     PolicyAndIdentity,
     #[error("`--replace` replaces bundles, not the layers that `--format legacy` and `both` write")]
     ReplaceLegacy,
+    #[error("the root has the digest {found}, not `{expected}`")]
+    RootChecksum { expected: String, found: Digest },
     #[error("{origin} is larger than {limit} bytes")]
     TooLarge { origin: Origin, limit: u64 },
     #[error("deleting {reference} is not confirmed")]
     Unconfirmed { reference: String },
+    #[error("nothing is known of the installation {url}")]
+    UnknownInstance { url: String },
     #[error("the variable `{name}` is not set")]
     UnsetVariable { name: String },
 }
@@ -227,9 +293,19 @@ impl CliError {
             | Self::Keychain(_)
             | Self::Policy(_)
             | Self::Read { .. }
+            | Self::SigningConfig { .. }
             | Self::Statement(_)
+            | Self::Transport(_)
+            | Self::TrustConfig { .. }
             | Self::TrustedRoot { .. } => Exit::Configuration,
             Self::NothingAttached { .. } => Exit::NotFound,
+            Self::Fulcio(error) if error.may_pass() => Exit::Unavailable,
+            Self::Fulcio(_) | Self::OwnCertificate(_) | Self::OwnClaims(_) => Exit::Failure,
+            Self::Token { source, .. } if source.may_pass() => Exit::Unavailable,
+            Self::Token { .. } => Exit::Unauthorized,
+            Self::Trust(TrustError::Refresh { source, .. }) if source.is_unavailable() => Exit::Unavailable,
+            Self::Trust(_) => Exit::Configuration,
+            Self::Sign(SignError::Witness(error)) if error.retry == Retry::CanHelp => Exit::Unavailable,
             Self::BundleFile { .. } => Exit::NoMatchingSignature,
             Self::Refused { source: VerifyError::NoCertificate, .. } => Exit::NoCertificate,
             Self::Refused { .. } => Exit::NoMatchingSignature,

@@ -7,6 +7,7 @@ use sealift_core::entity::UpgradeError;
 use sealift_core::oci::ReferenceError;
 use sealift_core::repository::RepositoryError;
 use sealift_core::verify::{Claim, VerifyError};
+use sealift_keyless::trust::TrustError;
 use sealift_promote::PromoteError;
 
 use crate::config::Origin;
@@ -24,6 +25,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         }
         CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
         CliError::Refused { source, .. } => of_refusal(source),
+        CliError::Trust(TrustError::Refresh { .. }) => {
+            Some("`--offline` uses what is built in or kept; `--trusted-root` needs no service".to_owned())
+        }
         CliError::Upgrade(UpgradeError::NoDigest) => Some("name what was signed with `--artifact`".to_owned()),
         _ => repository_error(error).and_then(of_repository),
     }
@@ -81,6 +85,10 @@ fn of_refusal(error: &VerifyError) -> Option<String> {
 fn of_usage(error: &UsageError) -> Option<String> {
     Some(match error {
         UsageError::BundleExists { .. } => "name another with `--bundle`, or overwrite it with `--overwrite`".to_owned(),
+        UsageError::LegacyWithoutPromise => {
+            "name a log of version 1 with `--rekor-url`, or use `--format bundle`".to_owned()
+        }
+        UsageError::NoConsent { .. } => "say yes with `--yes`".to_owned(),
         UsageError::NoDigest { .. } => {
             "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()
         }
@@ -94,6 +102,14 @@ fn of_usage(error: &UsageError) -> Option<String> {
              file of rules with `--policy`"
                 .to_owned()
         }
+        UsageError::NoSigner => "give `--key`, `--identity-token` or `--fulcio-auth-flow device`".to_owned(),
+        UsageError::NoSigningConfig => {
+            "give `--signing-config`, or the services by `--fulcio-url`, `--rekor-url` and `--timestamp-server-url`"
+                .to_owned()
+        }
+        UsageError::NoToken => "give it with `--identity-token`".to_owned(),
+        UsageError::OtherState { .. } => "give every batch a file of its own".to_owned(),
+        UsageError::UnknownInstance { url } => format!("`sealift trust init --url {url} --root FILE` makes it known"),
         UsageError::NoPassword => "pipe it to `--password-stdin`".to_owned(),
         UsageError::PolicyAndIdentity => "the policy file says whose signatures count; leave the other flags out".to_owned(),
         UsageError::ReplaceLegacy => "use `--format bundle`".to_owned(),

@@ -69,7 +69,7 @@ pub(crate) async fn rules(
         Some(path) => Rules::Document {
             document: document(path)?,
             repository: policy.policy_repository.as_deref().map(repository).transpose()?,
-            now: context.clock(),
+            now: Context::clock(),
         },
         None => Rules::Signers(accepted(context, identity)?),
     };

@@ -6,7 +6,7 @@ use crate::args::output::Format;
 use crate::cli::{Cli, Command};
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, promote, referrers, sign, sign_blob, tree, triangulate, verify, verify_attestation, verify_blob,
+    man, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation, verify_blob,
     verify_blob_attestation, version,
 };
 use crate::config::Environment;
@@ -68,6 +68,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::VerifyBlobAttestation(args) => {
             printer.report(format, &verify_blob_attestation::run(args, context).await?)
         }
+        Command::Trust(args) => trust::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
         Command::Tree(args) => tree::print(&tree::run(args, context).await?, args.output, context),
@@ -115,6 +116,7 @@ impl Command {
             Self::VerifyBlobAttestation(args) => args.output.output,
             Self::Bundle(args) => args.format(),
             Self::Policy(args) => args.command.format(),
+            Self::Trust(args) => args.format(),
             Self::Promote(args) => args.output.output,
             Self::Copy(args) => args.output.output,
             Self::Tree(args) => args.output.failure_format(),

@@ -10,6 +10,8 @@ use crate::args::identity::TrustArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
+use crate::sigstore::Network;
+use crate::verification::CertificateUse;
 
 /// The largest PEM file of certificates read; a chain has 8 KiB.
 const MAX_CERTIFICATES_BYTES: u64 = 1024 * 1024;
@@ -21,17 +23,28 @@ pub(crate) struct Instance {
 }
 
 impl TrustArgs {
-    /// Returns the instances that the flags name; none when they name none.
+    /// Returns the instances that the flags name, and the default one where they name none and certificates are verified.
     ///
     /// Several are never mixed: a signature meets one instance's requirements by that instance's authorities alone.
-    pub(crate) fn instances(&self, context: &Context) -> Result<Vec<Instance>, CliError> {
+    pub(crate) async fn instances(
+        &self,
+        context: &Context,
+        certificates: CertificateUse,
+    ) -> Result<Vec<Instance>, CliError> {
         let mut roots = Vec::new();
+        let network = if self.offline == Some(true) { Network::Forbidden } else { Network::Allowed };
+        for name in &self.instance {
+            roots.push(context.installation(name, network).await?.trust_root);
+        }
         for path in &self.trusted_root {
             roots.extend(read_trusted_root(path)?);
         }
         let own = self.own_authorities()?;
         if roots.is_empty() && (!own.certificate_authorities.is_empty() || !own.timestamp_authorities.is_empty()) {
             roots.push(TrustRoot::default());
+        }
+        if roots.is_empty() && certificates == CertificateUse::Accepted {
+            roots.push(context.installation(&context.default_instance()?, network).await?.trust_root);
         }
         let has_own_authority = !own.certificate_authorities.is_empty();
         let instance = |root: TrustRoot| {

@@ -63,9 +63,6 @@ pub(crate) async fn requirements(
 }
 
 /// Returns the verifier that the flags ask for.
-///
-/// # Errors
-/// [`UsageError::NoTrustRoot`] when a certificate may count and nobody is trusted to issue one.
 pub(crate) async fn verifier(
     context: &Context,
     args: &TrustArgs,
@@ -73,11 +70,7 @@ pub(crate) async fn verifier(
     certificates: CertificateUse,
 ) -> Result<Verifier, CliError> {
     let bare = args.demanded(Requirements::default()).with_annotations(annotations);
-    let instances = args.instances(context)?;
-    if certificates == CertificateUse::Accepted && instances.is_empty() {
-        return Err(UsageError::NoTrustRoot.into());
-    }
-    Ok(trust::verifier(instances, bare))
+    Ok(trust::verifier(args.instances(context, certificates).await?, bare))
 }
 
 /// Returns whose signatures count: any key, and any name vouched for by any issuer.

@@ -7,6 +7,7 @@ use sealift_core::pattern::Pattern;
 use sealift_core::x509::FulcioExtension;
 
 use crate::args::key::KeySource;
+use crate::args::keyless::InstanceName;
 
 /// Whose signatures count
 #[derive(Clone, Debug, clap::Args)]
@@ -140,6 +141,11 @@ fn all(exact: &[String], regexps: &[Pattern], globs: &[Pattern]) -> Vec<Pattern>
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Trust options")]
 pub(crate) struct TrustArgs {
+    /// Sigstore installation to trust: `public-good`, `github`, the URL given to `sealift trust init`, or a trust
+    /// configuration file; repeat for several, any of which counts. Default: `SEALIFT_INSTANCE`, else `public-good`
+    #[arg(long, value_name = "INSTANCE")]
+    pub(crate) instance: Vec<InstanceName>,
+
     /// Trust the authorities and logs of this `trusted_root.json`; repeat for several instances, any of which counts
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Vec<PathBuf>,

@@ -29,17 +29,6 @@ impl FromStr for KeySource {
     }
 }
 
-/// The key to sign with
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct SigningKeyArgs {
-    /// Private key to sign with: a PEM file or `env://VARIABLE`
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: KeySource,
-
-    #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
-}
-
 /// Where the passphrase of a private key is
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PassphraseArgs {

@@ -6,6 +6,7 @@ pub(crate) mod endpoint;
 pub(crate) mod global;
 pub(crate) mod identity;
 pub(crate) mod key;
+pub(crate) mod keyless;
 pub(crate) mod output;
 pub(crate) mod policy;
 pub(crate) mod predicate;

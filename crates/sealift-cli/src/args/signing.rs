@@ -51,12 +51,7 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     pub(crate) require_digest: bool,
 
-    /// Accepted for command lines written for cosign: nothing is asked
-    #[arg(short, long, hide = true)]
-    pub(crate) yes: bool,
-
-    /// Accepted for command lines written for cosign: signatures made with a key have no log entry
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          value_parser = ["false"])]
-    pub(crate) tlog_upload: Option<String>,
+    /// Note in this file what is stored, and leave out what it says is: an interrupted batch continues
+    #[arg(long, value_name = "FILE", conflicts_with = "no_upload")]
+    pub(crate) state: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! `sealift attest`.
 
-use crate::args::key::SigningKeyArgs;
+use crate::args::keyless::SignerArgs;
 use crate::args::output::SigningOutputArgs;
 use crate::args::predicate::{PredicateArgs, Stated, TYPE_HELP};
 use crate::args::reference::REFERENCE_HELP;
@@ -32,7 +32,7 @@ pub(crate) struct AttestArgs {
     references: Vec<String>,
 
     #[command(flatten)]
-    key: SigningKeyArgs,
+    signer: SignerArgs,
 
     #[command(flatten)]
     stated: PredicateArgs,
@@ -63,6 +63,7 @@ pub(crate) async fn run(args: &AttestArgs, context: &Context) -> Result<Batch<Si
             Purpose::Attestation { predicate_type, predicate, replace }
         }
     };
-    let signing = Signing::new(context, &args.registry, &args.key, &args.publish, &args.references)?;
-    Ok(signing.run(&purpose).await)
+    let signing =
+        Signing::open(context, &args.registry, &args.signer, &args.publish, &args.references, purpose).await?;
+    Ok(signing.run().await)
 }

@@ -10,7 +10,7 @@ use sealift_core::verify::{Artifact, Claim};
 
 use super::sign_blob::signed;
 use crate::args::blob_output::BlobOutputArgs;
-use crate::args::key::SigningKeyArgs;
+use crate::args::keyless::SignerArgs;
 use crate::args::output::SigningOutputArgs;
 use crate::args::predicate::{PredicateArgs, Stated, TYPE_HELP};
 use crate::blob;
@@ -40,7 +40,7 @@ pub(crate) struct AttestBlobArgs {
     stated: PredicateArgs,
 
     #[command(flatten)]
-    key: SigningKeyArgs,
+    signer: SignerArgs,
 
     #[command(flatten)]
     to: BlobOutputArgs,
@@ -57,7 +57,7 @@ pub(crate) struct AttestBlobArgs {
 pub(crate) async fn run(args: &AttestBlobArgs, context: &Context) -> Result<Batch<SignedBlob>, CliError> {
     args.to.refuse_several(&args.files, args.output_attestation.as_ref())?;
     let stated = args.stated.read(context)?;
-    let signatory = Signatory::of_key(context.private_key(&args.key.key, &args.key.passphrase)?)?;
+    let signatory = Signatory::open(context, &args.signer, &args.files).await?;
     let mut results = Vec::new();
     for file in &args.files {
         results.push((file.clone(), args.attest(file, &stated, &signatory).await));

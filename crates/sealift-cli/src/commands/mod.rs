@@ -22,6 +22,7 @@ pub(crate) mod sign;
 pub(crate) mod sign_blob;
 pub(crate) mod tree;
 pub(crate) mod triangulate;
+pub(crate) mod trust;
 pub(crate) mod verify;
 pub(crate) mod verify_attestation;
 pub(crate) mod verify_blob;

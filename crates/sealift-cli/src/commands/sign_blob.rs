@@ -8,14 +8,14 @@ use sealift_core::entity::Bundle;
 use sealift_core::oci::Digest;
 
 use crate::args::blob_output::BlobOutputArgs;
-use crate::args::key::SigningKeyArgs;
+use crate::args::keyless::SignerArgs;
 use crate::args::output::SigningOutputArgs;
 use crate::blob::MAX_SIGNED_BYTES;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Batch, SignedBlob};
-use crate::signing::Signatory;
+use crate::signing::{Signatory, log_indexes};
 
 /// Sign files
 ///
@@ -26,14 +26,14 @@ use crate::signing::Signatory;
 Examples:
   sealift sign-blob --key sealift.key app.tar.gz
   sealift sign-blob --key sealift.key --bundle app.bundle --output-signature app.sig app.tar.gz
-  sealift sign-blob --key env://SIGNING_KEY dist/*")]
+  sealift sign-blob --yes dist/*")]
 pub(crate) struct SignBlobArgs {
     /// Files to sign, `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
 
     #[command(flatten)]
-    key: SigningKeyArgs,
+    signer: SignerArgs,
 
     #[command(flatten)]
     to: BlobOutputArgs,
@@ -49,7 +49,7 @@ pub(crate) struct SignBlobArgs {
 /// Signs every file; one that fails does not stop the others.
 pub(crate) async fn run(args: &SignBlobArgs, context: &Context) -> Result<Batch<SignedBlob>, CliError> {
     args.to.refuse_several(&args.files, args.output_signature.as_ref())?;
-    let signatory = Signatory::of_key(context.private_key(&args.key.key, &args.key.passphrase)?)?;
+    let signatory = Signatory::open(context, &args.signer, &args.files).await?;
     let mut results = Vec::new();
     for file in &args.files {
         results.push((file.clone(), args.sign(file, &signatory).await));
@@ -78,6 +78,6 @@ pub(super) fn signed(name: &str, digest: Digest, bundle_file: PathBuf, bundle: &
         digest,
         bundle_file,
         predicate_type: bundle.predicate_type(),
-        log_indexes: bundle.material().log_entries.iter().map(|entry| entry.log_index).collect(),
+        log_indexes: log_indexes(bundle.material()),
     }
 }

@@ -33,6 +33,13 @@ pub(crate) const HOME: &str = "HOME";
 /// Time to put into what is made, in seconds since 1970: makes output reproducible.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
+/// Sigstore installation that is meant where none is named.
+pub(crate) const SEALIFT_INSTANCE: &str = "SEALIFT_INSTANCE";
+/// Directory of what is kept from run to run.
+pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Program that opens pages.
+pub(crate) const BROWSER: &str = "BROWSER";
+
 /// Whether a variable's value may be shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exposure {
@@ -41,7 +48,7 @@ pub(crate) enum Exposure {
 }
 
 /// Every variable but the clouds': its name, whether its value may be shown, and what it is for.
-const VARIABLES: [(&str, Exposure, &str); 16] = [
+const VARIABLES: &[(&str, Exposure, &str)] = &[
     (SEALIFT_PASSWORD, Exposure::Secret, "passphrase of the private key"),
     (COSIGN_PASSWORD, Exposure::Secret, "passphrase of the private key, when SEALIFT_PASSWORD is not set"),
     (SEALIFT_LOG, Exposure::Public, "tracing filter for standard error, such as `sealift_oci=debug`"),
@@ -54,6 +61,19 @@ const VARIABLES: [(&str, Exposure, &str); 16] = [
     (XDG_RUNTIME_DIR, Exposure::Public, "directory of podman's default containers/auth.json"),
     (HOME, Exposure::Public, "home directory"),
     (SOURCE_DATE_EPOCH, Exposure::Public, "creation time of what is made, in seconds since 1970"),
+    (SEALIFT_INSTANCE, Exposure::Public, "Sigstore installation that is meant where none is named"),
+    (XDG_DATA_HOME, Exposure::Public, "directory of what is kept, by default ~/.local/share"),
+    (BROWSER, Exposure::Public, "program that opens pages when a person signs in"),
+    ("SIGSTORE_ID_TOKEN", Exposure::Secret, "identity token to sign as"),
+    ("ACTIONS_ID_TOKEN_REQUEST_URL", Exposure::Public, "where a job of GitHub Actions asks for its identity"),
+    ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", Exposure::Secret, "what a job of GitHub Actions asks with"),
+    ("GITLAB_CI", Exposure::Public, "says that this is a job of GitLab"),
+    ("BUILDKITE_AGENT_ACCESS_TOKEN", Exposure::Secret, "what a job of Buildkite asks for its identity with"),
+    ("BUILDKITE_AGENT_ENDPOINT", Exposure::Public, "where a job of Buildkite asks"),
+    ("BUILDKITE_JOB_ID", Exposure::Public, "the job of Buildkite"),
+    ("CIRCLECI", Exposure::Public, "says that this is a job of CircleCI"),
+    ("GOOGLE_SERVICE_ACCOUNT_NAME", Exposure::Public, "service account of Google Cloud to sign as"),
+    ("GOOGLE_IAM_CREDENTIALS_ENDPOINT", Exposure::Public, "where Google Cloud is asked to act as it"),
     ("HTTPS_PROXY", Exposure::Secret, "proxy for registries, also HTTP_PROXY and ALL_PROXY"),
     ("NO_PROXY", Exposure::Public, "hosts that are reached without the proxy"),
     ("NO_COLOR", Exposure::Public, "when set, no colour"),
@@ -67,18 +87,21 @@ pub(crate) fn variables() -> impl Iterator<Item = (&'static str, Exposure, &'sta
     let clouds = clouds
         .into_iter()
         .map(move |CloudVariable { name, is_secret, meaning, .. }| (name, exposure(is_secret), meaning));
-    VARIABLES.into_iter().chain(clouds)
+    VARIABLES.iter().copied().chain(clouds)
 }
 
 /// The values, as found at the start.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
+    pub(crate) browser: Option<String>,
+    pub(crate) data_home: Option<PathBuf>,
     pub(crate) cloud_credentials: Option<String>,
     pub(crate) config: Option<PathBuf>,
     pub(crate) config_home: Option<PathBuf>,
     pub(crate) docker_auth_config: Option<String>,
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
+    pub(crate) instance: Option<String>,
     pub(crate) log: Option<String>,
     /// The passphrase and the variable it is in.
     pub(crate) passphrase: Option<(&'static str, String)>,
@@ -94,12 +117,15 @@ impl Environment {
         // An empty passphrase is legal, so set-but-empty counts as set.
         let passphrase = [SEALIFT_PASSWORD, COSIGN_PASSWORD].into_iter().find_map(|name| Some((name, text(name)?)));
         Self {
+            browser: text(BROWSER).filter(|program| !program.is_empty()),
+            data_home: path(XDG_DATA_HOME),
             cloud_credentials: text(SEALIFT_CLOUD_CREDENTIALS),
             config: path(SEALIFT_CONFIG),
             config_home: path(XDG_CONFIG_HOME),
             docker_auth_config: text(DOCKER_AUTH_CONFIG),
             docker_config: path(DOCKER_CONFIG),
             home: path(HOME),
+            instance: text(SEALIFT_INSTANCE).filter(|name| !name.is_empty()),
             log: text(SEALIFT_LOG),
             passphrase,
             registry_auth_file: path(REGISTRY_AUTH_FILE),

@@ -1,80 +1,85 @@
 //! Signing as `sign` and `attest` share it: resolve, sign, verify what was made, and only then store it.
 
+mod consent;
+mod keyless;
+mod provider;
 mod purpose;
+mod services;
 mod signatory;
+mod state;
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::{self, StreamExt as _};
 use sealift_core::attach::{CosignSuffix, NewLayer, attach_bundle, attach_cosign_tag};
-use sealift_core::entity::{EntityFormat, SignedEntity, SimpleSigning};
+use sealift_core::entity::{EntityFormat, SignedEntity, SimpleSigning, VerificationMaterial};
 use sealift_core::evidence::{self, Effort, Evidence, Verdict};
-use sealift_core::oci::{Descriptor, Digest, Reference, Selector, annotation, media_type};
+use sealift_core::oci::{Descriptor, Digest, Reference, Selector, media_type};
 use sealift_core::repository::{Repository, RepositoryError};
 use sealift_core::sign::{sign_envelope, sign_simple};
 use sealift_core::verify::{Artifact, Claim, Verifier};
 use sealift_oci::Client;
 
-use crate::args::key::SigningKeyArgs;
+use crate::args::keyless::SignerArgs;
 use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::args::signing::PublishArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files::{self, Overwrite, Readers};
+use crate::key_store;
 use crate::manifests;
-use crate::output::model::{Batch, Signed, SignedManifest, State, Stored};
+use crate::output::model::{Batch, Signed, SignedManifest, State, Stored, StoredFormat};
 use crate::subject::Subject;
 
 pub(crate) use purpose::{Existing, Purpose, Replace, is_about};
 pub(crate) use signatory::Signatory;
+use state::BatchState;
 
-/// A key and where its signatures go.
+/// Who signs, and where the signatures go.
 pub(crate) struct Signing<'a> {
     context: &'a Context,
     client: Client,
     publish: &'a PublishArgs,
     signatory: Signatory,
+    concurrency: usize,
     references: Vec<(String, Reference)>,
+    state: Option<BatchState>,
+    purpose: Purpose,
 }
 
 impl<'a> Signing<'a> {
-    /// Reads the key and the references; asks no registry yet.
-    pub(crate) fn new(
+    /// Reads the references and chooses who signs; asks no registry yet.
+    pub(crate) async fn open(
         context: &'a Context,
         registry: &RegistryArgs,
-        key: &SigningKeyArgs,
+        signer: &SignerArgs,
         publish: &'a PublishArgs,
         references: &[String],
+        purpose: Purpose,
     ) -> Result<Self, CliError> {
-        if publish.bundle.is_some() && references.len() > 1 {
-            return Err(UsageError::OneReference { flag: "--bundle" }.into());
-        }
-        if publish.bundle.is_some() && !publish.format.has_bundle() {
-            return Err(UsageError::NoBundle.into());
-        }
-        let references: Vec<_> = references
-            .iter()
-            .map(|text| reference::parse(text).map(|reference| (text.clone(), reference)))
-            .collect::<Result<_, _>>()?;
-        for (_, reference) in &references {
-            if publish.require_digest && reference.digest().is_none() {
-                return Err(UsageError::NoDigest { reference: reference.to_string() }.into());
-            }
-            reference::selector(reference)?;
-        }
+        let references = parse(publish, references)?;
         let parsed: Vec<&Reference> = references.iter().map(|(_, reference)| reference).collect();
         let client = context.client(registry, &parsed)?;
-        let signatory = Signatory::of_key(context.private_key(&key.key, &key.passphrase)?)?;
-        Ok(Self { context, client, publish, signatory, references })
+        let artifacts: Vec<String> = references.iter().map(|(text, _)| text.clone()).collect();
+        let signatory = Signatory::open(context, signer, &artifacts).await?;
+        if publish.format.has_legacy() && signatory.lacks_promise() {
+            return Err(UsageError::LegacyWithoutPromise.into());
+        }
+        let state = match &publish.state {
+            Some(path) => Some(BatchState::open(path, &job(&purpose, signer, publish))?),
+            None => None,
+        };
+        let concurrency = usize::from(registry.concurrency);
+        Ok(Self { context, client, publish, signatory, concurrency, references, state, purpose })
     }
 
-    /// Signs every reference; one that fails does not stop the others.
-    pub(crate) async fn run(&self, purpose: &Purpose) -> Batch<Signed> {
-        let mut results = Vec::new();
-        for (text, reference) in &self.references {
-            results.push((text.clone(), self.sign_reference(reference, purpose).await));
-        }
-        Batch(results)
+    /// Signs every reference, several side by side; one that fails does not stop the others.
+    pub(crate) async fn run(&self) -> Batch<Signed> {
+        let signed = stream::iter(&self.references)
+            .map(|(text, reference)| async { (text.clone(), self.sign_reference(reference, &self.purpose).await) })
+            .buffered(self.concurrency);
+        Batch(signed.collect().await)
     }
 
     async fn sign_reference(&self, reference: &Reference, purpose: &Purpose) -> Result<Signed, CliError> {
@@ -91,10 +96,27 @@ impl<'a> Signing<'a> {
         }
         let mut manifests = Vec::new();
         for (target, platform) in targets {
-            let (state, stored) = self.sign_manifest(&subject, &target, purpose).await?;
+            let (state, stored) = self.sign_once(&subject, &target, purpose).await?;
             manifests.push(SignedManifest { digest: target.digest, platform, state, stored });
         }
         Ok(Signed { reference: subject.by_digest().to_string(), manifests, bundle_file: self.publish.bundle.clone() })
+    }
+
+    /// Signs a manifest unless an earlier run of this batch did.
+    async fn sign_once(
+        &self,
+        subject: &Subject<dyn Repository>,
+        target: &Descriptor,
+        purpose: &Purpose,
+    ) -> Result<(State, Vec<Stored>), CliError> {
+        let Some(batch) = &self.state else { return self.sign_manifest(subject, target, purpose).await };
+        let repository = subject.reference.repository().to_string();
+        if let Some(stored) = batch.done(&repository, &target.digest) {
+            return Ok((State::DoneBefore, stored.clone()));
+        }
+        let (state, stored) = self.sign_manifest(subject, target, purpose).await?;
+        batch.note(&repository, &target.digest, &stored)?;
+        Ok((state, stored))
     }
 
     async fn sign_manifest(
@@ -158,7 +180,8 @@ impl<'a> Signing<'a> {
         }
         let manifest = attach_bundle(repository, target, &bundle, self.context.now()).await;
         let manifest = manifest.map_err(CliError::Attach)?;
-        Ok(Some(Stored { format: "bundle", tag: None, digest: manifest.digest }))
+        let log_indexes = log_indexes(bundle.material());
+        Ok(Some(Stored { format: StoredFormat::Bundle, tag: None, digest: manifest.digest, log_indexes }))
     }
 
     async fn sign_legacy(
@@ -168,39 +191,38 @@ impl<'a> Signing<'a> {
         purpose: &Purpose,
     ) -> Result<Option<Stored>, CliError> {
         let name = subject.reference.repository().to_string();
-        let (suffix, layer) = match purpose {
+        let (hand, witnesses) = (self.signatory.hand().await?, self.signatory.witnesses());
+        let (suffix, media_type, signed) = match purpose {
             Purpose::ImageSignature { annotations, identity, .. } => {
                 let identity = identity.clone().unwrap_or(name);
                 let payload = SimpleSigning::new(identity, target.digest.clone(), annotations.clone());
-                let signed = sign_simple(&payload, self.signatory.signer()).await.map_err(CliError::Sign)?;
-                let mut layer = NewLayer::new(media_type::SIMPLE_SIGNING, signed.payload);
-                layer.annotations = signed.annotations;
-                let entity = SignedEntity::from_simple_signing_layer(&layer.descriptor(), layer.content.clone());
-                self.check(&entity.map_err(CliError::Layer)?, &target.digest, purpose)?;
-                (CosignSuffix::Signature, layer)
+                let signed = sign_simple(&payload, &*hand.signer, &witnesses).await;
+                (CosignSuffix::Signature, media_type::SIMPLE_SIGNING, signed)
             }
             Purpose::Attestation { .. } | Purpose::Statement(_) => {
                 let statement = purpose.legacy_statement(&target.digest, name).map_err(CliError::Statement)?;
-                let envelope = sign_envelope(&statement, self.signatory.signer()).await.map_err(CliError::Sign)?;
-                let json = envelope.to_json().map_err(CliError::Envelope)?;
-                let layer = NewLayer::new(media_type::DSSE_ENVELOPE, json)
-                    .with_annotation(annotation::COSIGN_SIGNATURE, "")
-                    .with_annotation(annotation::COSIGN_PREDICATE_TYPE, statement.predicate_type());
-                let entity = SignedEntity::from_attestation_layer(&layer.descriptor(), layer.content.clone());
-                self.check(&entity.map_err(CliError::Layer)?, &target.digest, purpose)?;
-                (CosignSuffix::Attestation, layer)
+                let signed = sign_envelope(&statement, &*hand.signer, &witnesses).await;
+                (CosignSuffix::Attestation, media_type::DSSE_ENVELOPE, signed)
             }
         };
+        let signed = signed.map_err(CliError::Sign)?;
+        let mut layer = NewLayer::new(media_type, signed.content);
+        layer.annotations = signed.annotations;
+        let (descriptor, content) = (layer.descriptor(), layer.content.clone());
+        let entity = match suffix {
+            CosignSuffix::Signature => SignedEntity::from_simple_signing_layer(&descriptor, content),
+            _ => SignedEntity::from_attestation_layer(&descriptor, content),
+        };
+        let entity = entity.map_err(CliError::Layer)?;
+        let artifact = Artifact::Digest(&target.digest);
+        self.signatory.check(&hand, &entity, &artifact, &purpose.claim(), purpose.annotations())?;
         if self.publish.no_upload {
             return Ok(None);
         }
         let manifest = attach_cosign_tag(&*subject.repository, &target.digest, suffix, &layer).await;
         let digest = manifest.map_err(CliError::Attach)?.digest;
-        Ok(Some(Stored { format: "legacy", tag: Some(suffix.tag(&target.digest).to_string()), digest }))
-    }
-
-    fn check(&self, entity: &SignedEntity, digest: &Digest, purpose: &Purpose) -> Result<(), CliError> {
-        self.signatory.check(entity, &Artifact::Digest(digest), &purpose.claim(), purpose.annotations())
+        let tag = Some(suffix.tag(&target.digest).to_string());
+        Ok(Some(Stored { format: StoredFormat::Legacy, tag, digest, log_indexes: log_indexes(&entity.material) }))
     }
 
     /// Returns the manifests of earlier attestations that the new one replaces.
@@ -227,11 +249,41 @@ impl<'a> Signing<'a> {
         claim: &Claim,
         effort: Effort,
     ) -> Result<Evidence, CliError> {
-        let identity = self.signatory.identity();
-        Ok(evidence::gather(repository.as_read(), digest, verifier, identity, claim, effort).await)
+        let hand = self.signatory.hand().await?;
+        Ok(evidence::gather(repository.as_read(), digest, verifier, &hand.identity, claim, effort).await)
     }
 
     fn failed(&self, task: &'static str, reference: &Reference, source: RepositoryError) -> CliError {
         CliError::Repository { task, subject: reference.to_string(), source }
     }
+}
+
+/// Reads the references, and finds out what makes no sense together before anybody is asked for anything.
+fn parse(publish: &PublishArgs, references: &[String]) -> Result<Vec<(String, Reference)>, CliError> {
+    if publish.bundle.is_some() && references.len() > 1 {
+        return Err(UsageError::OneReference { flag: "--bundle" }.into());
+    }
+    if publish.bundle.is_some() && !publish.format.has_bundle() {
+        return Err(UsageError::NoBundle.into());
+    }
+    let mut parsed = Vec::new();
+    for text in references {
+        let reference = reference::parse(text)?;
+        if publish.require_digest && reference.digest().is_none() {
+            return Err(UsageError::NoDigest { reference: reference.to_string() }.into());
+        }
+        reference::selector(&reference)?;
+        parsed.push((text.clone(), reference));
+    }
+    Ok(parsed)
+}
+
+/// Returns what tells a batch from others: what is signed, by whom, and how it is stored.
+fn job(purpose: &Purpose, signer: &SignerArgs, publish: &PublishArgs) -> Digest {
+    let who = signer.key.as_ref().map_or("keyless".to_owned(), |key| key_store::origin(key).to_string());
+    Digest::sha256(format!("{}\n{who}\n{:?}", purpose.description(), publish.format).as_bytes())
+}
+
+pub(crate) fn log_indexes(material: &VerificationMaterial) -> Vec<i64> {
+    material.log_entries.iter().map(|entry| entry.log_index).collect()
 }

@@ -46,6 +46,17 @@ impl Purpose {
         }
     }
 
+    /// Returns a text that tells it from other purposes.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Attestation { predicate_type, predicate, .. } => {
+                format!("attestation {predicate_type} {}", Digest::sha256(predicate.get().as_bytes()))
+            }
+            Self::ImageSignature { annotations, identity, .. } => format!("signature {annotations:?} {identity:?}"),
+            Self::Statement(statement) => format!("statement {}", Digest::sha256(&statement.to_bytes())),
+        }
+    }
+
     /// Returns the annotations that are signed too.
     pub(super) fn annotations(&self) -> BTreeMap<String, String> {
         match self {

@@ -1,51 +1,121 @@
 //! Who signs, who testifies to it, and what verifies the work before anybody sees it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sealift_core::crypto::PrivateKey;
 use sealift_core::entity::{Bundle, SignedEntity};
 use sealift_core::identity::IdentityMatcher;
 use sealift_core::sign::{KeySigner, Signer, sign, sign_message};
 use sealift_core::statement::Statement;
+use sealift_core::trust::TrustRoot;
 use sealift_core::verify::{Artifact, Claim, Requirements, Verifier};
 use sealift_core::witness::Witness;
+use sealift_keyless::FulcioClient;
 
-use crate::error::CliError;
+use super::consent::{self, Publication};
+use super::keyless::Keyless;
+use super::provider;
+use super::services::Services;
+use crate::args::keyless::SignerArgs;
+use crate::context::Context;
+use crate::error::{CliError, UsageError};
 
 /// A signer with witnesses, and the verifier that must accept its work.
 #[derive(Debug)]
 pub(crate) struct Signatory {
-    signer: Box<dyn Signer>,
+    source: Source,
     witnesses: Vec<Box<dyn Witness>>,
-    identity: IdentityMatcher,
+    trust: TrustRoot,
     requirements: Requirements,
+    lacks_promise: bool,
+}
+
+/// Where signers come from.
+#[derive(Debug)]
+enum Source {
+    Key(Arc<Hand>),
+    Keyless(Keyless),
+}
+
+/// A signer, and whose signatures are its own.
+#[derive(Debug)]
+pub(crate) struct Hand {
+    pub(super) signer: Box<dyn Signer>,
+    pub(super) identity: IdentityMatcher,
 }
 
 impl Signatory {
-    /// Signs with a key, which needs no witness.
-    pub(crate) fn of_key(key: PrivateKey) -> Result<Self, CliError> {
+    /// Chooses who signs and with whose help, and asks before anything can be published. `artifacts` are those to sign.
+    pub(crate) async fn open(context: &Context, args: &SignerArgs, artifacts: &[String]) -> Result<Self, CliError> {
+        match &args.key {
+            Some(source) => {
+                Self::of_key(context, args, context.private_key(source, &args.passphrase)?, artifacts).await
+            }
+            None => Self::keyless(context, args, artifacts).await,
+        }
+    }
+
+    async fn of_key(
+        context: &Context,
+        args: &SignerArgs,
+        key: PrivateKey,
+        artifacts: &[String],
+    ) -> Result<Self, CliError> {
+        let services = Services::keyed(context, &args.services).await?;
+        if !services.rekor.is_empty() {
+            let publishers = services.rekor.iter().map(|(url, _)| url.to_string()).collect();
+            consent::obtain(context, args.yes, None, &Publication { publishers, artifacts })?;
+        }
         let identity = IdentityMatcher::keys(vec![key.public_key().clone()]).map_err(CliError::Identity)?;
+        let hand = Arc::new(Hand { signer: Box::new(KeySigner::new(key)), identity });
+        Self::with(context, Source::Key(hand), &services)
+    }
+
+    async fn keyless(context: &Context, args: &SignerArgs, artifacts: &[String]) -> Result<Self, CliError> {
+        let services = Services::keyless(context, &args.services).await?;
+        let transport = context.transport()?;
+        let issuer = services.oidc_issuer.as_deref();
+        let (provider, origin) = provider::choose(context, &args.identity, issuer, &transport)?;
+        let publication = Publication { publishers: services.publishers(), artifacts };
+        consent::obtain(context, args.yes, Some(origin), &publication)?;
+        let fulcio = services.fulcio.clone().ok_or(UsageError::NoService { flag: "--fulcio-url" })?;
+        let fulcio = FulcioClient::new(fulcio, transport);
+        let keyless = Keyless::new(provider, fulcio, context.printer, Context::clock);
+        Self::with(context, Source::Keyless(keyless), &services)
+    }
+
+    fn with(context: &Context, source: Source, services: &Services) -> Result<Self, CliError> {
         Ok(Self {
-            signer: Box::new(KeySigner::new(key)),
-            witnesses: Vec::new(),
-            identity,
-            requirements: Requirements::default(),
+            source,
+            witnesses: services.witnesses(&context.transport()?),
+            trust: services.trust.clone().unwrap_or_default(),
+            requirements: services.requirements(),
+            lacks_promise: services.lacks_promise(),
         })
     }
 
-    /// Returns what signs bare payloads and envelopes.
-    pub(crate) fn signer(&self) -> &dyn Signer {
-        &*self.signer
+    /// Returns a signer that can sign now. Without a key, it may have to get a certificate first.
+    pub(crate) async fn hand(&self) -> Result<Arc<Hand>, CliError> {
+        match &self.source {
+            Source::Key(hand) => Ok(Arc::clone(hand)),
+            Source::Keyless(keyless) => keyless.hand().await,
+        }
     }
 
-    /// Returns whose signatures are this signatory's own.
-    pub(crate) fn identity(&self) -> &IdentityMatcher {
-        &self.identity
+    /// Returns those who testify.
+    pub(crate) fn witnesses(&self) -> Vec<&dyn Witness> {
+        self.witnesses.iter().map(|witness| &**witness).collect()
+    }
+
+    /// Says whether a log gives no promise, which is all that cosign's tags have room for.
+    pub(crate) fn lacks_promise(&self) -> bool {
+        self.lacks_promise
     }
 
     /// Returns a verifier as a stranger has it who accepts this signatory.
     pub(crate) fn verifier(&self, annotations: BTreeMap<String, String>) -> Verifier {
-        Verifier::new(self.requirements.clone().with_annotations(annotations))
+        Verifier::new(self.requirements.clone().with_annotations(annotations)).with_trust_root(self.trust.clone())
     }
 
     /// Signs a statement and returns what was read back and verified, not what was meant.
@@ -56,34 +126,33 @@ impl Signatory {
         claim: &Claim,
         annotations: BTreeMap<String, String>,
     ) -> Result<Bundle, CliError> {
-        let signed = sign(statement, &*self.signer, &self.witnesses()).await.map_err(CliError::Sign)?;
+        let hand = self.hand().await?;
+        let signed = sign(statement, &*hand.signer, &self.witnesses()).await.map_err(CliError::Sign)?;
         let bundle = read_back(&signed)?;
-        self.check(&bundle.clone().into(), artifact, claim, annotations)?;
+        self.check(&hand, &bundle.clone().into(), artifact, claim, annotations)?;
         Ok(bundle)
     }
 
     /// Signs an artifact's own bytes, and returns what was read back and verified.
     pub(crate) async fn sign_blob(&self, bytes: &[u8]) -> Result<Bundle, CliError> {
-        let signed = sign_message(bytes, &*self.signer, &self.witnesses()).await.map_err(CliError::Sign)?;
+        let hand = self.hand().await?;
+        let signed = sign_message(bytes, &*hand.signer, &self.witnesses()).await.map_err(CliError::Sign)?;
         let bundle = read_back(&signed)?;
-        self.check(&bundle.clone().into(), &Artifact::Bytes(bytes), &Claim::Blob, BTreeMap::new())?;
+        self.check(&hand, &bundle.clone().into(), &Artifact::Bytes(bytes), &Claim::Blob, BTreeMap::new())?;
         Ok(bundle)
     }
 
     /// Verifies what was made as a stranger would, before anybody sees it.
     pub(crate) fn check(
         &self,
+        hand: &Hand,
         entity: &SignedEntity,
         artifact: &Artifact<'_>,
         claim: &Claim,
         annotations: BTreeMap<String, String>,
     ) -> Result<(), CliError> {
-        let verified = self.verifier(annotations).verify(entity, artifact, &self.identity, claim);
+        let verified = self.verifier(annotations).verify(entity, artifact, &hand.identity, claim);
         verified.map(|_| ()).map_err(CliError::OwnSignature)
-    }
-
-    fn witnesses(&self) -> Vec<&dyn Witness> {
-        self.witnesses.iter().map(|witness| &**witness).collect()
     }
 }
 

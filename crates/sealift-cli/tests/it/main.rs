@@ -10,6 +10,7 @@ mod documents;
 mod exit;
 mod identity;
 mod interop;
+mod keyless;
 mod login;
 mod network;
 mod peers;

@@ -1,10 +1,10 @@
 //! A user beside a whole Sigstore on loopback, whose configuration files are in the user's directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreFiles, SigstoreOptions};
 
-use crate::support::{Outcome, User};
+use crate::support::{Outcome, User, say};
 
 /// A user, a Sigstore, and the identity that it vouches for.
 pub(crate) struct Services {
@@ -54,6 +54,21 @@ impl Services {
         let args = parts.concat();
         self.user.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
     }
+}
+
+/// Returns the path of sigstore-python, or nothing, having said so, where it is not installed; in CI it must be.
+pub(crate) fn sigstore_python() -> Option<PathBuf> {
+    installed("venv/bin/sigstore", "install-python")
+}
+
+fn installed(program: &str, by: &str) -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers").join(program);
+    if program.exists() {
+        return Some(std::path::absolute(program).unwrap());
+    }
+    assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/{by} first");
+    say(&format!("skipped: {} is not installed", program.display()));
+    None
 }
 
 /// Returns arguments as owned text.

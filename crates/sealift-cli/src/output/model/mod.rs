@@ -18,6 +18,7 @@ mod promoted;
 mod refused;
 mod signed;
 mod tree;
+mod trusted;
 
 pub(crate) use attached::Attached;
 pub(crate) use audited::{AuditedSubject, Mending, Referrers};
@@ -35,5 +36,6 @@ pub(crate) use judged::{Judged, Judgement};
 pub(crate) use key_pair::KeyPair;
 pub(crate) use promoted::{Planned, Promoted};
 pub(crate) use refused::Refused;
-pub(crate) use signed::{Signed, SignedManifest, State, Stored};
+pub(crate) use signed::{Signed, SignedManifest, State, Stored, StoredFormat};
 pub(crate) use tree::{Node, Tree};
+pub(crate) use trusted::Trusted;

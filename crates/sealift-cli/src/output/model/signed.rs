@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use sealift_core::oci::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::output::style::{DIM, GOOD};
 use crate::output::{Report, json_line};
@@ -37,19 +37,41 @@ pub(crate) struct SignedManifest {
 pub(crate) enum State {
     AlreadySigned,
     Attested,
+    /// By an earlier run of the same batch.
+    DoneBefore,
     Signed,
 }
 
 /// One stored signature.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Stored {
-    /// `bundle` or `legacy`.
-    pub(crate) format: &'static str,
+    pub(crate) format: StoredFormat,
     /// The tag it is under, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tag: Option<String>,
     /// Digest of the manifest that holds it.
     pub(crate) digest: Digest,
+    /// Indexes of its entries in transparency logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) log_indexes: Vec<i64>,
+}
+
+/// How a signature is stored.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StoredFormat {
+    Bundle,
+    Legacy,
+}
+
+impl StoredFormat {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Legacy => "legacy",
+        }
+    }
 }
 
 impl Report for Signed {
@@ -58,6 +80,7 @@ impl Report for Signed {
             let verb = match manifest.state {
                 State::AlreadySigned => "already signed",
                 State::Attested => "attested",
+                State::DoneBefore => "done before",
                 State::Signed => "signed",
             };
             let platform = manifest.platform.as_ref().map_or_else(String::new, |platform| format!(" ({platform})"));
@@ -65,7 +88,10 @@ impl Report for Signed {
             writeln!(out, "{GOOD}{verb}{GOOD:#} {name}{platform}")?;
             for stored in &manifest.stored {
                 let tag = stored.tag.as_ref().map_or_else(|| "referrer".to_owned(), |tag| format!("tag {tag}"));
-                writeln!(out, "  {DIM}{} stored as {tag}, {}{DIM:#}", stored.format, stored.digest)?;
+                writeln!(out, "  {DIM}{} stored as {tag}, {}{DIM:#}", stored.format.as_str(), stored.digest)?;
+                for index in &stored.log_indexes {
+                    writeln!(out, "  {DIM}log entry {index}{DIM:#}")?;
+                }
             }
         }
         match &self.bundle_file {

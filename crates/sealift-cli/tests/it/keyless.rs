@@ -1,0 +1,332 @@
+//! Signing without a key, against a whole Sigstore on loopback.
+
+use sealift_core::oci::Digest;
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, SigstoreOptions, Times};
+
+use crate::peers::Peers;
+use crate::services::{Services, args, sigstore_python, text};
+use crate::support::{Outcome, registry};
+
+impl Services {
+    /// Returns the flags that sign with the sandbox's services, with either or one version of the log.
+    fn signing(&self, logs: &[LogVersion]) -> Vec<String> {
+        self.user.write("signing_config.json", self.sigstore.signing_config(logs));
+        args(["--signing-config", "signing_config.json", "--trusted-root", &text(&self.files.trusted_root)])
+    }
+
+    fn token(&self) -> Vec<String> {
+        args(["--identity-token", &text(&self.files.token), "--yes"])
+    }
+
+    fn sign(&self, command: &[&str], what: &[&str]) -> Outcome {
+        let (command, what) = (owned(command), owned(what));
+        self.run(&[&command, &self.token(), &self.signing(&[LogVersion::V1]), &what])
+    }
+
+    fn verify(&self, command: &[&str], what: &[&str]) -> Outcome {
+        self.run(&[&owned(command), &self.who(), &self.trust(), &owned(what)])
+    }
+
+    fn count(&self, service: Service) -> usize {
+        self.sigstore.requests().iter().filter(|request| request.service == service).count()
+    }
+}
+
+fn owned(args: &[&str]) -> Vec<String> {
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+/// Row 7 of the scenarios, in CI: no key, no question, and the log index is told.
+#[test]
+fn a_signature_without_a_key_verifies_with_either_log_and_in_every_format() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    for (number, (logs, format)) in
+        [(&[LogVersion::V1][..], "both"), (&[LogVersion::V2], "bundle"), (&[LogVersion::V2, LogVersion::V1], "bundle")]
+            .into_iter()
+            .enumerate()
+    {
+        let name = format!("team/app{number}");
+        registry.add(&name, &fixture::image(1), Some("v1")).unwrap();
+        let image = registry.reference(&format!("{name}:v1"));
+        let what = args(["--format", format, &image]);
+        let signed = services.run(&[&args(["sign"]), &services.token(), &services.signing(logs), &what]);
+        signed
+            .assert_code(0)
+            .assert_stdout("log entry ")
+            .assert_stderr("signing as dev@example.com (by ")
+            .assert_stderr("will be published");
+        let verified = services.verify(&["verify", "--all", "--use-signed-timestamps"], &[&image]).assert_code(0);
+        assert_eq!(
+            verified.stdout.matches("  yes  ").count(),
+            if format == "both" { 2 } else { 1 },
+            "{}",
+            verified.stdout
+        );
+        services.user.write("p.json", "{}");
+        let what = args(["--type", "spdxjson", "--predicate", "p.json", "--format", format, &image]);
+        services.run(&[&args(["attest"]), &services.token(), &services.signing(logs), &what]).assert_code(0);
+        services.verify(&["verify-attestation", "--type", "spdxjson"], &[&image]).assert_code(0);
+    }
+    let image = registry.reference("team/app1:v1");
+    let what = args(["--format", "legacy", &image]);
+    let signed = services.run(&[&args(["sign"]), &services.token(), &services.signing(&[LogVersion::V2]), &what]);
+    signed.assert_code(2).assert_stderr("--rekor-url");
+}
+
+#[test]
+fn one_token_one_key_and_one_certificate_serve_a_whole_batch() {
+    let services = Services::start();
+    let registry = Registry::start(RegistryOptions::default()).unwrap();
+    let mut images = Vec::new();
+    for seed in 0..20 {
+        registry.add("team/app", &fixture::image(seed), Some(&format!("v{seed}"))).unwrap();
+        images.push(registry.reference(&format!("team/app:v{seed}")));
+    }
+    registry.add("team/app", &fixture::index(99, &["amd64", "arm64"]), Some("index")).unwrap();
+    let index = registry.reference("team/app:index");
+    services.sigstore.clear_requests();
+    let all: Vec<&str> = images.iter().map(String::as_str).chain([index.as_str()]).collect();
+    services.sign(&["sign", "--recursive"], &all).assert_code(0);
+    assert_eq!(services.count(Service::Fulcio), 1, "one certificate");
+    assert_eq!(services.count(Service::RekorV1), 23, "an entry for each manifest");
+    assert_eq!(services.count(Service::Timestamp), 23);
+    services.verify(&["verify", "--recursive"], &all).assert_code(0);
+}
+
+#[test]
+fn nothing_is_published_unasked() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    services.sigstore.clear_requests();
+    let token = args(["--identity-token", &text(&services.files.token)]);
+    let signing = services.signing(&[LogVersion::V1]);
+    let refused = services.run(&[&args(["sign"]), &token, &signing, &args([&image])]);
+    refused.assert_code(2).assert_stderr("for ever").assert_stderr(&image).assert_stderr("--yes");
+    // Without a token, a job's identity or a terminal, nobody is asked to sign in either.
+    services.run(&[&args(["sign", "--yes"]), &signing, &args([&image])]).assert_code(2).assert_stderr("who signs");
+    assert!(services.sigstore.requests().is_empty(), "{:?}", services.sigstore.requests());
+    assert!(registry.referrers("team/app", fixture::image(1).digest()).is_empty());
+}
+
+#[test]
+fn a_job_signs_as_itself() {
+    let services = Services::in_a_workflow();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    let mut sealift = services.user.command(env!("CARGO_BIN_EXE_sealift"));
+    sealift.arg("sign").args(services.signing(&[LogVersion::V1])).arg(&image);
+    sealift.envs(services.sigstore.actions_environment());
+    services.user.run_command(&mut sealift).assert_code(0).assert_stderr("the name of this job");
+    let claim = ["verify", "--certificate-github-workflow-repository", "acme/app"];
+    services.verify(&claim, &[&image]).assert_code(0);
+}
+
+#[test]
+fn a_person_signs_in_with_the_browser_or_a_device() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    // The identity provider of the sandbox approves everything, so a browser only has to follow it.
+    services.user.write("browser", "#!/bin/sh\nexec curl --silent --location --output /dev/null \"$1\"\n");
+    let browser = services.user.path("browser");
+    std::process::Command::new("chmod").arg("+x").arg(&browser).status().unwrap();
+    for (flow, said) in [("normal", "Sign in with your browser"), ("device", "with the code")] {
+        let image = registry.reference("team/app:v1");
+        let mut sealift = services.user.command(env!("CARGO_BIN_EXE_sealift"));
+        sealift.args(["sign", "--yes", "--fulcio-auth-flow", flow]).args(services.signing(&[LogVersion::V1]));
+        let signed = services.user.run_command(sealift.arg(&image).env("BROWSER", &browser));
+        signed.assert_code(0).assert_stderr(said);
+        services.verify(&["verify"], &[&image]).assert_code(0);
+    }
+}
+
+#[test]
+fn nothing_is_stored_that_a_stranger_would_refuse() {
+    let services = Services::start();
+    let other = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    services.user.write("sc.json", services.sigstore.signing_config(&[LogVersion::V1]));
+    // Another installation's trust root: what this one issues and logs is nothing to it.
+    let signing = args(["--signing-config", "sc.json", "--trusted-root", &text(&other.files.trusted_root)]);
+    let refused = services.run(&[&args(["sign"]), &services.token(), &signing, &args([&image])]);
+    refused.assert_code(70).assert_stderr("was not stored");
+    let refused =
+        services.run(&[&args(["sign-blob"]), &services.token(), &signing, &args(["--bundle", "b", "sc.json"])]);
+    refused.assert_code(70);
+    assert!(!services.user.path("b").exists());
+    assert!(registry.referrers("team/app", fixture::image(1).digest()).is_empty());
+}
+
+#[test]
+fn services_that_do_not_answer_leave_nothing_behind() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    for service in [Service::Fulcio, Service::RekorV1, Service::Timestamp] {
+        services.sigstore.inject(service, Fault::Status(400), Times::Always);
+        let refused = services.sign(&["sign"], &[&image]);
+        assert!(matches!(refused.code, Some(1 | 22)), "{service:?}: {refused:?}");
+        assert!(registry.referrers("team/app", fixture::image(1).digest()).is_empty(), "{service:?}");
+        services.sigstore.clear_faults();
+    }
+    services.sign(&["sign"], &[&image]).assert_code(0);
+}
+
+#[test]
+fn an_interrupted_batch_continues_where_it_stopped() {
+    let services = Services::start();
+    let registry = Registry::start(RegistryOptions::default()).unwrap();
+    let mut images = Vec::new();
+    for seed in 0..6 {
+        registry.add(&format!("team/app{seed}"), &fixture::image(seed), Some("v1")).unwrap();
+        images.push(registry.reference(&format!("team/app{seed}:v1")));
+    }
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    registry.set_faults([Rule::new(Effect::Status(403)).on(Endpoint::Manifest).method("PUT").repository("team/app3")]);
+    services.sign(&["sign", "--state", "state"], &images).assert_code(21);
+    registry.clear_faults();
+    services.sigstore.clear_requests();
+    services.sign(&["sign", "--state", "state"], &images).assert_code(0).assert_stdout("done before");
+    assert_eq!(services.count(Service::RekorV1), 1, "only what was missing is signed");
+    for (seed, image) in images.iter().enumerate() {
+        services.verify(&["verify"], &[image]).assert_code(0);
+        let digest: Digest = fixture::image(seed as u64).digest().clone();
+        assert_eq!(registry.referrers(&format!("team/app{seed}"), &digest).len(), 1);
+    }
+    // Another job has nothing to do with this file.
+    services.sign(&["sign", "--state", "state", "-a", "a=b"], &images).assert_code(2);
+}
+
+#[test]
+fn a_key_can_have_witnesses_too() {
+    let services = Services::start();
+    services.user.run(&["key", "generate"]).assert_code(0);
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    let signing = services.signing(&[LogVersion::V1]);
+    let sign = args(["sign", "--key", "sealift.key"]);
+    services.run(&[&sign, &signing, &args([&image])]).assert_code(2).assert_stderr("your public key");
+    services.run(&[&sign, &signing, &args(["--yes", &image])]).assert_code(0).assert_stdout("log entry 0");
+    let verify = args(["verify", "--key", "sealift.pub", "--tlog-threshold", "1", "--timestamp-threshold", "1"]);
+    services.run(&[&verify, &services.trust(), &args([&image])]).assert_code(0);
+}
+
+#[test]
+fn an_installation_is_made_known_once_and_then_named() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    let url = services.sigstore.urls().tuf.clone();
+    let instance = args(["--instance", &url]);
+    services.run(&[&args(["trust", "show"]), &instance]).assert_code(2).assert_stderr("trust init");
+    let init = args(["trust", "init", "--url", &url, "--root", &text(&services.files.tuf_root)]);
+    services.run(&[&init, &args(["--root-checksum", "00"])]).assert_code(2);
+    services.run(&[&init]).assert_code(0).assert_stdout(&services.sigstore.urls().rekor_v2);
+    let sign = args(["sign"]);
+    services.run(&[&sign, &services.token(), &instance, &args([&image])]).assert_code(0);
+    services.run(&[&args(["verify"]), &services.who(), &instance, &args([&image])]).assert_code(0);
+    services.sigstore.clear_requests();
+    let offline = args(["verify", "--offline"]);
+    services.run(&[&offline, &services.who(), &instance, &args([&image])]).assert_code(0);
+    assert!(services.sigstore.requests().is_empty(), "{:?}", services.sigstore.requests());
+    // One file that holds everything does the same without any repository.
+    let file = args(["--instance", &text(&services.files.trust_config)]);
+    services.run(&[&args(["verify"]), &services.who(), &file, &args([&image])]).assert_code(0);
+    services.run(&[&sign, &services.token(), &file, &args([&image])]).assert_code(0);
+    // The public installation is built in, and knows nothing of this one.
+    services.run(&[&args(["trust", "show", "--offline"])]).assert_code(0).assert_stdout("built in");
+    services.run(&[&offline, &services.who(), &args([&image])]).assert_code(12);
+}
+
+#[test]
+fn promotion_takes_what_was_signed_without_a_key() {
+    let services = Services::start();
+    let (staging, prod) = (registry(RegistryOptions::default()), Registry::start(RegistryOptions::default()).unwrap());
+    let (from, to) = (staging.reference("team/app:v1"), prod.reference("team/app:v1"));
+    services.verify(&["promote"], &[&from, &to]).assert_code(10);
+    services.sign(&["sign"], &[&from]).assert_code(0);
+    services.verify(&["promote"], &[&from, &to]).assert_code(0);
+    services.verify(&["verify"], &[&to]).assert_code(0);
+}
+
+#[test]
+fn files_are_signed_without_a_key_and_with_one_certificate() {
+    let services =
+        Services::with(SigstoreOptions { identity: Identity::workflow("acme/app"), ..SigstoreOptions::default() });
+    services.user.write("one", "1");
+    services.user.write("two", "2");
+    services.user.write("p.json", "{}");
+    services.sigstore.clear_requests();
+    services.sign(&["sign-blob"], &["one", "two"]).assert_code(0).assert_stdout("log entry 1");
+    assert_eq!(services.count(Service::Fulcio), 1);
+    services.verify(&["verify-blob"], &["two"]).assert_code(0).assert_stdout("acme/app");
+    services.verify(&["verify-blob", "--bundle", "one.sigstore.json"], &["two"]).assert_code(12);
+    let attest = ["attest-blob", "--predicate", "p.json", "--type", "vuln", "--bundle", "att.json"];
+    services.sign(&attest, &["one"]).assert_code(0);
+    let verify = ["verify-blob-attestation", "--type", "vuln", "--bundle", "att.json"];
+    services.verify(&verify, &["one"]).assert_code(0);
+    services.verify(&verify, &["two"]).assert_code(12);
+}
+
+/// Row 7 of the scenarios: what we sign without a key, the real clients verify with their normal checks on.
+#[test]
+fn the_real_clients_verify_what_we_sign_without_a_key() {
+    let Some(peers) = Peers::find() else { return };
+    let services = Services::start();
+    let (user, files) = (&services.user, &services.files);
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference(&format!("team/app@{}", fixture::image(1).digest()));
+    user.write("blob", "what is signed\n");
+    for logs in [&[LogVersion::V1][..], &[LogVersion::V2]] {
+        let signing = services.signing(logs);
+        let blob = args(["--bundle", "blob.json", "blob"]);
+        services.run(&[&args(["sign-blob"]), &services.token(), &signing, &blob]).assert_code(0);
+        services.run(&[&args(["sign"]), &services.token(), &signing, &args([&image])]).assert_code(0);
+        for verify in [&["verify-blob", "--bundle", "blob.json", "blob"][..], &["verify", &image]] {
+            let mut cosign = user.command(peers.path("cosign3"));
+            cosign.args(verify).arg("--use-signed-timestamps").arg("--trusted-root").arg(&files.trusted_root);
+            user.run_command(cosign.args(services.who())).assert_code(0);
+        }
+        if let Some(program) = sigstore_python() {
+            let mut python = user.command(program);
+            python.arg("--trust-config").arg(&files.trust_config).args(["verify", "identity", "--bundle", "blob.json"]);
+            python.args(["--cert-identity", "dev@example.com", "--cert-oidc-issuer", &services.issuer(), "blob"]);
+            user.run_command(&mut python).assert_code(0);
+        }
+    }
+    let legacy = args(["--format", "legacy", &image]);
+    let signing = services.signing(&[LogVersion::V1]);
+    services.run(&[&args(["sign"]), &services.token(), &signing, &legacy]).assert_code(0);
+    user.write("p.json", "{}");
+    let attest = args(["attest", "--type", "custom", "--predicate", "p.json"]);
+    services.run(&[&attest, &services.token(), &signing, &legacy]).assert_code(0);
+    for verify in [&["verify"][..], &["verify-attestation", "--type", "custom"]] {
+        let mut cosign = user.command(peers.path("cosign2"));
+        cosign.env("SIGSTORE_ROOT_FILE", &files.fulcio_chain).env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", &files.ct_log_key);
+        cosign.env("SIGSTORE_REKOR_PUBLIC_KEY", &files.rekor_key).args(verify).arg(&image);
+        cosign.args(["--rekor-url", &services.sigstore.urls().rekor_v1]).args(services.who());
+        user.run_command(&mut cosign).assert_code(0);
+    }
+}
+
+/// What sigstore-python signs, we verify; cosign's signatures are in `blob.rs` and `identity.rs`.
+#[test]
+fn we_verify_what_sigstore_python_signs() {
+    let services = Services::start();
+    let user = &services.user;
+    user.write("blob", "what is signed\n");
+    user.write("changed", "what is not\n");
+    let token = std::fs::read_to_string(&services.files.token).unwrap();
+    for config in [&services.files.trust_config, &services.files.trust_config_v1] {
+        let Some(program) = sigstore_python() else { return };
+        let mut python = user.command(program);
+        python.arg("--trust-config").arg(config).args(["sign", "--overwrite", "--bundle", "blob.json"]);
+        user.run_command(python.args(["--identity-token", &token, "blob"])).assert_code(0);
+        services.verify(&["verify-blob", "--bundle", "blob.json"], &["blob"]).assert_code(0);
+        services.verify(&["verify-blob", "--bundle", "blob.json"], &["changed"]).assert_code(12);
+    }
+}
