@@ -1,4 +1,4 @@
-//! Shows the whole job on this machine, against two registries that it starts itself.
+//! Shows the whole job on this machine, against two registries and a Sigstore that it starts itself.
 //!
 //! Every command is run as a person would run it, with the real `sealift`; any step that does not end as it should ends
 //! the demo with an error.
@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
+use sealift_sandbox::sigstore::{Sigstore, SigstoreOptions};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -88,16 +89,41 @@ fn run() -> Result<(), Failure> {
         return Err("a refused promotion left a tag".into());
     }
 
+    without_a_key(&stage)?;
+
     say("\nEverything ended as it should. `sealift --help` explains the commands.");
     Ok(())
 }
 
-/// A directory, two registries and a built `sealift`.
+/// The same job without a key, with the services of a Sigstore on loopback.
+fn without_a_key(stage: &Stage) -> Result<(), Failure> {
+    chapter("Without a key: an identity provider says who signs, and logs and a timestamp authority say when");
+    stage.sigstore.write_files(&stage.path("sigstore"))?;
+    write_layout(&stage.path("web"), &fixture::index(2, &["amd64", "arm64"]))?;
+    stage.sealift(&["copy", "oci-layout://web:1.0", "STAGING/shop/web:1.0"], 0)?;
+    let instance = ["--instance", "sigstore/trust_config.json"];
+    let token = ["--identity-token", "sigstore/token", "--yes"];
+    stage.sealift(&[&["sign"], &instance[..], &token, &["--recursive", "STAGING/shop/web:1.0"]].concat(), 0)?;
+
+    chapter("Verify who signed, promote, and verify it at prod: no key anywhere");
+    let signer = ["--certificate-identity", "dev@example.com", "--certificate-oidc-issuer", "ISSUER"];
+    let verify = |what: &[&str], code| stage.sealift(&[&what[..1], &instance, &signer, &what[1..]].concat(), code);
+    verify(&["verify", "--recursive", "STAGING/shop/web:1.0"], 0)?;
+    verify(&["promote", "STAGING/shop/web:1.0", "PROD/shop/web:1.0"], 0)?;
+    verify(&["verify", "--recursive", "--offline", "PROD/shop/web:1.0"], 0)?;
+
+    chapter("Somebody else's word does not count");
+    let other = ["--certificate-identity", "eve@example.com", "--certificate-oidc-issuer", "ISSUER"];
+    stage.sealift(&[&["verify"], &instance[..], &other, &["PROD/shop/web:1.0"]].concat(), 12)
+}
+
+/// A directory, two registries, a Sigstore and a built `sealift`.
 struct Stage {
     directory: tempfile::TempDir,
     binary: PathBuf,
     staging: Registry,
     prod: Registry,
+    sigstore: Sigstore,
 }
 
 impl Stage {
@@ -107,6 +133,7 @@ impl Stage {
             binary: build()?,
             staging: Registry::start(RegistryOptions::default())?,
             prod: Registry::start(RegistryOptions::default().without_referrers_api())?,
+            sigstore: Sigstore::start(SigstoreOptions::default())?,
         })
     }
 
@@ -114,10 +141,13 @@ impl Stage {
         self.directory.path().join(name)
     }
 
-    /// Shows and runs a command, which must end with `code`; `STAGING` and `PROD` stand for the registries.
+    /// Shows and runs a command, which must end with `code`; `STAGING` and `PROD` stand for the registries, and
+    /// `ISSUER` for the identity provider.
     fn sealift(&self, args: &[&str], code: i32) -> Result<(), Failure> {
         let (staging, prod) = (self.staging.host(), self.prod.host());
-        let args: Vec<_> = args.iter().map(|arg| arg.replace("STAGING", &staging).replace("PROD", &prod)).collect();
+        let issuer = &self.sigstore.urls().oidc;
+        let put_in = |arg: &&str| arg.replace("STAGING", &staging).replace("PROD", &prod).replace("ISSUER", issuer);
+        let args: Vec<_> = args.iter().map(put_in).collect();
         say(&format!("\n$ sealift {}", args.join(" ")));
         let status = Command::new(&self.binary)
             .args(&args)

@@ -44,7 +44,7 @@ pub(crate) struct SignerIdentityArgs {
     pub(crate) fulcio_auth_flow: Option<AuthFlow>,
 
     /// Take the identity of the surroundings from here only: env, gitlab, github, buildkite, circleci,
-    /// google-impersonation, google or file
+    /// google-impersonation, google, spiffe or file
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["key", "identity_token"])]
     pub(crate) oidc_provider: Option<Source>,
 

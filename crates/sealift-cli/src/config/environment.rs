@@ -74,6 +74,7 @@ const VARIABLES: &[(&str, Exposure, &str)] = &[
     ("CIRCLECI", Exposure::Public, "says that this is a job of CircleCI"),
     ("GOOGLE_SERVICE_ACCOUNT_NAME", Exposure::Public, "service account of Google Cloud to sign as"),
     ("GOOGLE_IAM_CREDENTIALS_ENDPOINT", Exposure::Public, "where Google Cloud is asked to act as it"),
+    ("SPIFFE_ENDPOINT_SOCKET", Exposure::Public, "where a SPIFFE agent says who a workload is"),
     ("HTTPS_PROXY", Exposure::Secret, "proxy for registries, also HTTP_PROXY and ALL_PROXY"),
     ("NO_PROXY", Exposure::Public, "hosts that are reached without the proxy"),
     ("NO_COLOR", Exposure::Public, "when set, no colour"),
@@ -164,4 +165,18 @@ pub(crate) fn of_cloud(name: &'static str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn text(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_keyless::oidc::ambient;
+
+    use super::*;
+
+    #[test]
+    fn every_variable_that_identities_come_from_is_in_the_list() {
+        for name in ambient::Environment::VARIABLES {
+            assert!(variables().any(|(listed, ..)| listed == name), "{name}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rul
 use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, SigstoreOptions, Times};
 
 use crate::peers::Peers;
-use crate::services::{Services, args, sigstore_python, text};
+use crate::services::{Services, args, sigstore_js, sigstore_python, text};
 use crate::support::{Outcome, registry};
 
 impl Services {
@@ -329,4 +329,40 @@ fn we_verify_what_sigstore_python_signs() {
         services.verify(&["verify-blob", "--bundle", "blob.json"], &["blob"]).assert_code(0);
         services.verify(&["verify-blob", "--bundle", "blob.json"], &["changed"]).assert_code(12);
     }
+}
+
+#[test]
+fn sigstore_js_verifies_what_we_sign_and_we_what_it_does() {
+    let Some(program) = sigstore_js() else { return };
+    let services = Services::start();
+    let user = &services.user;
+    user.write("blob", "what is signed\n");
+    user.write("changed", "what is not\n");
+    let run = |args: &[&str]| user.run_command(user.command("node").arg(&program).args(args));
+    let urls = services.sigstore.urls();
+    let config = |timestamps: u8| {
+        serde_json::json!({
+            "trustedRoot": services.files.trusted_root, "subject": "dev@example.com", "issuer": services.issuer(),
+            "timestamps": timestamps,
+        })
+    };
+    user.write("verify.json", config(1).to_string());
+    for logs in [&[LogVersion::V1][..], &[LogVersion::V2]] {
+        let blob = args(["--overwrite", "blob"]);
+        services.run(&[&args(["sign-blob"]), &services.token(), &services.signing(logs), &blob]).assert_code(0);
+        run(&["verify", "verify.json", "blob", "blob.sigstore.json"]).assert_code(0);
+        run(&["verify", "verify.json", "changed", "blob.sigstore.json"]).assert_code(1);
+    }
+    user.write("p.json", "{}");
+    services.sign(&["attest-blob", "--predicate", "p.json", "--bundle", "att.json"], &["blob"]).assert_code(0);
+    run(&["verify", "verify.json", "blob", "att.json"]).assert_code(0);
+
+    let token = std::fs::read_to_string(&services.files.token).unwrap();
+    let config = serde_json::json!({
+        "identityToken": token.trim(), "fulcioURL": urls.fulcio, "rekorURL": urls.rekor_v1, "tsaServerURL": urls.timestamp,
+    });
+    user.write("sign.json", config.to_string());
+    run(&["sign", "sign.json", "blob", "theirs.json"]).assert_code(0);
+    services.verify(&["verify-blob", "--bundle", "theirs.json"], &["blob"]).assert_code(0);
+    services.verify(&["verify-blob", "--bundle", "theirs.json"], &["changed"]).assert_code(12);
 }

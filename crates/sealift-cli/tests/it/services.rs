@@ -61,6 +61,12 @@ pub(crate) fn sigstore_python() -> Option<PathBuf> {
     installed("venv/bin/sigstore", "install-python")
 }
 
+/// Returns the path of the program around sigstore-js, or nothing, having said so, where it is not installed; in CI it
+/// must be.
+pub(crate) fn sigstore_js() -> Option<PathBuf> {
+    installed("javascript/sigstore.js", "install-javascript")
+}
+
 fn installed(program: &str, by: &str) -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers").join(program);
     if program.exists() {
