@@ -19,7 +19,7 @@ pub const DEFAULT_CONCURRENCY: usize = 8;
 
 /// Copies `root` and everything it consists of.
 ///
-/// A manifest that the destination holds is left out with all its children where [`Presence`] allows; if the
+/// A manifest that the destination holds is left out with all its blobs where [`Presence`] allows; if the
 /// destination then turns out not to hold a child, the graph is copied once more with every object looked up. A
 /// foreign layer that the source does not hold is skipped and reported.
 ///
@@ -98,7 +98,7 @@ impl fmt::Debug for CopyOptions {
 pub enum Presence {
     /// Nothing: every object is looked up. So it is with layouts and memory, where a half-finished copy may remain.
     Checked,
-    /// That they are there too, as registries enforce.
+    /// That its blobs are there too, as registries enforce. The images of an index are looked up all the same.
     Proof,
 }
 
@@ -297,7 +297,8 @@ impl GraphCopy<'_> {
             true => Held::Yes,
             false => Held::No,
         };
-        if held == Held::Yes && self.presence == Presence::Proof {
+        // An index proves nothing about its images: some registries hold indexes of which some platforms are missing.
+        if held == Held::Yes && self.presence == Presence::Proof && !descriptor.media_type.is_index() {
             return Ok(Looked { descriptor, held, raw: None });
         }
         let raw = self.source.manifest(&Selector::Digest(descriptor.digest.clone())).await;

@@ -112,6 +112,30 @@ pub trait Repository: ReadRepository {
     /// Points `tag` at a manifest, pushing the manifest in the same step.
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError>;
 
+    /// Points `tag` at a manifest if it holds `previous` now, `None` standing for a tag that does not exist.
+    ///
+    /// Nobody comes between the look and the write where the store has conditions for that; elsewhere the look comes
+    /// right before the write, and a writer in the moment between is overwritten.
+    ///
+    /// # Errors
+    /// As [`Repository::tag`]; a tag that holds something else is no error, and is left alone.
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        let held = match self.resolve(&Selector::Tag(tag.clone())).await {
+            Ok(descriptor) => Some(descriptor.digest),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        if held.as_ref() != previous {
+            return Ok(TagMove::Holds(held));
+        }
+        self.tag(manifest, tag).await.map(|()| TagMove::Done)
+    }
+
     /// Changes what `tag` holds as `revision` says, and returns what it holds then.
     ///
     /// The store writes conditionally where it can. Where it cannot, a writer that read the tag before may still write
@@ -147,6 +171,15 @@ pub enum Pushed {
     /// Stored, but the repository does not list the manifest under its subject: call
     /// [`Repository::link_referrers`].
     Unlisted,
+}
+
+/// What became of a tag that was to be moved.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TagMove {
+    /// It holds the manifest now.
+    Done,
+    /// It holds this, which is not what was expected; nothing was written.
+    Holds(Option<Digest>),
 }
 
 /// How a blob came to be at its destination.

@@ -22,7 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
-    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, fallback,
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, TagMove,
+    fallback,
 };
 use serde::Deserialize;
 
@@ -324,6 +325,15 @@ impl Repository for RegistryRepository {
             return Ok(());
         }
         Err(response.into_refusal(&endpoint.name, "tag").await)
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.endpoint.move_tag(manifest, tag, previous).await
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

@@ -1,12 +1,14 @@
-//! Tags: listed.
+//! Tags: listed, read, and moved under a condition.
 
 use http::{Method, StatusCode};
-use sealift_core::oci::Tag;
-use sealift_core::repository::RepositoryError;
+use sealift_core::oci::{Digest, RawManifest, Selector, Tag};
+use sealift_core::repository::{RepositoryError, TagMove};
 use serde::Deserialize;
 
 use super::client::{Endpoint, Redirects, Request};
+use super::manifest::{Condition, Read};
 use super::page::Pages;
+use super::shared_tag;
 
 /// Tags asked for on one page, the most that common registries give.
 const PAGE_TAGS: &str = "1000";
@@ -35,6 +37,40 @@ impl Endpoint {
                 None => return Ok(tags),
             }
         }
+    }
+
+    /// Points a tag at a manifest if it holds `previous`.
+    pub(super) async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        let digest_of = |found: &Read| found.manifest.descriptor().digest.clone();
+        let found = shared_tag::read(self, tag).await?;
+        if found.as_ref().map(digest_of).as_ref() != previous {
+            return Ok(TagMove::Holds(found.as_ref().map(digest_of)));
+        }
+        let selector = Selector::Tag(tag.clone());
+        let condition = match &found {
+            Some(found) => found.etag.as_deref().map_or(Condition::Always, Condition::Unchanged),
+            None if self.host.habits().gives_etags => Condition::Absent,
+            None => Condition::Always,
+        };
+        let response = self.put_manifest(manifest, &selector, condition).await?;
+        if response.status().is_success() {
+            return Ok(TagMove::Done);
+        }
+        // 409 and 412 say that somebody was faster, and at some registries that the tag is immutable.
+        let is_condition = matches!(response.status().as_u16(), 409 | 412);
+        let refusal = response.into_refusal(&self.name, "tag").await;
+        if is_condition {
+            let now = shared_tag::read(self, tag).await?.as_ref().map(digest_of);
+            if now.as_ref() != previous {
+                return Ok(TagMove::Holds(now));
+            }
+        }
+        Err(refusal)
     }
 }
 

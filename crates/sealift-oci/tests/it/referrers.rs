@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use sealift_core::attach::{CosignSuffix, Scope, attachments};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
-use sealift_core::repository::{Pushed, ReferrersListing, Repository};
+use sealift_core::repository::{Pushed, ReferrersListing, Repository, RepositoryError, TagMove};
 use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use serde_json::json;
@@ -279,6 +279,37 @@ async fn writers_of_several_processes_lose_nothing_where_conditions_hold() {
     let repository = open(access(), &registry, "team/app").await;
     let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap();
     assert_eq!(listed.len(), 8);
+}
+
+#[tokio::test]
+async fn a_tag_moves_only_from_what_it_is_expected_to_hold() {
+    for conditional_writes in [false, true] {
+        let registry = start(RegistryOptions { conditional_writes, ..RegistryOptions::distribution() });
+        let [old, new, other] = [1, 2, 3].map(fixture::image);
+        for image in [&old, &new, &other] {
+            registry.add("team/app", image, None).unwrap();
+        }
+        let repository = open(access(), &registry, "team/app").await;
+        let tag = "v1".parse().unwrap();
+        assert_eq!(repository.move_tag(old.root(), &tag, None).await.unwrap(), TagMove::Done);
+        let holds = |image: &Fixture| TagMove::Holds(Some(image.digest().clone()));
+        assert_eq!(repository.move_tag(new.root(), &tag, None).await.unwrap(), holds(&old));
+        assert_eq!(repository.move_tag(new.root(), &tag, Some(other.digest())).await.unwrap(), holds(&old));
+        assert_eq!(registry.manifest("team/app", "v1").unwrap(), *old.root());
+        assert_eq!(repository.move_tag(new.root(), &tag, Some(old.digest())).await.unwrap(), TagMove::Done);
+        assert_eq!(registry.manifest("team/app", "v1").unwrap(), *new.root());
+        // A registry whose tags are immutable says what it says when somebody was faster.
+        let refusal = Rule::new(Effect::Refusal(412, "PRECONDITION")).method("PUT").on(Endpoint::Manifest);
+        registry.set_faults([refusal]);
+        let refused = repository.move_tag(old.root(), &tag, Some(new.digest())).await;
+        assert!(matches!(refused, Err(RepositoryError::Registry { status: 412, .. })), "{refused:?}");
+        let conditions = registry
+            .requests()
+            .into_iter()
+            .filter(|request| request.headers.iter().any(|(name, _)| matches!(*name, "if-match" | "if-none-match")));
+        // The two that follow a look at what the tag holds.
+        assert_eq!(conditions.count(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
