@@ -44,7 +44,7 @@ pub(crate) enum Command {
     VerifyBlobAttestation(verify_blob_attestation::VerifyBlobAttestationArgs),
     Bundle(bundle::BundleArgs),
     Trust(trust::TrustArgs),
-    Promote(promote::PromoteArgs),
+    Promote(Box<promote::PromoteArgs>),
     Policy(policy::PolicyCommandArgs),
     Copy(copy::CopyArgs),
     Tree(tree::TreeArgs),

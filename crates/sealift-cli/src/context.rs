@@ -99,13 +99,13 @@ impl Context {
 
     /// Reads the public keys whose signatures count.
     pub(crate) fn public_keys(&self, sources: &[KeySource]) -> Result<Vec<PublicKey>, CliError> {
-        sources
-            .iter()
-            .map(|source| {
-                let pem = key_store::read(source)?;
-                PublicKey::from_pem(&pem).map_err(|error| key_error(source, None, error))
-            })
-            .collect()
+        sources.iter().map(|source| self.public_key(source)).collect()
+    }
+
+    /// Reads a public key.
+    pub(crate) fn public_key(&self, source: &KeySource) -> Result<PublicKey, CliError> {
+        let pem = key_store::read(source)?;
+        PublicKey::from_pem(&pem).map_err(|error| key_error(source, None, error))
     }
 
     /// Reads a public key, or the public half of a private key.
@@ -221,22 +221,27 @@ impl Context {
         self.client_with(args, Vec::new(), plain_http)
     }
 
-    /// Returns a client for the two ends of a copy.
+    /// Returns a client for the two ends of copies: credentials of one end are for its repositories and no others.
     pub(crate) fn client_of_ends(
         &self,
         args: &RegistryArgs,
         ends: &EndpointArgs,
-        source: &Reference,
-        destination: &Reference,
+        sources: &[&Reference],
+        destinations: &[&Reference],
     ) -> Result<Client, CliError> {
         let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
         let mut plain_http = BTreeSet::new();
-        let ends = [
-            (source, ends.from_plain_http, &ends.from_username, &ends.from_password),
-            (destination, ends.to_plain_http, &ends.to_username, &ends.to_password),
-        ];
-        for (reference, is_plain, username, password) in ends {
+        let from = (ends.from_plain_http, &ends.from_username, &ends.from_password);
+        let to = (ends.to_plain_http, &ends.to_username, &ends.to_password);
+        let sources = sources.iter().map(|reference| (reference, from));
+        let mut seen = BTreeSet::new();
+        for (reference, (is_plain, username, password)) in
+            sources.chain(destinations.iter().map(|reference| (reference, to)))
+        {
             let name = reference.repository();
+            if !seen.insert((name.clone(), username)) {
+                continue;
+            }
             if let (Some(host), true) = (name.host(), is_plain || args.allow_http_registry) {
                 plain_http.insert(host.clone());
             }

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use sealift_core::attach::AttachError;
-use sealift_core::copy::CopyError;
 use sealift_core::crypto::KeyError;
 use sealift_core::document::DocumentError;
 use sealift_core::dsse::EnvelopeError;
@@ -68,7 +67,7 @@ pub(crate) enum CliError {
     #[error("the configuration is not usable")]
     Config(#[source] DocumentError),
     #[error("copying failed")]
-    Copy(#[source] CopyError),
+    Copy(#[source] PromoteError),
     #[error("the predicate cannot be wrapped")]
     CustomPredicate(#[source] CustomPredicateError),
     #[error("the envelope is not usable")]
@@ -311,8 +310,8 @@ impl CliError {
             Self::Refused { .. } => Exit::NoMatchingSignature,
             Self::Repository { source, .. } => exit_of_repository(source),
             Self::Undecided { exit, .. } => *exit,
-            Self::Promote(error) => exit_of_promotion(error),
-            Self::Attach(_) | Self::Copy(_) => repository_error(self).map_or(Exit::Failure, exit_of_repository),
+            Self::Copy(error) | Self::Promote(error) => exit_of_promotion(error),
+            Self::Attach(_) => repository_error(self).map_or(Exit::Failure, exit_of_repository),
             Self::Bundle(_)
             | Self::Envelope(_)
             | Self::Layer(_)
@@ -340,7 +339,12 @@ impl CliError {
 fn exit_of_promotion(error: &PromoteError) -> Exit {
     match error {
         PromoteError::Denied { .. } => Exit::PolicyDenied,
-        PromoteError::TagTaken { .. } => Exit::TagTaken,
+        PromoteError::TagImmutable { .. }
+        | PromoteError::TagMoved { .. }
+        | PromoteError::TagTaken { .. }
+        | PromoteError::TagUnexpected { .. } => Exit::TagTaken,
+        PromoteError::NoPlatform { .. } => Exit::NotFound,
+        PromoteError::SparseRefused { .. } => Exit::Failure,
         PromoteError::Missing { .. } | PromoteError::Undecided { .. } => Exit::Unavailable,
         PromoteError::Unread { source, .. } => undecided(exit_of_repository(source)),
         PromoteError::WrongDecision { .. } => Exit::Internal,

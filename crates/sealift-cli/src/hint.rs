@@ -20,9 +20,7 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Usage(error) => of_usage(error),
         CliError::Reference { source, .. } => of_reference(source),
         CliError::Key { key, passphrase, source } => of_key(key, passphrase.as_ref(), source),
-        CliError::Promote(PromoteError::TagTaken { tag, .. }) => {
-            Some(format!("promote under another tag, or move `{tag}` with `--overwrite-tag`"))
-        }
+        CliError::Promote(error) => of_promotion(error).or_else(|| repository_error(error).and_then(of_repository)),
         CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
         CliError::Refused { source, .. } => of_refusal(source),
         CliError::Trust(TrustError::Refresh { .. }) => {
@@ -80,6 +78,21 @@ fn of_refusal(error: &VerifyError) -> Option<String> {
         VerifyError::WrongKey { .. } => Some("accept another key with one more `--key`".to_owned()),
         other => evidence::advice_on_certificate(other),
     }
+}
+
+fn of_promotion(error: &PromoteError) -> Option<String> {
+    Some(match error {
+        PromoteError::TagTaken { tag, existing, .. } => format!(
+            "promote under another tag, or move `{tag}` with `--expect-previous {existing}`, or `--overwrite-tag` \
+             whatever it holds"
+        ),
+        PromoteError::TagImmutable { .. } => "the registry's rules keep this tag; promote under another".to_owned(),
+        PromoteError::TagMoved { .. } => "find out who else promotes to this tag, then run it again".to_owned(),
+        PromoteError::SparseRefused { .. } => {
+            "promote all platforms, or one by the digest that `sealift tree` shows, under a tag of its own".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 fn of_usage(error: &UsageError) -> Option<String> {

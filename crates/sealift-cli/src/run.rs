@@ -69,7 +69,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
             printer.report(format, &verify_blob_attestation::run(args, context).await?)
         }
         Command::Trust(args) => trust::run(args, context).await,
-        Command::Promote(args) => promote::run(args, context).await,
+        Command::Promote(args) => printer.report(format, &promote::run(args, context).await?),
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
         Command::Tree(args) => tree::print(&tree::run(args, context).await?, args.output, context),
         Command::Inspect(args) => inspect::run(args, context).await,

@@ -12,6 +12,7 @@ use sealift_core::copy::CopyObserver;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, Snapshot,
+    TagMove,
 };
 
 /// What the destination lists for one subject.
@@ -50,20 +51,35 @@ pub(crate) struct Destination<'a> {
 /// What is known about the content of the destination.
 #[derive(Default)]
 pub(crate) struct Known {
-    present: Mutex<HashSet<Digest>>,
+    present: Mutex<HashMap<Digest, Origin>>,
     absent: Mutex<HashSet<Digest>>,
     observer: Option<Arc<dyn CopyObserver>>,
+}
+
+/// How something came to be at the destination.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// It was there: the destination answered so.
+    Found,
+    /// It was written now, and the destination has acknowledged it.
+    Written,
 }
 
 impl Known {
     /// Says whether the destination answered that it holds this.
     pub(crate) fn is_present(&self, digest: &Digest) -> bool {
-        lock(&self.present).contains(digest)
+        lock(&self.present).contains_key(digest)
+    }
+
+    /// Says whether this was there before anything was written.
+    pub(crate) fn is_found(&self, digest: &Digest) -> bool {
+        lock(&self.present).get(digest) == Some(&Origin::Found)
     }
 
     /// Notes that the destination answered that it holds this.
-    pub(crate) fn note_present(&self, digest: &Digest) {
-        lock(&self.present).insert(digest.clone());
+    pub(crate) fn note(&self, digest: &Digest, origin: Origin) {
+        // What was written stays so, even if the destination then says that it is there.
+        lock(&self.present).entry(digest.clone()).or_insert(origin);
     }
 
     /// Notes that this is most likely not there, so that it is pushed without asking; pushing what is there is harmless.
@@ -82,7 +98,8 @@ impl CopyObserver for Known {
     }
 
     fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
-        self.note_present(&descriptor.digest);
+        let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
+        self.note(&descriptor.digest, origin);
         self.observer.iter().for_each(|observer| observer.finished(descriptor, arrival));
     }
 }
@@ -108,7 +125,7 @@ impl std::fmt::Debug for Destination<'_> {
     }
 }
 
-fn lock(set: &Mutex<HashSet<Digest>>) -> MutexGuard<'_, HashSet<Digest>> {
+fn lock<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
     // Insertions are whole or not done, so a panic elsewhere leaves nothing half done.
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,7 +188,8 @@ impl Repository for Destination<'_> {
             return Ok(Arrival::Present);
         }
         let arrival = self.repository.transfer(descriptor, source).await?;
-        self.known.note_present(&descriptor.digest);
+        let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
+        self.known.note(&descriptor.digest, origin);
         Ok(arrival)
     }
 
@@ -193,6 +211,15 @@ impl Repository for Destination<'_> {
 
     async fn settle(&self) -> Result<(), RepositoryError> {
         self.repository.settle().await
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.repository.move_tag(manifest, tag, previous).await
     }
 
     async fn flush(&self) -> Result<(), RepositoryError> {

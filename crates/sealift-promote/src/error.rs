@@ -31,6 +31,14 @@ pub enum PromoteError {
         /// What is missing: digests.
         missing: Vec<Digest>,
     },
+    /// The index has no image for a platform that was chosen.
+    #[error("{repository} has no image for the platform {platform}")]
+    NoPlatform {
+        /// The source.
+        repository: RepositoryName,
+        /// The platform.
+        platform: String,
+    },
     /// One side did not answer or refused.
     #[error("the {side} failed")]
     Repository {
@@ -39,6 +47,38 @@ pub enum PromoteError {
         /// Why.
         #[source]
         source: RepositoryError,
+    },
+    /// The destination refuses an index of which some platforms stay behind.
+    #[error("{repository} takes no index of which some platforms are missing")]
+    SparseRefused {
+        /// The destination.
+        repository: RepositoryName,
+        /// Its refusal.
+        #[source]
+        source: RepositoryError,
+    },
+    /// The registry does not let the tag be moved.
+    #[error("{repository} refuses to move tag {tag}")]
+    TagImmutable {
+        /// The destination.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// Its refusal.
+        #[source]
+        source: RepositoryError,
+    },
+    /// Somebody moved the destination tag while the promotion was going on.
+    #[error("tag {tag} of {repository} was moved meanwhile, from {} to {}", held(.before), held(.now))]
+    TagMoved {
+        /// The destination.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What it held when the promotion began.
+        before: Option<Digest>,
+        /// What it holds.
+        now: Option<Digest>,
     },
     /// The destination tag holds another digest, and overwriting it was not allowed.
     #[error("tag {tag} of {repository} already holds {existing}")]
@@ -49,6 +89,18 @@ pub enum PromoteError {
         tag: Tag,
         /// What it holds.
         existing: Digest,
+    },
+    /// The destination tag does not hold what it was said to hold.
+    #[error("tag {tag} of {repository} holds {}, not {}", held(.existing), held(.expected))]
+    TagUnexpected {
+        /// The destination.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What it was said to hold.
+        expected: Option<Digest>,
+        /// What it holds.
+        existing: Option<Digest>,
     },
     /// The policy could not tell whether the digest is allowed.
     #[error("whether the policy allows {digest} at {repository} could not be told")]
@@ -81,6 +133,10 @@ pub enum PromoteError {
         /// What it is about.
         found_digest: Digest,
     },
+}
+
+fn held(digest: &Option<Digest>) -> String {
+    digest.as_ref().map_or_else(|| "nothing".to_owned(), Digest::to_string)
 }
 
 fn first(missing: &[Digest]) -> String {

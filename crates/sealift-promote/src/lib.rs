@@ -1,24 +1,37 @@
 //! Plans and carries out promotions: an image with everything attached to it, from one repository to another.
 //!
-//! Verification is not optional: a plan is admitted by a decision at the source, and the tag is moved by a decision at
-//! the destination, about what arrived there. Never changes a byte of a manifest, never deletes, and moves the tag last,
-//! so that whatever fails on the way leaves no tag.
+//! Verification is not optional: a plan is admitted by a decision at the source, and the tags are moved by a decision at
+//! the destination, about what arrived there. Never changes a byte of a manifest, never deletes, and moves the tags
+//! last, so that whatever fails on the way leaves no tag.
 //!
 //! ```text
-//!  Promotion ──plan──▶ Plan ──admit(decision at source)──▶ AdmittedPlan ──transfer──▶ Transferred
-//!                      data                                                               │
-//!                               PromotionRecord ◀──publish(decision at destination)───────┘
+//!  Promotion ──plan──▶ Plan ──admit(decision at source)──▶ AdmittedPlan ──transfer──▶ Transferred { completeness }
+//!                      data                                                                │
+//!                                  Promoted ◀──publish(decision at destination)────────────┘
 //! ```
 
+mod completeness;
 mod destination;
 mod error;
+mod gate;
+mod judge;
+mod object;
 mod plan;
-mod record;
+mod platform;
+mod publish;
 mod request;
+mod selection;
+mod tag;
 mod transfer;
 
+pub use completeness::{ArrivalProof, ArrivedObject, Completeness};
 pub use error::PromoteError;
-pub use plan::{AdmittedPlan, Plan, PlannedObject, Role, SkipReason, Skipped, plan};
-pub use record::{PromotionRecord, TagChange, publish};
-pub use request::{Overwrite, Promotion, Selection};
+pub use gate::{Gate, admit, deliver};
+pub use judge::{Judge, PolicyJudge};
+pub use object::{PlannedObject, Role, SkipReason, Skipped};
+pub use plan::{AdmittedPlan, Plan, plan, plan_alone};
+pub use publish::Promoted;
+pub use request::{Promotion, TagRule, Target};
+pub use selection::{Feature, Selection, Signers};
+pub use tag::TagChange;
 pub use transfer::{Transferred, transfer};

@@ -4,62 +4,79 @@
 
 use std::collections::HashSet;
 
-use sealift_core::attach::{
-    Attachment, AttachmentKind, Attachments, ProblemReason, Scope, Storage, attachments_of_all,
-};
+use sealift_core::attach::{Attachments, Scope, attachments_of_all};
 use sealift_core::copy::Side;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
 use sealift_core::repository::ReadRepository;
-use sealift_core::repository::graph::{self, Graph};
+use sealift_core::repository::graph;
 use sealift_policy::{Decision, Ruling};
 use serde::{Serialize, Serializer};
 
 use crate::error::PromoteError;
-use crate::request::{Promotion, Selection};
+use crate::object::{PlannedObject, Role, SkipReason, Skipped};
+use crate::platform;
+use crate::request::Promotion;
+use crate::selection::Selection;
 
 /// Manifests read at once.
 const CONCURRENCY: usize = 8;
 
-/// Reads everything that `promotion` would move: the image or index, every platform, and everything attached to any of
-/// them at any depth, in every storage scheme.
+/// Reads everything that `promotion` would move: the image or index, every chosen platform, and everything attached to
+/// any of them at any depth, in every storage scheme.
 ///
 /// Given a [`Snapshot`](sealift_core::repository::Snapshot) that verification read through, only what is new is asked.
 ///
 /// # Errors
 /// Fails when anything could not be read, because the plan would then not be whole.
 pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<Plan, PromoteError> {
-    let at_source = |source| PromoteError::Repository { side: Side::Source, source };
     let graph = graph::walk(source, &promotion.root, CONCURRENCY).await.map_err(at_source)?;
-    let subjects: Vec<Digest> = graph.manifests().map(|manifest| manifest.descriptor().digest.clone()).collect();
+    let chosen = platform::choose(&graph, &promotion.root, &promotion.platforms, source.name())?;
+    let subjects: Vec<Digest> = chosen.manifests.iter().map(|manifest| manifest.descriptor().digest.clone()).collect();
     let attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
     let mut plan = Plan {
         source: source.name().clone(),
         source_tag: promotion.source_tag.clone(),
-        destination_tag: promotion.destination_tag.clone(),
-        overwrite: promotion.overwrite,
         root: promotion.root.to_plain(),
+        objects: Vec::new(),
+        skipped: chosen.left_behind,
+        bytes: 0,
+    };
+    let mut counted = HashSet::new();
+    plan.add_members(chosen.manifests, &mut counted);
+    plan.add_attachments(attached, &promotion.selection, source, &mut counted).await?;
+    Ok(plan)
+}
+
+/// Reads a plan of `root` with everything that it consists of and nothing that is attached to it.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_alone(source: &dyn ReadRepository, root: &Descriptor) -> Result<Plan, PromoteError> {
+    let graph = graph::walk(source, root, CONCURRENCY).await.map_err(at_source)?;
+    let mut plan = Plan {
+        source: source.name().clone(),
+        source_tag: None,
+        root: root.to_plain(),
         objects: Vec::new(),
         skipped: Vec::new(),
         bytes: 0,
     };
-    let mut counted = HashSet::new();
-    plan.add_graph(&graph, &mut counted);
-    plan.add_attachments(attached, &promotion.selection, &mut counted)?;
+    plan.add_members(graph.manifests().collect(), &mut HashSet::new());
     Ok(plan)
 }
 
+fn at_source(source: sealift_core::repository::RepositoryError) -> PromoteError {
+    PromoteError::Repository { side: Side::Source, source }
+}
+
 /// What a promotion moves and what it leaves behind.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     #[serde(serialize_with = "as_text")]
     pub(crate) source: RepositoryName,
     #[serde(serialize_with = "as_optional_text")]
     pub(crate) source_tag: Option<Tag>,
-    #[serde(serialize_with = "as_optional_text")]
-    pub(crate) destination_tag: Option<Tag>,
-    #[serde(skip)]
-    pub(crate) overwrite: crate::request::Overwrite,
     pub(crate) root: Descriptor,
     pub(crate) objects: Vec<PlannedObject>,
     pub(crate) skipped: Vec<Skipped>,
@@ -72,14 +89,19 @@ impl Plan {
         &self.source
     }
 
+    /// Returns the tag it was found under.
+    pub fn source_tag(&self) -> Option<&Tag> {
+        self.source_tag.as_ref()
+    }
+
+    /// Says whether manifests that the root lists stay behind.
+    pub fn is_sparse(&self) -> bool {
+        self.skipped.iter().any(|skipped| skipped.reason == SkipReason::OtherPlatform)
+    }
+
     /// Returns what is promoted.
     pub fn root(&self) -> &Descriptor {
         &self.root
-    }
-
-    /// Returns the tag it gets.
-    pub fn destination_tag(&self) -> Option<&Tag> {
-        self.destination_tag.as_ref()
     }
 
     /// Returns the manifests that are moved, the root first, each after what it is attached to.
@@ -107,29 +129,30 @@ impl Plan {
         Ok(AdmittedPlan { plan: self })
     }
 
-    fn add_graph(&mut self, graph: &Graph, counted: &mut HashSet<Digest>) {
-        for blob in graph.blobs() {
-            self.count(&blob.descriptor, counted);
-        }
-        for manifest in graph.manifests() {
+    /// Admits the plan though nobody judged it: what `sealift copy` does.
+    pub fn admit_unverified_unsafe(self) -> AdmittedPlan {
+        AdmittedPlan { plan: self }
+    }
+
+    fn add_members(&mut self, manifests: Vec<&RawManifest>, counted: &mut HashSet<Digest>) {
+        for manifest in manifests {
             let descriptor = manifest.descriptor();
             self.count(descriptor, counted);
+            // The walk parsed it.
+            let parsed = manifest.parse().ok();
+            for child in parsed.iter().flat_map(graph::children).filter(|child| !child.is_manifest) {
+                self.count(&child.descriptor, counted);
+            }
             let role = if descriptor.digest == self.root.digest { Role::Root } else { Role::Child };
-            self.objects.push(PlannedObject {
-                role,
-                subject: None,
-                kind: None,
-                storage: None,
-                artifact_type: None,
-                manifest: manifest.clone(),
-            });
+            self.objects.push(PlannedObject::member(role, manifest.clone()));
         }
     }
 
-    fn add_attachments(
+    async fn add_attachments(
         &mut self,
         attached: Attachments,
         selection: &Selection,
+        source: &dyn ReadRepository,
         counted: &mut HashSet<Digest>,
     ) -> Result<(), PromoteError> {
         let count = attached.unread.len();
@@ -138,11 +161,10 @@ impl Plan {
         }
         let mut left_behind: HashSet<Digest> = HashSet::new();
         for attachment in attached.found {
-            let artifact_type = attachment.artifact_type.as_deref().unwrap_or_default();
-            let reason = if selection.excludes(artifact_type) {
-                Some(SkipReason::ExcludedType)
-            } else if left_behind.contains(&attachment.subject) {
+            let reason = if left_behind.contains(&attachment.subject) {
                 Some(SkipReason::AttachedToSkipped)
+            } else if selection.excludes(&attachment, source).await.map_err(at_source)? {
+                Some(SkipReason::Excluded)
             } else {
                 None
             };
@@ -159,7 +181,7 @@ impl Plan {
         }
         self.skipped.extend(attached.problems.into_iter().map(|problem| Skipped {
             subject: problem.subject,
-            storage: problem.storage,
+            storage: Some(problem.storage),
             digest: problem.digest,
             artifact_type: None,
             reason: SkipReason::of(&problem.reason),
@@ -175,7 +197,9 @@ impl Plan {
 }
 
 /// A plan whose root a policy allowed at the source. Only [`Plan::admit`] makes it.
-#[derive(Debug)]
+///
+/// One plan may be carried out at several destinations.
+#[derive(Clone, Debug)]
 pub struct AdmittedPlan {
     pub(crate) plan: Plan,
 }
@@ -205,151 +229,11 @@ pub(crate) fn require(decision: &Decision, repository: &RepositoryName, digest: 
     }
 }
 
-/// A manifest that is moved, with its blobs.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct PlannedObject {
-    /// What it is to the promotion.
-    pub role: Role,
-    /// What it is attached to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Digest>,
-    /// What kind of attachment it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<AttachmentKind>,
-    /// Where the source keeps it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub storage: Option<Storage>,
-    /// Its own artifact type.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// Its manifest, bytes as the source keeps them.
-    #[serde(rename = "descriptor", serialize_with = "as_descriptor")]
-    pub manifest: RawManifest,
-}
-
-impl PlannedObject {
-    fn attached(attachment: Attachment) -> Self {
-        let role = match attachment.storage {
-            Storage::CosignTag(_) => Role::CosignTag,
-            _ => Role::Referrer,
-        };
-        Self {
-            role,
-            subject: Some(attachment.subject),
-            kind: Some(attachment.kind),
-            storage: Some(attachment.storage),
-            artifact_type: attachment.artifact_type,
-            manifest: attachment.manifest,
-        }
-    }
-
-    pub(crate) fn digest(&self) -> &Digest {
-        &self.manifest.descriptor().digest
-    }
-}
-
-/// What a manifest is to a promotion.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// A manifest that the root lists, such as a platform.
-    Child,
-    /// What one of cosign's tags holds.
-    CosignTag,
-    /// A manifest whose subject is another planned one.
-    Referrer,
-    /// What is promoted.
-    Root,
-}
-
-/// Something at the source that is left behind.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Skipped {
-    /// What it is, or is said to be, attached to.
-    pub subject: Digest,
-    /// Where the source keeps or lists it.
-    pub storage: Storage,
-    /// Its digest; none when a whole listing is meant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
-    /// Its artifact type, where it could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// Why it is left behind.
-    pub reason: SkipReason,
-}
-
-impl Skipped {
-    fn of(attachment: &Attachment, reason: SkipReason) -> Self {
-        Self {
-            subject: attachment.subject.clone(),
-            storage: attachment.storage,
-            digest: Some(attachment.descriptor().digest.clone()),
-            artifact_type: attachment.artifact_type.clone(),
-            reason,
-        }
-    }
-}
-
-/// Says why something is left behind.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// It is attached to something that is left behind.
-    AttachedToSkipped,
-    /// It is listed, but the source does not hold it.
-    Dangling,
-    /// The selection leaves out its artifact type.
-    ExcludedType,
-    /// Its manifest is not usable.
-    Malformed,
-    /// It is listed, but does not refer to the subject.
-    NotAttached,
-    /// The fallback tag holds something that is no referrers index.
-    Squatted,
-}
-
-impl std::fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::AttachedToSkipped => "attached to something that stays behind",
-            Self::Dangling => "listed, but the source does not hold it",
-            Self::ExcludedType => "its artifact type is excluded",
-            Self::Malformed => "its manifest is not usable",
-            Self::NotAttached => "listed, but it does not refer to the subject",
-            Self::Squatted => "the fallback tag holds something that is no referrers index",
-        })
-    }
-}
-
-impl SkipReason {
-    fn of(reason: &ProblemReason) -> Self {
-        match reason {
-            ProblemReason::Dangling => Self::Dangling,
-            ProblemReason::NotAManifest { .. } | ProblemReason::OtherSubject { .. } => Self::NotAttached,
-            ProblemReason::Squatted { .. } => Self::Squatted,
-            _ => Self::Malformed,
-        }
-    }
-}
-
-fn as_descriptor<S: Serializer>(manifest: &RawManifest, serializer: S) -> Result<S::Ok, S::Error> {
-    manifest.descriptor().serialize(serializer)
-}
-
-pub(crate) fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_text<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-pub(crate) fn as_optional_text<S: Serializer>(
-    value: &Option<impl std::fmt::Display>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn as_optional_text<S: Serializer>(value: &Option<impl std::fmt::Display>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),

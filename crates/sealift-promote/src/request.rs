@@ -1,83 +1,59 @@
-//! What is to be promoted, and how.
+//! What is to be promoted, and how it is to be named where it goes.
 
-use std::collections::BTreeSet;
+use sealift_core::oci::{Descriptor, Digest, Tag};
 
-use sealift_core::oci::{Descriptor, Tag, media_type};
+use crate::selection::Selection;
 
-/// A promotion asked for: tags are resolved already.
+/// What is to be promoted: tags are resolved already.
 #[derive(Clone, Debug)]
 pub struct Promotion {
-    /// What is promoted: an image, an index or any artifact.
+    /// An image, an index or any artifact.
     pub root: Descriptor,
     /// The tag it was found under, for the record.
     pub source_tag: Option<Tag>,
-    /// The tag it gets at the destination; without one it arrives by digest alone.
-    pub destination_tag: Option<Tag>,
+    /// Platforms of an index that travel, such as `linux/arm64`; all of them when empty.
+    pub platforms: Vec<String>,
     /// Which attachments travel.
     pub selection: Selection,
-    /// What becomes of a destination tag that holds something else.
-    pub overwrite: Overwrite,
 }
 
 impl Promotion {
-    /// Returns a promotion of `root` with the default selection, without tags.
+    /// Returns a promotion of `root` with the default selection.
     pub fn of(root: Descriptor) -> Self {
-        Self {
-            root,
-            source_tag: None,
-            destination_tag: None,
-            selection: Selection::default(),
-            overwrite: Overwrite::Refuse,
-        }
+        Self { root, source_tag: None, platforms: Vec::new(), selection: Selection::default() }
     }
 }
 
-/// What becomes of a destination tag that holds another digest.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Overwrite {
-    /// It is moved.
-    Allow,
-    /// The promotion fails before anything is written.
-    Refuse,
+/// What a promotion is named at the destination.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The tags it gets; without one it arrives by digest alone.
+    pub tags: Vec<Tag>,
+    /// When a tag may be moved.
+    pub rule: TagRule,
 }
 
-/// Which attachments travel: all but those of excluded artifact types, and what is attached to these.
+impl Target {
+    /// Returns a target without tags.
+    pub fn untagged() -> Self {
+        Self { tags: Vec::new(), rule: TagRule::Keep }
+    }
+
+    /// Returns a target of one tag, which is not taken from anything else.
+    pub fn tagged(tag: Tag) -> Self {
+        Self { tags: vec![tag], rule: TagRule::Keep }
+    }
+}
+
+/// When a tag may be moved to the promoted digest. One that holds that digest already is always fine.
 ///
-/// By default Microsoft's lifecycle markers stay behind: a marker that is right in staging marks a supported image as
-/// out of life in production.
+/// In every case the tag must hold, when it is moved, what it held when the promotion began.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Selection {
-    excluded: BTreeSet<String>,
-}
-
-impl Selection {
-    /// Returns a selection of everything, lifecycle markers included.
-    pub fn everything() -> Self {
-        Self { excluded: BTreeSet::new() }
-    }
-
-    /// Leaves out what has this artifact type.
-    #[must_use]
-    pub fn excluding(mut self, artifact_type: impl Into<String>) -> Self {
-        self.excluded.insert(artifact_type.into());
-        self
-    }
-
-    /// Takes in what has this artifact type.
-    #[must_use]
-    pub fn including(mut self, artifact_type: &str) -> Self {
-        self.excluded.remove(artifact_type);
-        self
-    }
-
-    /// Says whether attachments of this artifact type stay behind.
-    pub fn excludes(&self, artifact_type: &str) -> bool {
-        self.excluded.contains(artifact_type)
-    }
-}
-
-impl Default for Selection {
-    fn default() -> Self {
-        Self::everything().excluding(media_type::MICROSOFT_LIFECYCLE)
-    }
+pub enum TagRule {
+    /// If it holds this, `None` standing for a tag that does not exist.
+    Expect(Option<Digest>),
+    /// If it does not exist.
+    Keep,
+    /// Whatever it holds.
+    Move,
 }

@@ -2,20 +2,25 @@
 //!
 //! Order: the root, children before parents; then what is attached, each after what it is attached to, with one link for
 //! each subject; then cosign's tags. Whatever is interrupted leaves whole objects that nothing names yet.
+//!
+//! The one owner of moving evidence: `sealift copy` takes the same way, without a judge.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::future::try_join3;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sealift_core::attach::{AttachError, CosignMerge, CosignSuffix, Storage, merge_cosign_tag};
-use sealift_core::copy::{CopyOptions, CopyReport, Side, copy_graph};
+use sealift_core::copy::{CopyObserver as _, CopyOptions, CopyReport, Side, copy_graph};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag};
-use sealift_core::repository::{Content, ReadRepository, Repository, RepositoryError, Snapshot, graph};
+use sealift_core::repository::{Arrival, Content, ReadRepository, Repository, RepositoryError, Snapshot, graph};
 
-use crate::destination::{Destination, Listing, listing};
+use crate::completeness::{ArrivalProof, ArrivedObject, Completeness};
+use crate::destination::{Destination, Listing, Origin, listing};
 use crate::error::PromoteError;
-use crate::plan::{AdmittedPlan, Plan, PlannedObject, Role};
-use crate::request::Overwrite;
+use crate::object::{PlannedObject, Role};
+use crate::plan::{AdmittedPlan, Plan};
+use crate::request::Target;
+use crate::tag::{self, Tags};
 
 /// Questions asked at once.
 const CONCURRENCY: usize = 8;
@@ -27,24 +32,25 @@ const GRAPHS: usize = 4;
 /// The source is read as planned: what the plan holds already is not read again.
 ///
 /// # Errors
-/// [`PromoteError::TagTaken`] before anything is written, [`PromoteError::Missing`] when the destination lacks anything
-/// at the end. The destination tag is as it was in every case.
+/// [`PromoteError::TagTaken`] and its kin before anything is written, [`PromoteError::Missing`] when the destination
+/// lacks anything at the end. The destination tags are as they were in every case.
 pub async fn transfer<'a>(
     admitted: AdmittedPlan,
     source: &dyn ReadRepository,
     destination: &'a dyn Repository,
+    target: Target,
     options: &CopyOptions,
 ) -> Result<Transferred<'a>, PromoteError> {
     let plan = admitted.plan;
     let source = Snapshot::new(source).knowing(plan.objects.iter().map(|object| &object.manifest));
-    let target = Destination::new(destination, options.observer().cloned());
-    let options = options.clone().with_observer(target.known().clone());
+    let writing = Destination::new(destination, options.observer().cloned());
+    let options = options.clone().with_observer(writing.known().clone());
     let arrived = Snapshot::new(destination.as_read());
-    let moving = Moving { plan: &plan, source: &source, target: &target, options: &options, arrived: &arrived };
-    let found = moving.look().await?;
-    let (report, tagged) = moving.write(&found).await?;
-    moving.prove(&tagged).await?;
-    Ok(Transferred { plan, destination, arrived, tag: found.tag, report })
+    let moving = Moving { plan: &plan, source: &source, target: &writing, options: &options, arrived: &arrived };
+    let found = moving.look(&target).await?;
+    let (report, cosign) = moving.write(&found).await?;
+    let completeness = moving.prove(&found, &cosign, &report).await?;
+    Ok(Transferred { plan, destination, target, arrived, tags: found.tags, report, completeness })
 }
 
 /// A plan that was carried out and is proven to be whole at the destination. Only [`transfer()`] makes it.
@@ -52,10 +58,12 @@ pub async fn transfer<'a>(
 pub struct Transferred<'a> {
     pub(crate) plan: Plan,
     pub(crate) destination: &'a dyn Repository,
-    arrived: Snapshot<'a>,
-    /// What the destination tag held before.
-    pub(crate) tag: Option<Digest>,
-    report: CopyReport,
+    pub(crate) target: Target,
+    pub(crate) arrived: Snapshot<'a>,
+    /// What the destination tags held before.
+    pub(crate) tags: Tags,
+    pub(crate) report: CopyReport,
+    pub(crate) completeness: Completeness,
 }
 
 impl<'a> Transferred<'a> {
@@ -67,6 +75,11 @@ impl<'a> Transferred<'a> {
     /// Returns what was moved, and what was there.
     pub fn report(&self) -> &CopyReport {
         &self.report
+    }
+
+    /// Returns the proof that everything arrived.
+    pub fn completeness(&self) -> &Completeness {
+        &self.completeness
     }
 
     /// Returns the destination as it was read after the last write: what the decision about it is to be made from.
@@ -88,7 +101,7 @@ struct Moving<'a> {
 
 /// What the destination held before anything was written.
 struct Found {
-    tag: Option<Digest>,
+    tags: Tags,
     listings: HashMap<Digest, Listing>,
     cosign: BTreeMap<Tag, RawManifest>,
 }
@@ -98,43 +111,40 @@ impl Found {
         let listing = object.subject.as_ref().and_then(|subject| self.listings.get(subject));
         listing.is_some_and(|listing| listing.digests.contains(object.digest()))
     }
+
+    /// Says whether the destination's listing of what `object` is attached to proves what it lists.
+    fn is_proof(&self, object: &PlannedObject) -> bool {
+        let listing = object.subject.as_ref().and_then(|subject| self.listings.get(subject));
+        listing.is_some_and(|listing| listing.is_proof)
+    }
+}
+
+/// What became of one of cosign's tags.
+struct WrittenTag<'a> {
+    tag: CosignTag<'a>,
+    /// How it is known to hold everything; `None` when that has still to be read back.
+    proof: Option<ArrivalProof>,
 }
 
 impl Moving<'_> {
     /// Asks the destination, all at once, what of the plan it holds.
-    async fn look(&self) -> Result<Found, PromoteError> {
-        let tag = async {
-            match &self.plan.destination_tag {
-                Some(tag) => Ok(absent_as_none(self.target.resolve(&Selector::Tag(tag.clone())).await)?),
-                None => Ok(None),
-            }
-        };
+    async fn look(&self, target: &Target) -> Result<Found, PromoteError> {
+        let tags = tag::look(self.target, target, &self.plan.root.digest);
         let cosign = stream::iter(self.cosign_tags()).map(|(tag, _)| async move {
             let manifest = absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?;
-            Ok::<_, RepositoryError>(manifest.map(|manifest| (tag, manifest)))
+            Ok::<_, PromoteError>(manifest.map(|manifest| (tag, manifest)))
         });
         let cosign = cosign.buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>();
-        let (tag, listings, cosign) = try_join3(tag, self.listings(), cosign).await.map_err(at_destination)?;
-        let tag = tag.map(|descriptor: Descriptor| descriptor.digest);
-        self.refuse_taken_tag(tag.as_ref())?;
-        let found = Found { tag, listings, cosign: cosign.into_iter().flatten().collect() };
+        let (tags, listings, cosign) = try_join3(tags, self.listings(), cosign).await?;
+        let found = Found { tags, listings, cosign: cosign.into_iter().flatten().collect() };
         self.note(&found);
         Ok(found)
     }
 
-    fn refuse_taken_tag(&self, existing: Option<&Digest>) -> Result<(), PromoteError> {
-        let Some((tag, existing)) = self.plan.destination_tag.as_ref().zip(existing) else { return Ok(()) };
-        if *existing == self.plan.root.digest || self.plan.overwrite == Overwrite::Allow {
-            return Ok(());
-        }
-        let (repository, tag, existing) = (self.target.name().clone(), tag.clone(), existing.clone());
-        Err(PromoteError::TagTaken { repository, tag, existing })
-    }
-
-    async fn listings(&self) -> Result<HashMap<Digest, Listing>, RepositoryError> {
+    async fn listings(&self) -> Result<HashMap<Digest, Listing>, PromoteError> {
         let subjects: HashSet<&Digest> = self.referrers().filter_map(|object| object.subject.as_ref()).collect();
         let listings = stream::iter(subjects).map(|subject| async move {
-            Ok::<_, RepositoryError>((subject.clone(), listing(self.arrived, subject).await?))
+            Ok((subject.clone(), listing(self.arrived, subject).await.map_err(at_destination)?))
         });
         listings.buffer_unordered(CONCURRENCY).try_collect().await
     }
@@ -142,36 +152,60 @@ impl Moving<'_> {
     /// Keeps what the answers prove, so that it is not asked again.
     fn note(&self, found: &Found) {
         let known = self.target.known();
-        if found.tag.as_ref() == Some(&self.plan.root.digest) {
-            known.note_present(&self.plan.root.digest);
+        let root = &self.plan.root.digest;
+        if found.tags.values().flatten().any(|held| held == root) {
+            known.note(root, Origin::Found);
         }
         for manifest in found.cosign.values() {
-            known.note_present(&manifest.descriptor().digest);
+            known.note(&manifest.descriptor().digest, Origin::Found);
         }
         for object in self.referrers() {
-            let is_proof = object.subject.as_ref().and_then(|subject| found.listings.get(subject));
             match found.lists(object) {
-                true if is_proof.is_some_and(|listing| listing.is_proof) => known.note_present(object.digest()),
+                true if found.is_proof(object) => known.note(object.digest(), Origin::Found),
                 true => {}
                 false => known.note_absent(object.digest()),
             }
         }
     }
 
-    /// Returns what was moved, and which of cosign's tags were written.
-    async fn write<'t>(&'t self, found: &Found) -> Result<(CopyReport, Vec<CosignTag<'t>>), PromoteError> {
-        let mut report = self.copy(&self.plan.root).await?;
+    /// Returns what was moved, and what became of cosign's tags.
+    async fn write<'t>(&'t self, found: &Found) -> Result<(CopyReport, Vec<WrittenTag<'t>>), PromoteError> {
+        let mut report = self.write_members().await?;
         for level in self.levels() {
             self.write_level(found, &level, &mut report).await?;
         }
-        let mut tagged = Vec::new();
+        let mut written = Vec::new();
         let tags = stream::iter(self.cosign_tags()).map(|tag| self.write_cosign_tag(found, tag));
         let mut tags = tags.buffer_unordered(GRAPHS);
-        while let Some((copied, written)) = tags.try_next().await? {
+        while let Some((copied, tag)) = tags.try_next().await? {
             report.absorb(copied);
-            tagged.extend(written);
+            written.push(tag);
         }
-        Ok((report, tagged))
+        Ok((report, written))
+    }
+
+    /// Copies the root with everything that it lists, or the chosen ones before the root by itself.
+    async fn write_members(&self) -> Result<CopyReport, PromoteError> {
+        let plan = self.plan;
+        // The root is always the first object of a plan.
+        let Some(root) = plan.objects.first().filter(|_| plan.is_sparse()) else { return self.copy(&plan.root).await };
+        let mut report = CopyReport::default();
+        for object in plan.objects.iter().filter(|object| object.role == Role::Child) {
+            report.absorb(self.copy(object.manifest.descriptor()).await?);
+        }
+        if self.target.exists(&plan.root).await.map_err(at_destination)? {
+            self.target.known().finished(&plan.root, Arrival::Present);
+            return Ok(report);
+        }
+        let content = Content::from(root.manifest.bytes().clone());
+        match self.target.push(&plan.root, content).await {
+            Ok(_) => self.target.known().finished(&plan.root, Arrival::Copied),
+            Err(source @ RepositoryError::Registry { status: 400 | 404, .. }) => {
+                return Err(PromoteError::SparseRefused { repository: self.target.name().clone(), source });
+            }
+            Err(source) => return Err(at_destination(source)),
+        }
+        Ok(report)
     }
 
     /// Copies the referrers of one depth, and links them: once for each subject.
@@ -204,19 +238,19 @@ impl Moving<'_> {
         links.buffer_unordered(CONCURRENCY).try_collect::<()>().await.map_err(at_destination)
     }
 
-    /// Makes one of cosign's tags hold what the source's holds, besides what it holds already; returns the tag if it was
-    /// written.
+    /// Makes one of cosign's tags hold what the source's holds, besides what it holds already.
     async fn write_cosign_tag<'t>(
         &self,
         found: &Found,
         (tag, object): CosignTag<'t>,
-    ) -> Result<(CopyReport, Option<CosignTag<'t>>), PromoteError> {
+    ) -> Result<(CopyReport, WrittenTag<'t>), PromoteError> {
         let mut report = CopyReport::default();
+        let written = |tag, proof| WrittenTag { tag: (tag, object), proof };
         let merge = match found.cosign.get(&tag) {
             // Where a manifest proves its blobs this asks nothing.
             Some(existing) if existing.descriptor().digest == *object.digest() => {
                 report.absorb(self.copy(existing.descriptor()).await?);
-                return Ok((report, None));
+                return Ok((report, written(tag, Some(ArrivalProof::Found))));
             }
             Some(existing) => merge_cosign_tag(self.target, &tag, existing, &object.manifest).await?,
             None => CosignMerge::TakeSource,
@@ -227,7 +261,7 @@ impl Moving<'_> {
             report.absorb(self.copy(object.manifest.descriptor()).await?);
         }
         let manifest = match &merge {
-            CosignMerge::KeepDestination => return Ok((report, None)),
+            CosignMerge::KeepDestination => return Ok((report, written(tag, Some(ArrivalProof::Merged)))),
             CosignMerge::Merged { manifest, config } => {
                 let content = Content::from(config.content.clone());
                 self.target.push(&config.descriptor(), content).await.map_err(at_destination)?;
@@ -242,50 +276,75 @@ impl Moving<'_> {
             report.absorb(self.copy(&child.descriptor).await?);
         }
         self.target.tag(manifest, &tag).await.map_err(at_destination)?;
-        Ok((report, Some((tag, object))))
+        Ok((report, written(tag, None)))
     }
 
-    /// Asks the destination for everything that its answers have not proven yet.
-    async fn prove(&self, tagged: &[CosignTag<'_>]) -> Result<(), PromoteError> {
-        let listings = self.listings().await.map_err(at_destination)?;
-        let unlisted = self.referrers().filter(|object| {
+    /// Proves that the destination holds and lists everything, from what it answers after the last write.
+    async fn prove(
+        &self,
+        found: &Found,
+        cosign: &[WrittenTag<'_>],
+        report: &CopyReport,
+    ) -> Result<Completeness, PromoteError> {
+        let known = self.target.known();
+        // What was there, and what the referrers API lists, needs no question of its own.
+        let unproven = self.plan.objects.iter().filter(|object| {
+            let is_listed = object.role == Role::Referrer && found.is_proof(object);
+            object.role != Role::CosignTag && !is_listed && !known.is_found(object.digest())
+        });
+        let read_back = stream::iter(unproven).map(|object| async move {
+            let read = self.arrived.manifest(&Selector::Digest(object.digest().clone())).await;
+            Ok::<_, PromoteError>(absent_as_none(read)?.map(|_| object.digest()))
+        });
+        let read_back = read_back.buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>();
+        let (listings, read_back, cosign) =
+            try_join3(self.listings(), read_back, self.prove_cosign_tags(cosign)).await?;
+        let read_back: HashSet<&Digest> = read_back.into_iter().flatten().collect();
+        let mut completeness =
+            Completeness { arrived: Vec::new(), excluded: self.plan.skipped.clone(), foreign: report.skipped.clone() };
+        let mut missing = Vec::new();
+        for object in &self.plan.objects {
             let listing = object.subject.as_ref().and_then(|subject| listings.get(subject));
-            !listing.is_some_and(|listing| listing.digests.contains(object.digest()))
-        });
-        let mut missing: Vec<Digest> = unlisted.map(|object| object.digest().clone()).collect();
-        let unproven = self.plan.objects.iter().filter(|object| object.role != Role::CosignTag);
-        let unproven = unproven.filter(|object| !self.target.known().is_present(object.digest()));
-        let absent = stream::iter(unproven).map(|object| async move {
-            let is_there = self.target.exists(object.manifest.descriptor()).await?;
-            Ok::<_, RepositoryError>((!is_there).then(|| object.digest().clone()))
-        });
-        let absent: Vec<_> = absent.buffer_unordered(CONCURRENCY).try_collect().await.map_err(at_destination)?;
-        missing.extend(absent.into_iter().flatten());
-        missing.extend(self.lost_cosign_tags(tagged).await?);
+            let is_listed = listing.is_some_and(|listing| listing.digests.contains(object.digest()));
+            let proof = match object.role {
+                Role::CosignTag => cosign.get(object.digest()).copied().flatten(),
+                Role::Referrer if !is_listed => None,
+                _ if known.is_found(object.digest()) => Some(ArrivalProof::Found),
+                _ if read_back.contains(object.digest()) => Some(ArrivalProof::ReadBack),
+                _ => (is_listed && listing.is_some_and(|listing| listing.is_proof)).then_some(ArrivalProof::Listed),
+            };
+            match proof {
+                Some(proof) => completeness.arrived.push(ArrivedObject::of(object, proof)),
+                None => missing.push(object.digest().clone()),
+            }
+        }
         if missing.is_empty() {
-            return Ok(());
+            return Ok(completeness);
         }
         Err(PromoteError::Missing { repository: self.target.name().clone(), missing })
     }
 
     /// Reads back the tags that were written: another writer may have come between.
-    async fn lost_cosign_tags(&self, tagged: &[CosignTag<'_>]) -> Result<Vec<Digest>, PromoteError> {
-        let mut lost = Vec::new();
-        for (tag, object) in tagged {
-            let now = self.target.manifest(&Selector::Tag(tag.clone())).await;
-            let is_whole = match absent_as_none(now).map_err(at_destination)? {
-                Some(now) if now.descriptor().digest == *object.digest() => true,
+    async fn prove_cosign_tags<'t>(
+        &self,
+        written: &'t [WrittenTag<'t>],
+    ) -> Result<HashMap<&'t Digest, Option<ArrivalProof>>, PromoteError> {
+        let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
+            if proof.is_some() {
+                return Ok((object.digest(), *proof));
+            }
+            let now = absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?;
+            let proof = match now {
+                Some(now) if now.descriptor().digest == *object.digest() => Some(ArrivalProof::ReadBack),
                 Some(now) => {
                     let merge = merge_cosign_tag(self.target, tag, &now, &object.manifest).await?;
-                    matches!(merge, CosignMerge::KeepDestination)
+                    matches!(merge, CosignMerge::KeepDestination).then_some(ArrivalProof::Merged)
                 }
-                None => false,
+                None => None,
             };
-            if !is_whole {
-                lost.push(object.digest().clone());
-            }
-        }
-        Ok(lost)
+            Ok::<_, PromoteError>((object.digest(), proof))
+        });
+        proofs.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     async fn copy(&self, root: &Descriptor) -> Result<CopyReport, PromoteError> {
@@ -325,10 +384,10 @@ fn at_destination(source: RepositoryError) -> PromoteError {
     PromoteError::Repository { side: Side::Destination, source }
 }
 
-fn absent_as_none<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, RepositoryError> {
+fn absent_as_none<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, PromoteError> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(at_destination(error)),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod keyless;
 pub(crate) mod output;
 pub(crate) mod policy;
 pub(crate) mod predicate;
+pub(crate) mod promotion;
 pub(crate) mod reference;
 pub(crate) mod registry;
 pub(crate) mod signature;

@@ -1,18 +1,17 @@
 //! `sealift copy`.
 
-use sealift_core::attach::{Attachments, Scope, attachments_of_all};
-use sealift_core::copy::{CopyOptions, CopyReport};
+use sealift_core::copy::CopyOptions;
 use sealift_core::oci::{Descriptor, Digest, Reference, Selector};
-use sealift_core::repository::{ReadRepository, RepositoryError};
+use sealift_core::repository::{ReadRepository, Snapshot};
+use sealift_promote::{Promotion, Selection, TagRule, Target, plan, plan_alone, transfer};
 
 use crate::args::endpoint::EndpointArgs;
 use crate::args::output::OutputArgs;
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
-use crate::copying::Copying;
 use crate::error::{CliError, UsageError};
-use crate::manifests::{self, Member};
+use crate::manifests;
 use crate::output::model::{Copied, LeftBehind};
 use crate::subject::{self, Subject};
 
@@ -61,46 +60,51 @@ pub(crate) struct CopyArgs {
 pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, CliError> {
     let (source, selector) = reference::parse_selecting(&args.source)?;
     let destination = reference::parse(&args.destination)?;
-    let client = context.client_of_ends(&args.registry, &args.endpoints, &source, &destination)?;
+    let client = context.client_of_ends(&args.registry, &args.endpoints, &[&source], &[&destination])?;
     let subject = Subject::open_read(&client, &source, &selector).await?;
-    let failed = |source| CliError::Repository { task: "read", subject: subject.reference.to_string(), source };
-    let members = manifests::members(&*subject.repository, &subject.descriptor).await.map_err(failed)?;
-    let root = root(&members, args.platform.as_deref(), &source)?;
-    refuse_other_digest(&destination, &root.descriptor().digest)?;
-    let attached = attached(args, &*subject.repository, &members, root.descriptor()).await.map_err(failed)?;
+    let snapshot = Snapshot::new(&*subject.repository);
+    let root = root(args, &snapshot, &subject).await?;
+    refuse_other_digest(&destination, &root.digest)?;
+    let plan = match args.referrers {
+        true => plan(&snapshot, &Promotion { selection: Selection::everything(), ..Promotion::of(root.clone()) }).await,
+        false => plan_alone(&snapshot, &root).await,
+    };
+    let plan = plan.map_err(CliError::Copy)?;
+    let attached = plan.objects().iter().filter(|object| object.subject.is_some()).count();
+    let left_behind = plan.skipped().iter().map(LeftBehind::of).collect();
     let target = subject::open_destination(&client, &destination).await?;
     let mut options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
     if let Some(observer) = context.progress.observer() {
         options = options.with_observer(observer);
     }
-    let mut copying =
-        Copying { source: &*subject.repository, destination: &*target, options, report: CopyReport::default() };
-    copying.run(root.descriptor(), &attached.found).await?;
     // A destination without a tag and a digest keeps the source's tag.
     let tag = destination.tag().or_else(|| source.tag().filter(|_| destination.digest().is_none()));
-    match tag {
-        Some(tag) => copying.tag(&root.manifest, tag).await?,
-        None => copying.flush().await?,
-    }
+    let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };
+    let moved = transfer(plan.admit_unverified_unsafe(), &snapshot, &*target, tags, &options).await;
+    let copied = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
     Ok(Copied {
         source: subject.by_digest().to_string(),
-        destination: destination.with_digest(root.descriptor().digest.clone()).to_string(),
+        destination: destination.with_digest(root.digest).to_string(),
         tag: tag.map(ToString::to_string),
-        report: copying.report,
-        attached: attached.found.len(),
-        left_behind: attached.problems.iter().map(LeftBehind::of).collect(),
+        report: copied.report,
+        attached,
+        left_behind,
     })
 }
 
 /// Returns the manifest to copy: the artifact, or one platform of it.
-fn root<'a>(members: &'a [Member], platform: Option<&str>, source: &Reference) -> Result<&'a Member, CliError> {
-    let found = match platform {
-        None => members.first(),
-        Some(platform) => members.iter().find(|member| member.platform.as_deref() == Some(platform)),
-    };
-    found.ok_or_else(|| {
-        let platform = platform.unwrap_or_default().to_owned();
-        UsageError::Platform { platform, reference: source.to_string() }.into()
+async fn root(
+    args: &CopyArgs,
+    repository: &dyn ReadRepository,
+    subject: &Subject<dyn ReadRepository>,
+) -> Result<Descriptor, CliError> {
+    let Some(platform) = &args.platform else { return Ok(subject.descriptor.clone()) };
+    let failed = |source| CliError::Repository { task: "read", subject: subject.reference.to_string(), source };
+    let members = manifests::members(repository, &subject.descriptor).await.map_err(failed)?;
+    let found = members.iter().find(|member| member.platform.as_ref() == Some(platform));
+    found.map(|member| member.descriptor().clone()).ok_or_else(|| {
+        let (platform, reference) = (platform.clone(), subject.reference.to_string());
+        UsageError::Platform { platform, reference }.into()
     })
 }
 
@@ -111,27 +115,5 @@ pub(crate) fn refuse_other_digest(destination: &Reference, digest: &Digest) -> R
             Err(UsageError::OtherDigest { found, expected: digest.clone() }.into())
         }
         _ => Ok(()),
-    }
-}
-
-async fn attached(
-    args: &CopyArgs,
-    repository: &dyn ReadRepository,
-    members: &[Member],
-    root: &Descriptor,
-) -> Result<Attachments, RepositoryError> {
-    if !args.referrers {
-        return Ok(Attachments::default());
-    }
-    let all = members.iter().map(|member| member.descriptor().digest.clone());
-    let subjects: Vec<Digest> = match args.platform {
-        Some(_) => vec![root.digest.clone()],
-        None => all.collect(),
-    };
-    let mut attached = attachments_of_all(repository, &subjects, Scope::Nested).await?;
-    match attached.unread.pop() {
-        // A copy that leaves evidence behind must not look complete.
-        Some(unread) => Err(unread.error),
-        None => Ok(attached),
     }
 }

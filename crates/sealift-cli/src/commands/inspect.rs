@@ -101,7 +101,7 @@ fn inspect<R: ?Sized>(subject: &Subject<R>, place: &Place, signed: &Signed) -> I
     let entity = match &signed.entity {
         Ok(entity) => entity,
         Err(error) => {
-            let causes = causes(&**error);
+            let causes = causes(error);
             shown.problem = Some(std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": "));
             return shown;
         }

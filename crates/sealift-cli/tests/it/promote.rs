@@ -114,3 +114,116 @@ fn charts_and_layouts_are_promoted_too() {
         .assert_code(0)
         .assert_stdout("cosign signature by");
 }
+
+#[test]
+fn the_report_proves_for_every_object_that_it_arrived() {
+    for (_, to) in both_kinds() {
+        let (user, source, destination) =
+            (User::with_key(), registry(RegistryOptions::default()), Registry::start(to).unwrap());
+        user.at(&source, &["sign", "--key", "sealift.key", "--format", "both", "@team/app:v1"]).assert_code(0);
+        user.at(&source, &["attach", "--type", "application/vnd.microsoft.artifact.lifecycle", "@team/app:v1"])
+            .assert_code(0);
+        let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+        let run = ["promote", "--key", "sealift.pub", "--output", "json", &from, &to];
+        let report = user.run(&run).assert_code(0).json();
+        assert_eq!(report["complete"], true);
+        assert_eq!(report["tags"]["v1"]["change"], "created");
+        let arrived = report["completeness"]["arrived"].as_array().unwrap();
+        let roles: Vec<_> = arrived.iter().map(|object| object["role"].as_str().unwrap()).collect();
+        assert_eq!(roles, ["root", "referrer", "cosign-tag"]);
+        assert!(arrived.iter().all(|object| object["proof"] == "read-back" || object["proof"] == "listed"), "{report}");
+        assert_eq!(report["completeness"]["excluded"][0]["reason"], "excluded");
+        let again = user.run(&run).assert_code(0).json();
+        let arrived = again["completeness"]["arrived"].as_array().unwrap();
+        assert!(arrived.iter().all(|object| object["proof"] == "found"), "{again}");
+        user.run(&["promote", "--key", "sealift.pub", &from, &to])
+            .assert_code(0)
+            .assert_stdout("complete: the source had 4, 3 arrived, 1 left behind, 0 missing");
+    }
+}
+
+#[test]
+fn tags_move_from_what_they_are_expected_to_hold() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    let destination = Registry::start(RegistryOptions::default()).unwrap();
+    let old = destination.add("prod/app", &fixture::image(7), Some("v1")).unwrap().digest.to_string();
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+    let promote = |more: &[&str]| user.run(&[&["promote", "--key", "sealift.pub"], more, &[&from, &to]].concat());
+    promote(&["--expect-previous", "none"]).assert_code(15).assert_stderr(&old);
+    let other = fixture::image(8).digest().to_string();
+    promote(&["--expect-previous", &other]).assert_code(15);
+    // A registry whose tags are immutable, as ECR's can be.
+    let immutable = Rule::new(Effect::Refusal(400, "TAG_INVALID")).method("PUT").reference("v1");
+    destination.set_faults([immutable]);
+    promote(&["--overwrite-tag"]).assert_code(15).assert_stderr("refuses to move tag v1");
+    destination.clear_faults();
+    assert_eq!(destination.manifest("prod/app", "v1").unwrap().descriptor(), fixture::image(7).descriptor());
+    promote(&["--expect-previous", &old, "--tag", "latest"]).assert_code(15).assert_stderr("tag latest");
+    promote(&["--expect-previous", &old]).assert_code(0).assert_stdout("tag v1: moved from");
+    promote(&["--expect-previous", &old]).assert_code(0).assert_stdout("tag v1: held it already");
+    promote(&["--tag", "latest", "--tag", "1"]).assert_code(0).assert_stdout("tags 1, latest, v1");
+    assert_eq!(destination.tags("prod/app"), ["1", "latest", "v1"]);
+}
+
+#[test]
+fn what_travels_is_chosen_by_its_features() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    user.run(&["key", "generate", "--output-key-prefix", "other"]).assert_code(0);
+    user.write("p.json", "{}");
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    user.at(&source, &["sign", "--key", "other.key", "@team/app:v1"]).assert_code(0);
+    for predicate in ["spdx", "vuln"] {
+        let attest = ["attest", "--key", "sealift.key", "--type", predicate, "--predicate", "p.json", "@team/app:v1"];
+        user.at(&source, &attest).assert_code(0);
+    }
+    user.at(&source, &["attach", "--type", "application/x.notes", "-a", "team=red", "@team/app:v1"]).assert_code(0);
+    let all = 5;
+    for (flags, expected) in [
+        (&[][..], all),
+        (&["--exclude", "application/x.*"][..], all - 1),
+        (&["--exclude", "predicate=vuln"], all - 1),
+        (&["--exclude", "predicate=https://**"], 1),
+        (&["--exclude", "predicate=https://**", "--include", "predicate=https://sigstore.dev/**"], 3),
+        (&["--exclude", "annotation=team=red"], all - 1),
+        (&["--exclude", "annotation=team=blue"], all),
+        (&["--exclude", "key=other.pub"], all - 1),
+        (&["--exclude", "**", "--include", "key=sealift.pub"], 3),
+        (&["--exclude", "media=application/vnd.dev.sigstore.*"], 1),
+    ] {
+        let destination = Registry::start(RegistryOptions::default()).unwrap();
+        let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+        let outcome = user.run(&[&["promote", "--key", "sealift.pub"], flags, &[&from, &to]].concat());
+        // What is signed at the source and no longer where it arrived does not get its tag.
+        let is_signed = expected > 1;
+        assert_eq!(
+            outcome.code,
+            Some(if is_signed { 0 } else { 10 }),
+            "{flags:?}\n{}{}",
+            outcome.stdout,
+            outcome.stderr
+        );
+        assert_eq!(destination.referrers("prod/app", fixture::image(1).digest()).len(), expected, "{flags:?}");
+        assert_eq!(destination.manifest("prod/app", "v1").is_some(), is_signed, "{flags:?}");
+    }
+}
+
+#[test]
+fn several_destinations_are_served_and_one_failure_stops_no_other() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let [eu, taken, us] = [1, 2, 3].map(|_| Registry::start(RegistryOptions::default()).unwrap());
+    taken.add("prod/app", &fixture::image(7), Some("v1")).unwrap();
+    source.clear_requests();
+    let to = [&eu, &taken, &us].map(|registry| registry.reference("prod/app:v1"));
+    let run = ["promote", "--key", "sealift.pub", &source.reference("team/app:v1"), &to[0], &to[1], &to[2]];
+    user.run(&run).assert_code(15).assert_stdout(&format!("to {}/prod/app@", us.host()));
+    assert_eq!([&eu, &us].map(|registry| registry.tags("prod/app")), [["v1"]; 2]);
+    // Whatever the number of destinations, the source's small blobs and manifests are read once.
+    let mut read: Vec<_> =
+        source.requests().iter().filter(|request| request.method == "GET").map(|it| it.line()).collect();
+    read.sort();
+    let all = read.len();
+    read.dedup();
+    assert_eq!(read.len(), all, "{read:?}");
+}

@@ -20,22 +20,31 @@ const LARGE_BYTES: u64 = 1024 * 1024;
 
 /// How a layer is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Form {
+pub(super) enum Form {
     Bundle,
     Envelope,
     SimpleSigning,
 }
 
 impl Form {
+    /// Returns the form of a layer that holds a signature.
+    pub(super) fn of_layer(layer: &Descriptor) -> Option<Self> {
+        match layer.media_type.as_str() {
+            _ if layer.media_type.is_sigstore_bundle() => Some(Self::Bundle),
+            media_type::SIMPLE_SIGNING => Some(Self::SimpleSigning),
+            media_type::DSSE_ENVELOPE => Some(Self::Envelope),
+            _ => None,
+        }
+    }
+
     /// Returns the form of a layer that may speak for `claim`.
     fn of(layer: &Descriptor, claim: &Claim) -> Option<Self> {
         let is_signature = matches!(claim, Claim::ImageSignature);
-        match layer.media_type.as_str() {
-            _ if layer.media_type.is_sigstore_bundle() => Some(Self::Bundle),
-            media_type::SIMPLE_SIGNING => is_signature.then_some(Self::SimpleSigning),
-            media_type::DSSE_ENVELOPE => (!is_signature).then_some(Self::Envelope),
-            _ => None,
-        }
+        Self::of_layer(layer).filter(|form| match form {
+            Self::Bundle => true,
+            Self::SimpleSigning => is_signature,
+            Self::Envelope => !is_signature,
+        })
     }
 }
 
@@ -98,7 +107,7 @@ impl Candidate {
             .read_all(MAX_SIGNATURE_BYTES)
             .await
             .map_err(|error| RepositoryError::of_content(repository.name(), error))?;
-        let read = self.layers.iter().map(|(form, layer)| parse(*form, layer, &bytes));
+        let read = self.layers.iter().map(|(form, layer)| parse_layer(*form, layer, &bytes));
         Ok(read.map(|read| read.map_err(|reason| self.rejection(reason))).collect())
     }
 
@@ -107,7 +116,8 @@ impl Candidate {
     }
 }
 
-fn parse(form: Form, layer: &Descriptor, bytes: &Bytes) -> Result<SignedEntity, RejectionReason> {
+/// Reads what a layer says is signed.
+pub(super) fn parse_layer(form: Form, layer: &Descriptor, bytes: &Bytes) -> Result<SignedEntity, RejectionReason> {
     let of_layer = |entity: Result<SignedEntity, LayerError>| entity.map_err(RejectionReason::MalformedLayer);
     match form {
         Form::Bundle => Bundle::parse(bytes).map(SignedEntity::from).map_err(RejectionReason::Malformed),

@@ -195,9 +195,12 @@ impl Search<'_> {
 
     async fn read(&mut self, group: &[(Likelihood, Candidate)]) {
         let (repository, large) = (self.repository, self.large);
-        let mut read = stream::iter(group)
+        // Collected, because a future that holds the closure cannot be sent to another thread.
+        let reads: Vec<_> = group
+            .iter()
             .map(|(_, candidate)| async move { (candidate, candidate.read(repository, large).await) })
-            .buffered(CONCURRENCY);
+            .collect();
+        let mut read = stream::iter(reads).buffered(CONCURRENCY);
         while let Some((candidate, read)) = read.next().await {
             match read {
                 Ok(entities) => entities.into_iter().for_each(|entity| self.judge(candidate, entity)),

@@ -5,11 +5,13 @@
 
 mod candidate;
 mod gather;
+mod signature;
 
 use std::fmt;
 
 pub use candidate::MAX_SIGNATURE_BYTES;
 pub use gather::{MAX_CANDIDATES, gather};
+pub use signature::{ReadSignature, read_signatures};
 
 use crate::attach::{AttachmentProblem, Storage, Unread};
 use crate::entity::{BundleError, LayerError};

@@ -31,3 +31,5 @@ pub const COSIGN_PREDICATE_TYPE: &str = "predicateType";
 
 /// What an index child of BuildKit is: <https://docs.docker.com/build/metadata/attestations/attestation-storage/>.
 pub const BUILDKIT_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// Which index child one of BuildKit's is about: <https://docs.docker.com/build/metadata/attestations/attestation-storage/>.
+pub const BUILDKIT_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";

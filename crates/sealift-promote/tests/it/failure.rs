@@ -4,7 +4,7 @@ use sealift_core::attach::{Scope, attachments};
 use sealift_promote::PromoteError;
 use sealift_sandbox::Loss;
 
-use crate::support::{MODES, Person, held, laden_index, small_index, store, tag, to_v1};
+use crate::support::{MODES, Person, held, laden_index, of, small_index, store, tag};
 
 #[tokio::test]
 async fn a_promotion_that_fails_at_any_call_leaves_no_tag_and_succeeds_when_repeated() {
@@ -12,7 +12,7 @@ async fn a_promotion_that_fails_at_any_call_leaves_no_tag_and_succeeds_when_repe
         for side in ["staging", "prod"] {
             let (staging, person) = (store("staging", from), Person::new());
             let index = small_index(&staging, &person).await;
-            let promotion = to_v1(index.clone());
+            let promotion = of(index.clone());
             let mut failures = 0;
             for nth in 1.. {
                 let prod = store("prod", to);
@@ -47,7 +47,7 @@ async fn a_destination_that_loses_what_it_acknowledged_is_found_out() {
         let (staging, prod, person) = (store("staging", MODES[0]), store("prod", mode), Person::new());
         let index = laden_index(&staging, &person).await;
         prod.lose(loss);
-        let outcome = person.promote(&staging, &prod, &to_v1(index)).await;
+        let outcome = person.promote(&staging, &prod, &of(index)).await;
         let Err(PromoteError::Missing { missing, .. }) = outcome else { panic!("{loss:?}: {outcome:?}") };
         // All eleven, by name.
         assert_eq!(missing.len(), 11, "{loss:?}");

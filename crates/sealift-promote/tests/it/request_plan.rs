@@ -14,7 +14,7 @@ use sealift_promote::TagChange;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
-use crate::support::{Person, tag, to_v1};
+use crate::support::{Person, of, tag};
 
 fn with_api() -> Registry {
     Registry::start(RegistryOptions::default()).unwrap()
@@ -136,8 +136,8 @@ async fn promoting_again_costs_four_requests_besides_verification() {
             requests(&prod);
             let (source, target) = (open(&staging).await, open(&prod).await);
             let root = source.resolve(&Selector::Tag(tag("v1"))).await.unwrap();
-            let record = person.promote(source.as_read(), &*target, &to_v1(root)).await.unwrap();
-            assert_eq!(record.tag_change, Some(change));
+            let record = person.promote(source.as_read(), &*target, &of(root)).await.unwrap();
+            assert_eq!(record.tags[&tag("v1")], change);
         }
         let (found_at_source, found_at_destination) = (requests(&staging), requests(&prod));
         assert_eq!(found_at_source, at_source);

@@ -15,7 +15,7 @@ use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::SignedBy;
 use sealift_policy::{Decision, Policy};
-use sealift_promote::{PromoteError, Promotion, PromotionRecord, plan, publish, transfer};
+use sealift_promote::{PromoteError, Promoted, Promotion, TagRule, Target, plan, transfer};
 use sealift_sandbox::{WatchedRepository, fixture};
 
 pub(crate) const MODES: [ReferrersSupport; 2] = [ReferrersSupport::Api, ReferrersSupport::FallbackTagOnly];
@@ -86,30 +86,35 @@ impl Person {
         self.policy.gather(repository, digest, &verifier, Effort::FirstMatch).await.evaluate()
     }
 
-    /// Promotes from end to end, reading each side through a snapshot.
+    /// Promotes to the tag `v1` from end to end, reading each side through a snapshot.
     pub(crate) async fn promote(
         &self,
         source: &dyn ReadRepository,
         destination: &dyn Repository,
         promotion: &Promotion,
-    ) -> Result<PromotionRecord, PromoteError> {
-        self.promote_with(source, destination, promotion, &CopyOptions::default()).await
+    ) -> Result<Promoted, PromoteError> {
+        self.promote_to(source, destination, promotion, Target::tagged(tag("v1"))).await
     }
 
-    pub(crate) async fn promote_with(
+    pub(crate) async fn promote_to(
         &self,
         source: &dyn ReadRepository,
         destination: &dyn Repository,
         promotion: &Promotion,
-        options: &CopyOptions,
-    ) -> Result<PromotionRecord, PromoteError> {
+        target: Target,
+    ) -> Result<Promoted, PromoteError> {
         let source = Snapshot::new(source);
         let decision = self.decide(&source, &promotion.root.digest).await;
         let admitted = plan(&source, promotion).await?.admit(&decision)?;
-        let moved = transfer(admitted, &source, destination, options).await?;
+        let moved = transfer(admitted, &source, destination, target, &CopyOptions::default()).await?;
         let decision = self.decide(moved.arrived(), &promotion.root.digest).await;
-        publish(moved, &decision).await
+        moved.publish(&decision).await
     }
+}
+
+/// Returns a target of one tag that follows `rule`.
+pub(crate) fn target(tag_name: &str, rule: TagRule) -> Target {
+    Target { tags: vec![tag(tag_name)], rule }
 }
 
 /// An index of 4 platforms, 11 referrers that travel, one lifecycle marker that does not, 3 of cosign's tags.
@@ -155,7 +160,7 @@ pub(crate) async fn small_index(repository: &dyn Repository, person: &Person) ->
     index
 }
 
-/// Returns a promotion of `root` to the tag `v1`.
-pub(crate) fn to_v1(root: Descriptor) -> Promotion {
-    Promotion { source_tag: Some(tag("v1")), destination_tag: Some(tag("v1")), ..Promotion::of(root) }
+/// Returns a promotion of `root`, found under the tag `v1`.
+pub(crate) fn of(root: Descriptor) -> Promotion {
+    Promotion { source_tag: Some(tag("v1")), ..Promotion::of(root) }
 }

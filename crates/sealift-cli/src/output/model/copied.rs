@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use sealift_core::attach::AttachmentProblem;
 use sealift_core::copy::{CopyReport, Tally};
+use sealift_promote::Skipped;
 use serde::Serialize;
 
 use crate::output::style::{DIM, GOOD};
@@ -34,12 +34,12 @@ pub(crate) struct LeftBehind {
 }
 
 impl LeftBehind {
-    /// Describes a problem of discovery.
-    pub(crate) fn of(problem: &AttachmentProblem) -> Self {
+    /// Describes what a plan skips.
+    pub(crate) fn of(skipped: &Skipped) -> Self {
         Self {
-            digest: problem.digest.as_ref().map(ToString::to_string),
-            storage: problem.storage.to_string(),
-            reason: problem.reason.to_string(),
+            digest: skipped.digest.as_ref().map(ToString::to_string),
+            storage: skipped.storage.map_or_else(|| "index".to_owned(), |storage| storage.to_string()),
+            reason: skipped.reason.to_string(),
         }
     }
 }

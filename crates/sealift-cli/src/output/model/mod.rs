@@ -34,7 +34,7 @@ pub(crate) use explained::Explained;
 pub(crate) use inspected::{Inspected, InspectedSignature};
 pub(crate) use judged::{Judged, Judgement};
 pub(crate) use key_pair::KeyPair;
-pub(crate) use promoted::{Planned, Promoted};
+pub(crate) use promoted::{Planned, PromotedTo, PromotionResult};
 pub(crate) use refused::Refused;
 pub(crate) use signed::{Signed, SignedManifest, State, Stored, StoredFormat};
 pub(crate) use tree::{Node, Tree};

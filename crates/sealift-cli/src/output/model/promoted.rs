@@ -1,63 +1,131 @@
 //! What was promoted, is planned to be, or was refused.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use sealift_core::copy::CopyReport;
-use sealift_core::oci::Reference;
-use sealift_promote::{Plan, Skipped};
-use serde::Serialize;
+use sealift_core::oci::{Digest, Reference, Tag};
+use sealift_promote::{Completeness, Plan, Promoted, Skipped, TagChange};
+use serde::{Serialize, Serializer};
 
+use super::Refused;
 use super::copied::{Transfer, size};
+use crate::exit::Exit;
 use crate::output::style::{DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
 
-/// A promotion that was carried out.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Promoted {
-    /// By digest.
-    source: String,
-    /// By digest.
-    destination: String,
-    tag: Option<String>,
-    /// Manifests that the plan named, every one of which is at the destination.
-    manifests: usize,
-    objects: Transfer,
-    skipped: Vec<String>,
+/// What became of a promotion to one destination.
+#[derive(Debug)]
+pub(crate) enum PromotionResult {
+    Planned(Planned),
+    Promoted(PromotedTo),
+    Refused(Refused),
 }
 
-impl Promoted {
-    /// Starts with what the plan says, before it is carried out.
-    pub(crate) fn planned(source: &Reference, destination: &Reference, plan: &Plan) -> Self {
-        let digest = &plan.root().digest;
-        Self {
-            source: source.with_digest(digest.clone()).to_string(),
-            destination: destination.with_digest(digest.clone()).to_string(),
-            tag: plan.destination_tag().map(ToString::to_string),
-            manifests: plan.objects().len(),
-            objects: Transfer::of(&CopyReport::default()),
-            skipped: plan.skipped().iter().map(skipped).collect(),
+impl PromotionResult {
+    fn as_report(&self) -> &dyn Report {
+        match self {
+            Self::Planned(planned) => planned,
+            Self::Promoted(promoted) => promoted,
+            Self::Refused(refused) => refused,
         }
     }
-
-    /// Adds what the transfer did.
-    pub(crate) fn with_report(self, report: &CopyReport) -> Self {
-        Self { objects: Transfer::of(report), ..self }
-    }
 }
 
-impl Report for Promoted {
+impl Report for PromotionResult {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let tag = self.tag.as_ref().map_or_else(String::new, |tag| format!(", tag {tag}"));
-        writeln!(out, "{GOOD}promoted{GOOD:#} {} to {}{tag}", self.source, self.destination)?;
-        writeln!(out, "  {DIM}verified at the source and, from what arrived, at the destination{DIM:#}")?;
-        writeln!(out, "  {DIM}complete: all {} manifests of the plan are there{DIM:#}", self.manifests)?;
-        self.objects.write_text(out)?;
-        self.skipped.iter().try_for_each(|skipped| writeln!(out, "  {WARNING}left behind{WARNING:#} {skipped}"))
+        self.as_report().write_text(out)
     }
 
     fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        json_line(out, self)
+        self.as_report().write_json(out)
+    }
+
+    fn write_talk(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.as_report().write_talk(out)
+    }
+
+    fn exit(&self) -> Exit {
+        self.as_report().exit()
+    }
+}
+
+/// A promotion that was carried out.
+#[derive(Debug)]
+pub(crate) struct PromotedTo {
+    /// By digest.
+    pub(crate) source: Reference,
+    /// By digest.
+    pub(crate) destination: Reference,
+    pub(crate) promoted: Promoted,
+}
+
+impl Report for PromotedTo {
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Promoted { tags, completeness, report, .. } = &self.promoted;
+        writeln!(out, "{GOOD}promoted{GOOD:#} {} to {}{}", self.source, self.destination, tag_list(tags.keys()))?;
+        writeln!(out, "  {DIM}verified at the source and, from what arrived, at the destination{DIM:#}")?;
+        for (tag, change) in tags {
+            let change = match change {
+                TagChange::Created => "new".to_owned(),
+                TagChange::Moved { from } => format!("moved from {from}"),
+                TagChange::Unchanged => "held it already".to_owned(),
+            };
+            writeln!(out, "  {DIM}tag {tag}: {change}{DIM:#}")?;
+        }
+        write_completeness(out, completeness)?;
+        Transfer::of(report).write_text(out)
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Line<'a> {
+            source: String,
+            destination: String,
+            #[serde(flatten)]
+            promoted: Details<'a>,
+            objects: Transfer,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Details<'a> {
+            digest: &'a Digest,
+            #[serde(serialize_with = "by_text")]
+            tags: &'a BTreeMap<Tag, TagChange>,
+            complete: bool,
+            completeness: &'a Completeness,
+        }
+        let Promoted { digest, tags, completeness, report, .. } = &self.promoted;
+        // A promotion that is not complete is an error, and not reported here.
+        let promoted = Details { digest, tags, complete: true, completeness };
+        let (source, destination) = (self.source.to_string(), self.destination.to_string());
+        json_line(out, &Line { source, destination, promoted, objects: Transfer::of(report) })
+    }
+}
+
+/// Writes what the source had and what became of each piece.
+fn write_completeness(out: &mut dyn Write, proof: &Completeness) -> io::Result<()> {
+    let (all, arrived, excluded) = (proof.at_source(), proof.arrived.len(), proof.excluded.len());
+    writeln!(
+        out,
+        "  {GOOD}complete{GOOD:#}: the source had {all}, {arrived} arrived, {excluded} left behind, 0 missing"
+    )?;
+    for object in &proof.arrived {
+        let kind = object.artifact_type.as_deref().unwrap_or(object.media_type.as_str());
+        writeln!(out, "    {GOOD}{:<9}{GOOD:#} {} {DIM}{}, {kind}{DIM:#}", object.proof, object.digest, object.role)?;
+    }
+    for left in &proof.excluded {
+        writeln!(out, "    {WARNING}left behind{WARNING:#} {}", skipped(left))?;
+    }
+    Ok(())
+}
+
+fn tag_list<'a>(tags: impl Iterator<Item = &'a Tag>) -> String {
+    let tags: Vec<String> = tags.map(ToString::to_string).collect();
+    match tags.len() {
+        0 => String::new(),
+        1 => format!(", tag {}", tags[0]),
+        _ => format!(", tags {}", tags.join(", ")),
     }
 }
 
@@ -65,6 +133,7 @@ impl Report for Promoted {
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) destination: Reference,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) plan: Plan,
 }
 
@@ -72,8 +141,8 @@ impl Report for Planned {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let plan = &self.plan;
         let (source, root) = (plan.source(), &plan.root().digest);
-        let tag = plan.destination_tag().map_or_else(String::new, |tag| format!(", tag {tag}"));
-        writeln!(out, "{STRONG}would promote{STRONG:#} {source}@{root} to {}{tag}", self.destination.repository())?;
+        let (to, tags) = (self.destination.repository(), tag_list(self.tags.iter()));
+        writeln!(out, "{STRONG}would promote{STRONG:#} {source}@{root} to {to}{tags}")?;
         for object in plan.objects() {
             let descriptor = object.manifest.descriptor();
             let kind = object.artifact_type.as_deref().unwrap_or(descriptor.media_type.as_str());
@@ -90,14 +159,21 @@ impl Report for Planned {
         #[derive(Serialize)]
         struct Line<'a> {
             destination: String,
+            tags: Vec<String>,
             plan: &'a Plan,
         }
-        json_line(out, &Line { destination: self.destination.repository().to_string(), plan: &self.plan })
+        let tags = self.tags.iter().map(ToString::to_string).collect();
+        json_line(out, &Line { destination: self.destination.repository().to_string(), tags, plan: &self.plan })
     }
 }
 
 fn skipped(skipped: &Skipped) -> String {
     let digest = skipped.digest.as_ref().map_or_else(|| "a listing".to_owned(), ToString::to_string);
     let kind = skipped.artifact_type.as_deref().unwrap_or("of unknown type");
-    format!("{digest} ({}), {kind}: {}", skipped.storage, skipped.reason)
+    let place = skipped.storage.map_or_else(|| "index".to_owned(), |storage| storage.to_string());
+    format!("{digest} ({place}), {kind}: {}", skipped.reason)
+}
+
+fn by_text<S: Serializer>(tags: &BTreeMap<Tag, TagChange>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tags.iter().map(|(tag, change)| (tag.to_string(), change)))
 }

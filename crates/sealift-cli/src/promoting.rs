@@ -1,0 +1,152 @@
+//! Promoting as the command line asks for it: one source, judged once, to one or several destinations.
+
+use std::sync::Arc;
+
+use sealift_core::copy::CopyOptions;
+use sealift_core::identity::IdentityMatcher;
+use sealift_core::oci::{Reference, Selector, Tag, media_type};
+use sealift_core::pattern::Pattern;
+use sealift_core::repository::{ReadRepository, Snapshot};
+use sealift_core::verify::Verifier;
+use sealift_oci::Client;
+use sealift_promote::{
+    AdmittedPlan, Feature, Gate, Judge, Promotion, Selection, Signers, TagRule, Target, admit, deliver,
+};
+
+use crate::args::promotion::{FeatureArg, SelectionArgs};
+use crate::commands::copy::refuse_other_digest;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
+use crate::subject::{self, Subject};
+
+/// One source and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) source: Reference,
+    pub(crate) selector: Selector,
+    pub(crate) destinations: Vec<Reference>,
+    /// Tags at every destination besides the one it names.
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) rule: TagRule,
+    pub(crate) platforms: Vec<String>,
+}
+
+/// How far a promotion goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    Plan,
+    Promote,
+}
+
+/// Carries out jobs.
+pub(crate) struct Promoter<'a> {
+    pub(crate) client: Client,
+    pub(crate) judge: &'a dyn Judge,
+    pub(crate) selection: Selection,
+    pub(crate) options: CopyOptions,
+    pub(crate) extent: Extent,
+}
+
+impl Promoter<'_> {
+    /// Carries out one job; a destination that fails does not stop the others.
+    ///
+    /// # Errors
+    /// What concerns the source, and so every destination.
+    pub(crate) async fn run(&self, job: &Job) -> Result<Vec<(String, Result<PromotionResult, CliError>)>, CliError> {
+        let subject = Subject::open_read(&self.client, &job.source, &job.selector).await?;
+        for destination in &job.destinations {
+            refuse_other_digest(destination, subject.digest())?;
+        }
+        // Gate 1 and the plan read the same things, and so does every destination: the registry is asked once.
+        let snapshot = Snapshot::new(&*subject.repository);
+        let promotion = Promotion {
+            source_tag: job.source.tag().cloned(),
+            platforms: job.platforms.clone(),
+            selection: self.selection.clone(),
+            ..Promotion::of(subject.descriptor.clone())
+        };
+        let admitted = match admit(&snapshot, &promotion, self.judge).await.map_err(CliError::Promote)? {
+            Gate::Passed(admitted) => admitted,
+            Gate::Stopped(decision) => {
+                let refused = Refused { reference: job.source.clone(), decision };
+                return Ok(vec![(job.source.to_string(), Ok(PromotionResult::Refused(refused)))]);
+            }
+        };
+        let mut results = Vec::new();
+        for destination in &job.destinations {
+            let result = self.deliver(job, &admitted, &snapshot, destination).await;
+            results.push((destination.to_string(), result));
+        }
+        Ok(results)
+    }
+
+    async fn deliver(
+        &self,
+        job: &Job,
+        admitted: &AdmittedPlan,
+        source: &dyn ReadRepository,
+        destination: &Reference,
+    ) -> Result<PromotionResult, CliError> {
+        let target = job.target(destination);
+        let plan = admitted.plan();
+        if self.extent == Extent::Plan {
+            let planned = Planned { destination: destination.clone(), tags: target.tags, plan: plan.clone() };
+            return Ok(PromotionResult::Planned(planned));
+        }
+        let digest = plan.root().digest.clone();
+        let repository = subject::open_destination(&self.client, destination).await?;
+        let delivered = deliver(admitted.clone(), source, &*repository, target, self.judge, &self.options).await;
+        Ok(match delivered.map_err(CliError::Promote)? {
+            Gate::Passed(promoted) => PromotionResult::Promoted(PromotedTo {
+                source: job.source.with_digest(digest.clone()),
+                destination: destination.with_digest(digest),
+                promoted,
+            }),
+            Gate::Stopped(decision) => {
+                PromotionResult::Refused(Refused { reference: destination.with_digest(digest), decision })
+            }
+        })
+    }
+}
+
+impl Job {
+    /// Returns the tags at `destination`: those asked for, else the source's, unless the destination is a digest.
+    fn target(&self, destination: &Reference) -> Target {
+        let mut tags: Vec<Tag> = destination.tag().into_iter().chain(&self.tags).cloned().collect();
+        if tags.is_empty() && destination.digest().is_none() {
+            tags.extend(self.source.tag().cloned());
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        Target { tags, rule: self.rule.clone() }
+    }
+}
+
+/// Returns what the flags select.
+pub(crate) fn selection(context: &Context, args: &SelectionArgs, verifier: &Verifier) -> Result<Selection, CliError> {
+    let mut selection = Selection::default();
+    if args.include_lifecycle {
+        selection = selection.including(Feature::ArtifactType(Pattern::exact(media_type::MICROSOFT_LIFECYCLE)));
+    }
+    for feature in &args.exclude {
+        selection = selection.excluding(self::feature(context, feature, verifier)?);
+    }
+    for feature in &args.include {
+        selection = selection.including(self::feature(context, feature, verifier)?);
+    }
+    Ok(selection)
+}
+
+fn feature(context: &Context, feature: &FeatureArg, verifier: &Verifier) -> Result<Feature, CliError> {
+    Ok(match feature {
+        FeatureArg::Annotation { key, value } => Feature::Annotation { key: key.clone(), value: value.clone() },
+        FeatureArg::ArtifactType(pattern) => Feature::ArtifactType(pattern.clone()),
+        FeatureArg::MediaType(pattern) => Feature::MediaType(pattern.clone()),
+        FeatureArg::PredicateType(pattern) => Feature::PredicateType(pattern.clone()),
+        FeatureArg::Key(key) => {
+            let identities = IdentityMatcher::keys(vec![context.public_key(key)?]).map_err(CliError::Identity)?;
+            Feature::Signer(Arc::new(Signers { identities, verifier: verifier.clone() }))
+        }
+    })
+}

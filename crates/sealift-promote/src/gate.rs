@@ -1,0 +1,60 @@
+//! A promotion from gate to gate: judged where it comes from, moved, and judged again where it arrived.
+
+use sealift_core::copy::CopyOptions;
+use sealift_core::repository::{ReadRepository, Repository};
+use sealift_policy::Decision;
+
+use crate::error::PromoteError;
+use crate::judge::Judge;
+use crate::plan::{AdmittedPlan, plan};
+use crate::publish::Promoted;
+use crate::request::{Promotion, Target};
+use crate::transfer::transfer;
+
+/// What a gate said.
+#[derive(Debug)]
+pub enum Gate<T> {
+    /// It let pass.
+    Passed(T),
+    /// It stopped the promotion: nothing was written at the first gate, no tag was moved at the second.
+    Stopped(Decision),
+}
+
+/// Judges what `promotion` names at the source, and plans it.
+///
+/// Given a [`Snapshot`](sealift_core::repository::Snapshot), the gate and the plan read the same things once.
+///
+/// # Errors
+/// As [`plan`]; that the judge does not allow it is no error.
+pub async fn admit(
+    source: &dyn ReadRepository,
+    promotion: &Promotion,
+    judge: &dyn Judge,
+) -> Result<Gate<AdmittedPlan>, PromoteError> {
+    let decision = judge.judge(source, &promotion.root.digest).await;
+    if !decision.is_allowed() {
+        return Ok(Gate::Stopped(decision));
+    }
+    plan(source, promotion).await?.admit(&decision).map(Gate::Passed)
+}
+
+/// Moves an admitted plan, judges what arrived, and moves the tags.
+///
+/// # Errors
+/// As [`transfer`] and [`Transferred::publish`](crate::Transferred::publish).
+pub async fn deliver(
+    admitted: AdmittedPlan,
+    source: &dyn ReadRepository,
+    destination: &dyn Repository,
+    target: Target,
+    judge: &dyn Judge,
+    options: &CopyOptions,
+) -> Result<Gate<Promoted>, PromoteError> {
+    let moved = transfer(admitted, source, destination, target, options).await?;
+    // What arrived is judged, not what was sent.
+    let decision = judge.judge(moved.arrived(), &moved.plan().root().digest).await;
+    if !decision.is_allowed() {
+        return Ok(Gate::Stopped(decision));
+    }
+    moved.publish(&decision).await.map(Gate::Passed)
+}
