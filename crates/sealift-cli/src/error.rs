@@ -94,6 +94,8 @@ pub(crate) enum CliError {
     Output(#[source] io::Error),
     #[error("the certificate just issued is not usable")]
     OwnCertificate(#[source] CertificateError),
+    #[error("nobody would accept the certificate just issued, so nothing was signed under it")]
+    OwnCertificateRefused(#[source] VerifyError),
     #[error("the certificate just issued is not usable")]
     OwnClaims(#[source] FulcioExtensionError),
     #[error("the signature just made does not verify, so it was not stored")]
@@ -292,6 +294,7 @@ impl CliError {
             | Self::Keychain(_)
             | Self::Policy(_)
             | Self::Read { .. }
+            | Self::OwnCertificateRefused(_)
             | Self::SigningConfig { .. }
             | Self::Statement(_)
             | Self::Transport(_)

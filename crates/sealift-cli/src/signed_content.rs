@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use sealift_core::attach::AttachmentKind;
-use sealift_core::entity::{SignedContent, SignedEntity};
+use sealift_core::entity::{MaterialKey, SignedContent, SignedEntity};
 pub(crate) use sealift_core::evidence::{ReadSignature as Signed, read_signatures as read};
 use sealift_core::oci::Descriptor;
 use sealift_core::repository::{ReadRepository, RepositoryError};
+use sealift_core::x509::Certificate;
 
 /// Says whether attachments of this kind hold signatures that [`read`] reads.
 pub(crate) fn is_signed(kind: AttachmentKind) -> bool {
@@ -29,4 +30,11 @@ pub(crate) fn payload(entity: &SignedEntity) -> Option<&Bytes> {
         SignedContent::SimpleSigning { payload, .. } => Some(payload),
         _ => None,
     }
+}
+
+/// Returns the certificates in PEM, the signer's first; what is no certificate is left out.
+pub(crate) fn certificates(entity: &SignedEntity) -> Vec<u8> {
+    let MaterialKey::Certificates(certificates) = &entity.material.key else { return Vec::new() };
+    let parsed = certificates.iter().filter_map(|der| Certificate::from_der(der).ok());
+    parsed.flat_map(|certificate| certificate.to_pem().into_bytes()).collect()
 }

@@ -53,6 +53,8 @@ enum Part {
     Payload,
     /// The bundle, envelope or payload as stored
     Bundle,
+    /// The certificates that came along, in PEM, the signer's first
+    Cert,
     /// The manifest that holds it
     Manifest,
 }
@@ -78,13 +80,13 @@ pub(crate) async fn run(args: &InspectArgs, context: &Context) -> Result<Exit, C
                 layer: Some(signed.layer.digest.clone()),
             };
             if let Some(part) = args.raw {
-                raw.extend_from_slice(match part {
-                    Part::Payload => {
-                        signed.entity.as_ref().ok().and_then(signed_content::payload).map_or(&[], |p| &p[..])
-                    }
-                    Part::Bundle => &signed.bytes,
-                    Part::Manifest => attachment.manifest.bytes(),
-                });
+                let entity = signed.entity.as_ref().ok();
+                match part {
+                    Part::Payload => raw.extend(entity.and_then(signed_content::payload).into_iter().flatten()),
+                    Part::Bundle => raw.extend(&signed.bytes),
+                    Part::Cert => raw.extend(entity.map(signed_content::certificates).unwrap_or_default()),
+                    Part::Manifest => raw.extend(attachment.manifest.bytes()),
+                }
                 raw.push(b'\n');
             }
             inspected.signatures.push(inspect(&subject, &place, &signed));

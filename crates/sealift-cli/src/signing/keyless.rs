@@ -7,6 +7,7 @@ use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::pattern::Pattern;
 use sealift_core::repository::foreign_text;
 use sealift_core::sign::SigningCertificate;
+use sealift_core::verify::Verifier;
 use sealift_core::x509::FulcioExtensions;
 use sealift_keyless::oidc::{IdentityProvider, SIGSTORE_AUDIENCE};
 use sealift_keyless::{FulcioClient, FulcioSigner};
@@ -24,6 +25,8 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(60);
 pub(super) struct Keyless {
     provider: Box<dyn IdentityProvider>,
     fulcio: FulcioClient,
+    /// Must accept the certificate before anything is signed under it: a log keeps what it is shown.
+    verifier: Verifier,
     printer: Printer,
     clock: fn() -> Timestamp,
     current: Mutex<Option<(Arc<Hand>, Timestamp)>>,
@@ -33,10 +36,11 @@ impl Keyless {
     pub(super) fn new(
         provider: Box<dyn IdentityProvider>,
         fulcio: FulcioClient,
+        verifier: Verifier,
         printer: Printer,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { provider, fulcio, printer, clock, current: Mutex::new(None) }
+        Self { provider, fulcio, verifier, printer, clock, current: Mutex::new(None) }
     }
 
     /// Returns a signer whose certificate lasts; those who ask meanwhile wait for the same one.
@@ -52,6 +56,9 @@ impl Keyless {
         let signer = FulcioSigner::certify(&self.fulcio, &token).await.map_err(CliError::Fulcio)?;
         let end = signer.not_after();
         let identity = self.own(signer.certificate())?;
+        let now = (self.clock)().as_second();
+        let accepted = self.verifier.verify_certificate(signer.certificate(), &identity, now);
+        accepted.map_err(CliError::OwnCertificateRefused)?;
         let hand = Arc::new(Hand { signer: Box::new(signer), identity });
         *current = Some((Arc::clone(&hand), end));
         Ok(hand)

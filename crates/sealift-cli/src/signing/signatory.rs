@@ -35,7 +35,7 @@ pub(crate) struct Signatory {
 #[derive(Debug)]
 enum Source {
     Key(Arc<Hand>),
-    Keyless(Keyless),
+    Keyless(Box<Keyless>),
 }
 
 /// A signer, and whose signatures are its own.
@@ -81,8 +81,10 @@ impl Signatory {
         consent::obtain(context, args.yes, Some(origin), &publication)?;
         let fulcio = services.fulcio.clone().ok_or(UsageError::NoService { flag: "--fulcio-url" })?;
         let fulcio = FulcioClient::new(fulcio, transport);
-        let keyless = Keyless::new(provider, fulcio, context.printer, Context::clock);
-        Self::with(context, Source::Keyless(keyless), &services)
+        let verifier =
+            Verifier::new(services.requirements()).with_trust_root(services.trust.clone().unwrap_or_default());
+        let keyless = Keyless::new(provider, fulcio, verifier, context.printer, Context::clock);
+        Self::with(context, Source::Keyless(Box::new(keyless)), &services)
     }
 
     fn with(context: &Context, source: Source, services: &Services) -> Result<Self, CliError> {

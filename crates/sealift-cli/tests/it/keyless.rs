@@ -112,6 +112,29 @@ fn nothing_is_published_unasked() {
     assert!(registry.referrers("team/app", fixture::image(1).digest()).is_empty());
 }
 
+/// Row 7 of the scenarios, at a terminal: what would be published is said, and only a yes goes on.
+#[test]
+fn a_person_is_asked_before_anything_is_published() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    let token = args(["--identity-token", &text(&services.files.token)]);
+    let line = [args([env!("CARGO_BIN_EXE_sealift"), "sign"]), token, services.signing(&[LogVersion::V1])].concat();
+    for (answer, code) in [("n", 2), ("", 2), ("yes", 0)] {
+        services.sigstore.clear_requests();
+        // `script` gives the command a terminal.
+        let terminal = "printf '%s\\n' \"$1\" | script --quiet --return --command \"$2\" /dev/null";
+        let command = format!("{} {image}", line.join(" "));
+        let asked = services.user.command("sh").args(["-c", terminal, "sh", answer, &command]).output().unwrap();
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert_eq!(asked.status.code(), Some(code), "{answer:?}: {said}");
+        assert!(said.contains("for ever") && said.contains(&image) && said.contains("Publish this?"), "{said}");
+        assert_eq!(services.sigstore.requests().is_empty(), code != 0, "{answer:?}");
+    }
+    services.verify(&["verify"], &[&image]).assert_code(0);
+    services.user.run(&["inspect", "--raw", "cert", &image]).assert_code(0).assert_stdout("BEGIN CERTIFICATE");
+}
+
 #[test]
 fn a_job_signs_as_itself() {
     let services = Services::in_a_workflow();
@@ -153,10 +176,11 @@ fn nothing_is_stored_that_a_stranger_would_refuse() {
     // Another installation's trust root: what this one issues and logs is nothing to it.
     let signing = args(["--signing-config", "sc.json", "--trusted-root", &text(&other.files.trusted_root)]);
     let refused = services.run(&[&args(["sign"]), &services.token(), &signing, &args([&image])]);
-    refused.assert_code(70).assert_stderr("was not stored");
+    refused.assert_code(20).assert_stderr("nothing was signed under it");
     let refused =
         services.run(&[&args(["sign-blob"]), &services.token(), &signing, &args(["--bundle", "b", "sc.json"])]);
-    refused.assert_code(70);
+    refused.assert_code(20);
+    assert_eq!(services.count(Service::RekorV1), 0, "a log keeps what it is shown");
     assert!(!services.user.path("b").exists());
     assert!(registry.referrers("team/app", fixture::image(1).digest()).is_empty());
 }
