@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sealift_core::repository::foreign_text;
 use sealift_keyless::oidc::ambient;
-use sealift_keyless::signing_config::SigningConfig;
+use sealift_keyless::signing_config::{SigningConfig, SigningConfigError};
 use sealift_keyless::trust::{
     Access, DEFAULT_MAX_AGE, Instance, MAX_TRUST_CONFIG_BYTES, TrustConfig, TrustMaterial, TrustStore, github,
     public_good,
@@ -26,10 +26,11 @@ pub(crate) enum Network {
 }
 
 /// Whom to trust and what to sign with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Installation {
     pub(crate) trust_root: sealift_core::trust::TrustRoot,
-    pub(crate) signing_config: Option<SigningConfig>,
+    /// Who only verifies does not need to understand it.
+    pub(crate) signing_config: Option<Result<SigningConfig, SigningConfigError>>,
 }
 
 impl Context {
@@ -74,10 +75,11 @@ impl Context {
             let json = files::read(path, MAX_TRUST_CONFIG_BYTES as u64)?;
             let config = TrustConfig::parse(&json);
             let config = config.map_err(|source| CliError::TrustConfig { path: path.clone(), source })?;
-            return Ok(Installation { trust_root: config.trust_root, signing_config: Some(config.signing_config) });
+            return Ok(Installation { trust_root: config.trust_root, signing_config: Some(Ok(config.signing_config)) });
         }
         let material = self.trust_material(name, network).await?;
-        Ok(Installation { trust_root: material.trust_root, signing_config: material.signing_config })
+        let signing_config = material.signing_config();
+        Ok(Installation { trust_root: material.trust_root, signing_config })
     }
 
     /// Returns what is known of an installation that has a repository, and how.

@@ -52,8 +52,8 @@ fn services(arguments: &Arguments) -> Result<Services, ClientError> {
     let config = match arguments.option("--signing-config")? {
         Some(path) => SigningConfig::parse(&read(path)?)?,
         None => {
-            let config = TrustMaterial::embedded(&public_good())?.signing_config;
-            config.ok_or_else(|| ClientError::Usage { argument: "--signing-config".to_owned() })?
+            let config = TrustMaterial::embedded(&public_good())?.signing_config();
+            config.ok_or_else(|| ClientError::Usage { argument: "--signing-config".to_owned() })??
         }
     };
     Ok(config.choose(crate::now())?)

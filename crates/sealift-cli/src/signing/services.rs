@@ -65,7 +65,7 @@ impl Services {
             let installation = context.installation(&name, Network::Allowed).await?;
             let config = installation.signing_config.ok_or(UsageError::NoSigningConfig)?;
             let failed = |source| CliError::SigningConfig { from: "the installation".to_owned(), source };
-            let services = Self::of_config(&config, Context::clock()).map_err(failed)?;
+            let services = Self::of_config(&config.map_err(failed)?, Context::clock()).map_err(failed)?;
             Self { trust: Some(installation.trust_root), ..services }
         } else {
             Self::default()

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use sealift_core::trust::TrustedRootError;
 
-use crate::signing_config::SigningConfigError;
 use crate::tuf::TufError;
 
 /// Says why it is not known whom to trust. Instances are named by the URL of their repository.
@@ -40,14 +39,6 @@ pub enum TrustError {
         url: String,
         /// Why.
         source: TufError,
-    },
-    /// The signing configuration is unusable.
-    #[error("the signing configuration of {url} is unusable")]
-    SigningConfig {
-        /// Which instance.
-        url: String,
-        /// Why.
-        source: SigningConfigError,
     },
     /// A file of the store cannot be read or written.
     #[error("the trust store cannot use `{path}`", path = .path.display())]

@@ -12,7 +12,7 @@ use sealift_core::trust::TrustRoot;
 use url::Url;
 
 use super::{Instance, TrustError};
-use crate::signing_config::SigningConfig;
+use crate::signing_config::{SigningConfig, SigningConfigError};
 use crate::transport::Transport;
 use crate::tuf::{Cache, Repository, TufClient, TufError};
 
@@ -44,8 +44,8 @@ pub struct TrustMaterial {
     pub trust_root: TrustRoot,
     /// `trusted_root.json`, as signed.
     pub trusted_root_json: Bytes,
-    /// What to sign with, where the instance says so.
-    pub signing_config: Option<SigningConfig>,
+    /// `signing_config.json`, as signed, where the instance has one.
+    pub signing_config_json: Option<Bytes>,
     /// Where it comes from.
     pub source: Source,
 }
@@ -83,6 +83,15 @@ impl TrustMaterial {
             signing_config: embedded.signing_config.map(Bytes::from_static),
         };
         documents.into_material(instance, Source::Embedded)
+    }
+
+    /// Returns what to sign with, where the instance says so. Read only when asked for: who verifies does not depend on
+    /// whether this version understands it.
+    ///
+    /// # Errors
+    /// [`SigningConfigError`] when it is not understood.
+    pub fn signing_config(&self) -> Option<Result<SigningConfig, SigningConfigError>> {
+        self.signing_config_json.as_deref().map(SigningConfig::parse)
     }
 }
 
@@ -123,7 +132,7 @@ impl TrustStore {
     ///
     /// # Errors
     /// [`TrustError::Refresh`], [`TrustError::Cached`], [`TrustError::NothingCached`] when nothing is trusted;
-    /// [`TrustError::TrustedRoot`], [`TrustError::SigningConfig`] when what is trusted is not understood.
+    /// [`TrustError::TrustedRoot`] when what is trusted is not understood.
     pub async fn material(
         &self,
         instance: &Instance,
@@ -191,12 +200,10 @@ struct Documents {
 
 impl Documents {
     fn into_material(self, instance: &Instance, source: Source) -> Result<TrustMaterial, TrustError> {
-        let url = || instance.url().to_owned();
-        let trust_root =
-            TrustRoot::parse(&self.trusted_root).map_err(|source| TrustError::TrustedRoot { url: url(), source })?;
-        let signing_config = self.signing_config.as_deref().map(SigningConfig::parse).transpose();
-        let signing_config = signing_config.map_err(|source| TrustError::SigningConfig { url: url(), source })?;
-        Ok(TrustMaterial { trust_root, trusted_root_json: self.trusted_root, signing_config, source })
+        let trust_root = TrustRoot::parse(&self.trusted_root)
+            .map_err(|source| TrustError::TrustedRoot { url: instance.url().to_owned(), source })?;
+        let Self { trusted_root: trusted_root_json, signing_config: signing_config_json } = self;
+        Ok(TrustMaterial { trust_root, trusted_root_json, signing_config_json, source })
     }
 }
 

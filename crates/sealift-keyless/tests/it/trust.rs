@@ -2,12 +2,17 @@
 
 use jiff::SignedDuration;
 use sealift_keyless::Transport;
-use sealift_keyless::trust::{Access, DEFAULT_MAX_AGE, Instance, Source, TrustError, TrustStore, github, public_good};
+use sealift_keyless::trust::{
+    Access, DEFAULT_MAX_AGE, Instance, Source, TrustConfig, TrustError, TrustStore, github, public_good,
+};
 use sealift_keyless::tuf::TufError;
-use sealift_sandbox::sigstore::{Fault, Role, Service, Sigstore, SigstoreOptions, Times};
+use sealift_sandbox::sigstore::{
+    Fault, LogVersion, Role, Service, Sigstore, SigstoreOptions, Times, TrustedRootVersion,
+};
 use url::Url;
 
 use crate::support::{chain, now, transport};
+use crate::tuf_repository::TufRepository;
 
 /// A sandbox, its instance, and a store that is empty at first.
 struct World {
@@ -45,7 +50,7 @@ async fn what_is_young_is_not_asked_for_again() {
     let material = world.store.material(&world.instance, online, now()).await.unwrap();
     assert_eq!(material.source, Source::Repository);
     assert_eq!(material.trust_root.tlogs.len(), 2);
-    assert!(material.signing_config.is_some());
+    material.signing_config().unwrap().unwrap().choose(now()).unwrap();
     let requests = world.sigstore.requests().len();
     assert_eq!(requests, 6, "root, timestamp, snapshot, targets and two documents");
     for hours in [0, 23] {
@@ -126,7 +131,7 @@ async fn instances_that_come_along_work_offline_from_the_start() {
     for (instance, can_sign) in [(public_good(), true), (github(), false)] {
         let material = store.material(&instance, Access::Offline, now()).await.unwrap();
         assert_eq!(material.source, Source::Embedded);
-        assert_eq!(material.signing_config.is_some(), can_sign);
+        assert_eq!(material.signing_config().is_some(), can_sign);
         assert!(!material.trust_root.certificate_authorities.is_empty());
     }
     assert!(!directory.path().join("trust").exists(), "looking keeps nothing");
@@ -151,11 +156,41 @@ async fn instances_of_one_s_own_are_found_again() {
     assert!(matches!(error, TrustError::NothingCached { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn who_only_verifies_needs_no_signing_configuration() {
+    let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
+    let root = sigstore.trusted_root(TrustedRootVersion::default());
+    for (config, is_there) in [(None, false), (Some(r#"{"mediaType":"of a later version"}"#), true)] {
+        let mut repository = TufRepository::new().await;
+        repository.add("trusted_root.json", root.as_bytes());
+        if let Some(config) = config {
+            repository.add("signing_config.v0.2.json", config.as_bytes());
+        }
+        repository.bump();
+        let first_root = repository.file("/1.root.json").unwrap();
+        let instance = Instance::custom(&repository.service_url(), first_root).unwrap();
+        let store = TrustStore::new(repository.cache().directory().join("store"));
+        let transport = transport();
+        let access = Access::Online { transport: &transport, max_age: DEFAULT_MAX_AGE };
+        let material = store.material(&instance, access, now()).await.unwrap();
+        assert_eq!(material.trust_root.tlogs.len(), 2);
+        assert_eq!(material.signing_config().map(|config| config.is_err()), is_there.then_some(true));
+    }
+    // What is no trusted root is an error for everybody.
+    let mut repository = TufRepository::new().await;
+    repository.add("trusted_root.json", b"{}");
+    repository.bump();
+    let first_root = repository.file("/1.root.json").unwrap();
+    let instance = Instance::custom(&repository.service_url(), first_root).unwrap();
+    let store = TrustStore::new(repository.cache().directory().join("store"));
+    let transport = transport();
+    let access = Access::Online { transport: &transport, max_age: DEFAULT_MAX_AGE };
+    let error = store.material(&instance, access, now()).await.unwrap_err();
+    assert!(matches!(error, TrustError::TrustedRoot { .. }), "{error:?}");
+}
+
 #[test]
 fn a_trust_config_holds_both_documents() {
-    use sealift_keyless::trust::TrustConfig;
-    use sealift_sandbox::sigstore::LogVersion;
-
     let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
     let json = sigstore.trust_config(&[LogVersion::V1]);
     let config = TrustConfig::parse(json.as_bytes()).unwrap();

@@ -300,6 +300,37 @@ async fn a_spoilt_cache_is_no_way_in() {
     assert_eq!(client.target("file.txt", repository.now).await.unwrap(), &b"content"[..]);
 }
 
+/// Changes one bit of every byte of every file in the cache: none of it is believed.
+#[tokio::test]
+async fn no_changed_byte_is_accepted() {
+    let repository = TufRepository::new().await;
+    let mut client = repository.refresh().await.unwrap();
+    client.target("file.txt", repository.now).await.unwrap();
+    let (cache, targets) = (repository.cache(), repository.cache().below("targets"));
+    let mut mutants = 0;
+    for (place, name) in
+        [(&cache, "timestamp.json"), (&cache, "snapshot.json"), (&cache, "targets.json"), (&targets, "file.txt")]
+    {
+        let good = place.read(name, 100_000).unwrap().unwrap();
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            place.write(name, &changed).unwrap();
+            let mut client = repository.offline_client();
+            let is_accepted =
+                client.refresh(repository.now).await.is_ok() && client.target("file.txt", repository.now).await.is_ok();
+            assert!(!is_accepted, "{name}: byte {at} of {}", String::from_utf8_lossy(&changed));
+            mutants += 1;
+        }
+        place.write(name, &good).unwrap();
+    }
+    let mut client = repository.offline_client();
+    client.refresh(repository.now).await.unwrap();
+    client.target("file.txt", repository.now).await.unwrap();
+    println!("{mutants} changed files, none accepted");
+    assert!(mutants > 1000);
+}
+
 #[tokio::test]
 async fn an_unwritable_cache_does_not_make_it_less_true() {
     let mut repository = TufRepository::new().await;

@@ -46,7 +46,7 @@ impl Trusted {
             certificate_logs: root.ctlogs.iter().map(TrustedParty::log).collect(),
             logs: root.tlogs.iter().map(TrustedParty::log).collect(),
             timestamp_authorities: root.timestamp_authorities.iter().map(TrustedParty::authority).collect(),
-            signs: material.signing_config.is_some(),
+            signs: material.signing_config_json.is_some(),
         }
     }
 }
