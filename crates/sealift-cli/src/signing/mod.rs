@@ -62,14 +62,14 @@ impl<'a> Signing<'a> {
         let parsed: Vec<&Reference> = references.iter().map(|(_, reference)| reference).collect();
         let client = context.client(registry, &parsed)?;
         let artifacts: Vec<String> = references.iter().map(|(text, _)| text.clone()).collect();
-        let signatory = Signatory::open(context, signer, &artifacts).await?;
-        if publish.format.has_legacy() && signatory.lacks_promise() {
-            return Err(UsageError::LegacyWithoutPromise.into());
-        }
         let state = match &publish.state {
             Some(path) => Some(BatchState::open(path, &job(&purpose, signer, publish))?),
             None => None,
         };
+        let signatory = Signatory::open(context, signer, &artifacts).await?;
+        if publish.format.has_legacy() && signatory.lacks_promise() {
+            return Err(UsageError::LegacyWithoutPromise.into());
+        }
         let concurrency = usize::from(registry.concurrency);
         Ok(Self { context, client, publish, signatory, concurrency, references, state, purpose })
     }
@@ -94,11 +94,16 @@ impl<'a> Signing<'a> {
             let members = members.map_err(|source| self.failed("read the platforms of", reference, source))?;
             targets = members.into_iter().map(|member| (member.descriptor().clone(), member.platform)).collect();
         }
-        let mut manifests = Vec::new();
-        for (target, platform) in targets {
-            let (state, stored) = self.sign_once(&subject, &target, purpose).await?;
-            manifests.push(SignedManifest { digest: target.digest, platform, state, stored });
-        }
+        // All come to their end even if one fails: what is cut off in the middle would be logged and not stored.
+        let manifests: Vec<_> = stream::iter(targets)
+            .map(async |(target, platform)| {
+                let (state, stored) = self.sign_once(&subject, &target, purpose).await?;
+                Ok::<_, CliError>(SignedManifest { digest: target.digest, platform, state, stored })
+            })
+            .buffered(self.concurrency)
+            .collect()
+            .await;
+        let manifests = manifests.into_iter().collect::<Result<_, _>>()?;
         Ok(Signed { reference: subject.by_digest().to_string(), manifests, bundle_file: self.publish.bundle.clone() })
     }
 
