@@ -56,8 +56,9 @@ impl Keyless {
         let signer = FulcioSigner::certify(&self.fulcio, &token).await.map_err(CliError::Fulcio)?;
         let end = signer.not_after();
         let identity = self.own(signer.certificate())?;
-        let now = (self.clock)().as_second();
-        let accepted = self.verifier.verify_certificate(signer.certificate(), &identity, now);
+        // At its first second: this machine's clock may be behind the authority's.
+        let start = signer.certificate().certificate().validity().start;
+        let accepted = self.verifier.verify_certificate(signer.certificate(), &identity, start);
         accepted.map_err(CliError::OwnCertificateRefused)?;
         let hand = Arc::new(Hand { signer: Box::new(signer), identity });
         *current = Some((Arc::clone(&hand), end));

@@ -186,6 +186,15 @@ fn nothing_is_stored_that_a_stranger_would_refuse() {
 }
 
 #[test]
+fn services_whose_clock_is_ahead_still_sign() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+    services.sigstore.set_clock_offset(jiff::SignedDuration::from_secs(30));
+    services.sign(&["sign"], &[&registry.reference("team/app:v1")]).assert_code(0);
+}
+
+#[test]
 fn services_that_do_not_answer_leave_nothing_behind() {
     let services = Services::start();
     let registry = registry(RegistryOptions::default());
