@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::args::global::GlobalArgs;
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, policy, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
+    man, migrate, policy, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
     verify_blob, verify_blob_attestation, version,
 };
 
@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Attach(attach::AttachArgs),
     Download(download::DownloadArgs),
     Delete(delete::DeleteArgs),
+    Migrate(migrate::MigrateArgs),
     Referrers(referrers::ReferrersArgs),
     Triangulate(triangulate::TriangulateArgs),
     Login(login::LoginArgs),

@@ -6,8 +6,8 @@ use crate::args::output::Format;
 use crate::cli::{Cli, Command};
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation, verify_blob,
-    verify_blob_attestation, version,
+    man, migrate, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
+    verify_blob, verify_blob_attestation, version,
 };
 use crate::config::Environment;
 use crate::context::Context;
@@ -76,6 +76,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::Attach(args) => printer.report(format, &attach::run(args, context).await?),
         Command::Download(args) => printer.report(format, &download::run(args, context).await?),
         Command::Delete(args) => printer.report(format, &delete::run(args, context).await?),
+        Command::Migrate(args) => printer.report(format, &migrate::run(args, context).await?),
         Command::Referrers(args) => printer.report(format, &referrers::run(args, context).await?),
         Command::Triangulate(args) => printer.report(format, &triangulate::run(args, context).await?),
         Command::Login(args) => printer.report(format, &login::run(args, context).await?),
@@ -123,6 +124,7 @@ impl Command {
             Self::Inspect(args) => args.output.output,
             Self::Attach(args) => args.format(),
             Self::Delete(args) => args.output.output,
+            Self::Migrate(args) => args.output.output,
             Self::Referrers(args) => args.format(),
             Self::Env(args) => args.output.output,
             Self::Version(args) => args.output.output,

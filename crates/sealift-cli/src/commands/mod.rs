@@ -15,6 +15,7 @@ pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod promote;
 pub(crate) mod referrers;

@@ -32,8 +32,16 @@ impl Bundle {
     }
 
     fn of(content: SignedContent, material: VerificationMaterial) -> Self {
-        let media_type = MediaType::from_static(media_type::SIGSTORE_BUNDLE_V03);
-        Self { media_type, version: BundleVersion::V03, content, material }
+        Self::with_version(BundleVersion::V03, content, material)
+    }
+
+    pub(super) fn with_version(version: BundleVersion, content: SignedContent, material: VerificationMaterial) -> Self {
+        let media_type = MediaType::from_static(match version {
+            BundleVersion::V01 => V01,
+            BundleVersion::V02 => V02,
+            BundleVersion::V03 => media_type::SIGSTORE_BUNDLE_V03,
+        });
+        Self { media_type, version, content, material }
     }
 
     /// Reads a bundle.
@@ -135,8 +143,8 @@ pub enum BundleVersion {
 impl BundleVersion {
     fn of(media_type: &str) -> Result<Self, BundleError> {
         match media_type {
-            "application/vnd.dev.sigstore.bundle+json;version=0.1" => Ok(Self::V01),
-            "application/vnd.dev.sigstore.bundle+json;version=0.2" => Ok(Self::V02),
+            V01 => Ok(Self::V01),
+            V02 => Ok(Self::V02),
             media_type::SIGSTORE_BUNDLE_V03 | "application/vnd.dev.sigstore.bundle+json;version=0.3" => Ok(Self::V03),
             other => Err(BundleError::MediaType { found: crate::repository::foreign_text(other) }),
         }
@@ -216,6 +224,10 @@ impl MessageJson {
     }
 }
 
+/// Media type of version 0.1.
+const V01: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
+/// Media type of version 0.2.
+const V02: &str = "application/vnd.dev.sigstore.bundle+json;version=0.2";
 /// The largest bundle read: the largest envelope, and room for certificates, proofs and timestamps.
 pub const MAX_BUNDLE_BYTES: usize = MAX_ENVELOPE_BYTES + 2 * 1024 * 1024;
 

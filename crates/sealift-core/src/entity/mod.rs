@@ -11,6 +11,7 @@ mod bundle;
 mod cosign_bundle;
 mod cosign_layer;
 mod material;
+mod migrate;
 mod simple_signing;
 mod upgrade;
 
@@ -19,6 +20,7 @@ pub use cosign_bundle::BundleFileError;
 pub use cosign_layer::LayerError;
 pub(crate) use cosign_layer::layer_annotations;
 pub use material::{InclusionProof, LogEntry, MAX_LOG_ENTRIES, MAX_TIMESTAMPS, MaterialKey, VerificationMaterial};
+pub use migrate::LegacyFormError;
 pub use simple_signing::{MAX_SIMPLE_SIGNING_BYTES, SIMPLE_SIGNING_TYPE, SimpleSigning, SimpleSigningError};
 pub use upgrade::{UpgradeError, Upgraded};
 

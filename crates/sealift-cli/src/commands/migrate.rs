@@ -1,0 +1,217 @@
+//! `sealift migrate`.
+
+use std::collections::{BTreeMap, HashSet};
+
+use clap::ValueEnum;
+use sealift_core::attach::{
+    Attachment, AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag, attachments,
+};
+use sealift_core::entity::{Bundle, SignedEntity};
+use sealift_core::identity::{Identity, IdentityMatcher};
+use sealift_core::oci::{Descriptor, Digest, media_type};
+use sealift_core::repository::{Repository, RepositoryError};
+use sealift_core::verify::{Artifact, Claim, Verified, Verifier, VerifyError};
+
+use crate::args::identity::IdentityArgs;
+use crate::args::output::OutputArgs;
+use crate::args::reference::{self, REFERENCE_HELP};
+use crate::args::registry::RegistryArgs;
+use crate::context::Context;
+use crate::error::{CliError, causes};
+use crate::manifests;
+use crate::output::model::{Migrated, MigratedSignature, Migration};
+use crate::signed_content;
+use crate::subject::Subject;
+use crate::verification::requirements;
+
+/// Give existing attestations the other form, without signing again: Sigstore bundles, or cosign's `.att` tag
+///
+/// The signed statement and the signature stay byte for byte; certificate, log entry and timestamp come along. What was
+/// there stays. Each signature must verify with the given key or identity before, and in its new form before it is
+/// published. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
+/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything was not converted.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("\
+Examples:
+  sealift migrate --key sealift.pub --to bundle registry.example.com/app:1.0
+  sealift migrate --key sealift.pub --to both --recursive registry.example.com/app:1.0
+
+{REFERENCE_HELP}"))]
+pub(crate) struct MigrateArgs {
+    /// The artifact
+    #[arg(value_name = "REFERENCE")]
+    reference: String,
+
+    /// The form that every attestation should have
+    #[arg(long, value_enum, value_name = "FORM")]
+    to: Form,
+
+    /// Every platform of an index too
+    #[arg(short, long)]
+    recursive: bool,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// A form of signatures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Form {
+    /// Sigstore bundles, as referrers
+    Bundle,
+    /// Layers of cosign's `.att` tag
+    Legacy,
+    /// Both
+    Both,
+}
+
+/// Converts what can be converted.
+pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrated, CliError> {
+    let (reference, selector) = reference::parse_selecting(&args.reference)?;
+    let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
+    let client = context.client(&args.registry, &[&reference])?;
+    let subject = Subject::open(&client, &reference, &selector).await?;
+    let failed =
+        |source| CliError::Repository { task: "read what is attached to", subject: reference.to_string(), source };
+    let repository = &*subject.repository;
+    let mut targets = vec![subject.descriptor.clone()];
+    if args.recursive {
+        let members = manifests::members(repository.as_read(), &subject.descriptor).await.map_err(failed)?;
+        targets = members.into_iter().map(|member| member.descriptor().clone()).collect();
+    }
+    let mut signatures = Vec::new();
+    for target in &targets {
+        let attached = attachments(repository.as_read(), &target.digest, Scope::Direct).await.map_err(failed)?;
+        if let Some(unread) = attached.unread.into_iter().next() {
+            return Err(failed(unread.error));
+        }
+        let migrating = Migrating { context, repository, target, verifier: &verifier, identity: &identity };
+        signatures.extend(migrating.run(args.to, &attached.found).await?);
+    }
+    Ok(Migrated { reference: subject.by_digest().to_string(), signatures })
+}
+
+/// The conversion of what is attached to one manifest.
+struct Migrating<'a> {
+    context: &'a Context,
+    repository: &'a dyn Repository,
+    target: &'a Descriptor,
+    verifier: &'a Verifier,
+    identity: &'a IdentityMatcher,
+}
+
+/// A signature as it is stored.
+struct Found {
+    kind: AttachmentKind,
+    manifest: Digest,
+    entity: Result<SignedEntity, String>,
+}
+
+impl Migrating<'_> {
+    async fn run(&self, to: Form, attached: &[Attachment]) -> Result<Vec<MigratedSignature>, CliError> {
+        let mut found = Vec::new();
+        for attachment in attached.iter().filter(|attachment| signed_content::is_signed(attachment.kind)) {
+            let read = signed_content::read(self.repository.as_read(), attachment).await;
+            for signature in read.map_err(|source| self.failed(source))? {
+                found.push(Found {
+                    kind: attachment.kind,
+                    manifest: attachment.descriptor().digest.clone(),
+                    entity: signature.entity.map_err(|reason| with_causes(&*reason)),
+                });
+            }
+        }
+        let stored = |wanted: fn(AttachmentKind) -> bool| -> HashSet<Vec<u8>> {
+            let stored = found.iter().filter(|found| wanted(found.kind)).filter_map(|found| found.entity.as_ref().ok());
+            stored.map(|entity| entity.content.signature().to_vec()).collect()
+        };
+        let is_bundle = |kind| kind == AttachmentKind::SigstoreBundle;
+        let (bundles, layers) = (stored(is_bundle), stored(|kind| kind != AttachmentKind::SigstoreBundle));
+        let mut results = Vec::new();
+        for signature in &found {
+            let (is_wanted, there) = match is_bundle(signature.kind) {
+                true => (to != Form::Bundle, &layers),
+                false => (to != Form::Legacy, &bundles),
+            };
+            if is_wanted {
+                let outcome = self.convert(signature, there).await?;
+                results.push(MigratedSignature::of(&self.target.digest, &signature.manifest, signature.kind, outcome));
+            }
+        }
+        Ok(results)
+    }
+
+    async fn convert(&self, found: &Found, there: &HashSet<Vec<u8>>) -> Result<Migration, CliError> {
+        let entity = match &found.entity {
+            Ok(entity) if there.contains(entity.content.signature()) => return Ok(Migration::Present),
+            Ok(entity) => entity,
+            Err(reason) => return Ok(Migration::Impossible { reason: reason.clone() }),
+        };
+        match found.kind {
+            AttachmentKind::SigstoreBundle => self.to_layer(entity).await,
+            _ => self.to_bundle(entity).await,
+        }
+    }
+
+    async fn to_bundle(&self, entity: &SignedEntity) -> Result<Migration, CliError> {
+        let impossible = |reason: String| Ok(Migration::Impossible { reason });
+        // A legacy payload fails here, too; that it has no other form is the better reason.
+        if let Err(error) = entity.to_bundle(None) {
+            return impossible(error.to_string());
+        }
+        let verified = match self.verify(entity) {
+            Ok(verified) => verified,
+            Err(error) => return Ok(Migration::Unverified { reason: with_causes(&error) }),
+        };
+        let key_id = match verified.signer() {
+            Identity::Key { key_id, .. } => Some(key_id.as_str()),
+            _ => None,
+        };
+        let written = entity.to_bundle(key_id).map_err(CliError::Upgrade)?.to_json().map_err(CliError::Bundle)?;
+        // What is published is what was read back, not what was meant.
+        let bundle = Bundle::parse(written.as_bytes()).map_err(CliError::Bundle)?;
+        if let Err(error) = self.verify(&bundle.clone().into()) {
+            return impossible(format!("as a bundle it does not verify: {}", with_causes(&error)));
+        }
+        let attached = attach_bundle(self.repository, self.target, &bundle, self.context.now()).await;
+        attached.map(|manifest| Migration::Converted { manifest: manifest.digest }).map_err(CliError::Attach)
+    }
+
+    async fn to_layer(&self, entity: &SignedEntity) -> Result<Migration, CliError> {
+        let impossible = |reason: String| Ok(Migration::Impossible { reason });
+        let (content, annotations) = match entity.to_attestation_layer() {
+            Ok(layer) => layer,
+            Err(error) => return impossible(error.to_string()),
+        };
+        if let Err(error) = self.verify(entity) {
+            return Ok(Migration::Unverified { reason: with_causes(&error) });
+        }
+        let mut layer = NewLayer::new(media_type::DSSE_ENVELOPE, content);
+        layer.annotations = annotations;
+        let read = SignedEntity::from_attestation_layer(&layer.descriptor(), layer.content.clone());
+        if let Err(error) = self.verify(&read.map_err(CliError::Layer)?) {
+            return impossible(format!("as a layer it does not verify: {}", with_causes(&error)));
+        }
+        let suffix = CosignSuffix::Attestation;
+        let attached = attach_cosign_tag(self.repository, &self.target.digest, suffix, &layer).await;
+        attached.map(|manifest| Migration::Converted { manifest: manifest.digest }).map_err(CliError::Attach)
+    }
+
+    fn verify(&self, entity: &SignedEntity) -> Result<Verified, VerifyError> {
+        let claim = Claim::Attestation { predicate_type: None };
+        self.verifier.verify(entity, &Artifact::Digest(&self.target.digest), self.identity, &claim)
+    }
+
+    fn failed(&self, source: RepositoryError) -> CliError {
+        CliError::Repository { task: "read what is attached to", subject: self.target.digest.to_string(), source }
+    }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
