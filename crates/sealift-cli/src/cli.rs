@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::args::global::GlobalArgs;
 use crate::commands::{
-    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, migrate, policy, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
-    verify_blob, verify_blob_attestation, version,
+    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, load, login,
+    logout, man, migrate, policy, promote, referrers, save, sign, sign_blob, tree, triangulate, trust, verify,
+    verify_attestation, verify_blob, verify_blob_attestation, version,
 };
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Promote(Box<promote::PromoteArgs>),
     Policy(policy::PolicyCommandArgs),
     Copy(copy::CopyArgs),
+    Save(save::SaveArgs),
+    Load(load::LoadArgs),
     Tree(tree::TreeArgs),
     Inspect(inspect::InspectArgs),
     Attach(attach::AttachArgs),

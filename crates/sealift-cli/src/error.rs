@@ -212,6 +212,10 @@ pub(crate) enum UsageError {
     NoBundle,
     #[error("nobody said yes to what would be published:\n{text}")]
     NoConsent { text: String },
+    #[error("{images} images cannot go to {repositories} repositories: one for all without a tag, or one for each")]
+    OneRepositoryEach { images: usize, repositories: usize },
+    #[error("`{reference}` would have the name of another image in the archive")]
+    SameName { reference: String },
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
     #[error("standard input has no name; `{flag}` is needed")]

@@ -5,9 +5,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::args::output::Format;
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, login, logout,
-    man, migrate, promote, referrers, sign, sign_blob, tree, triangulate, trust, verify, verify_attestation,
-    verify_blob, verify_blob_attestation, version,
+    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, load, login,
+    logout, man, migrate, promote, referrers, save, sign, sign_blob, tree, triangulate, trust, verify,
+    verify_attestation, verify_blob, verify_blob_attestation, version,
 };
 use crate::config::Environment;
 use crate::context::Context;
@@ -71,6 +71,8 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::Trust(args) => trust::run(args, context).await,
         Command::Promote(args) => printer.report(format, &promote::run(args, context).await?),
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
+        Command::Save(args) => printer.report(format, &save::run(args, context).await?),
+        Command::Load(args) => printer.report(format, &load::run(args, context).await?),
         Command::Tree(args) => tree::print(&tree::run(args, context).await?, args.output, context),
         Command::Inspect(args) => inspect::run(args, context).await,
         Command::Attach(args) => printer.report(format, &attach::run(args, context).await?),
@@ -89,7 +91,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
 /// Starts threads only for commands that hash and move a lot; the others start faster without.
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
-        Command::Copy(_) | Command::Promote(_) => {
+        Command::Copy(_) | Command::Load(_) | Command::Promote(_) | Command::Save(_) => {
             Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
         }
         _ => Builder::new_current_thread().enable_all().build(),
@@ -120,6 +122,8 @@ impl Command {
             Self::Trust(args) => args.format(),
             Self::Promote(args) => args.output.output,
             Self::Copy(args) => args.output.output,
+            Self::Save(args) => args.output.output,
+            Self::Load(args) => args.output.output,
             Self::Tree(args) => args.output.failure_format(),
             Self::Inspect(args) => args.output.output,
             Self::Attach(args) => args.format(),

@@ -122,7 +122,7 @@ impl Migrating<'_> {
                 found.push(Found {
                     kind: attachment.kind,
                     manifest: attachment.descriptor().digest.clone(),
-                    entity: signature.entity.map_err(|reason| with_causes(&*reason)),
+                    entity: signature.entity.map_err(|reason| with_causes(&reason)),
                 });
             }
         }

@@ -90,6 +90,20 @@ impl Lab {
         self.peer("cosign3", &[&["sign", "--key", "sealift.key"], &config[..], &[reference]].concat()).assert_code(0);
     }
 
+    /// Signs as the Notary Project does, with a certificate made for that.
+    fn notation_signs(&self, reference: &str) {
+        self.peer("notation", &["cert", "generate-test", "--default", "sealift.test"]).assert_code(0);
+        let policy = r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],
+            "signatureVerification":{"level":"strict"},"trustStores":["ca:sealift.test"],"trustedIdentities":["*"]}]}"#;
+        self.user.write("notation.json", policy);
+        self.peer("notation", &["policy", "import", "notation.json"]).assert_code(0);
+        self.peer("notation", &["sign", "--insecure-registry", reference]).assert_code(0);
+    }
+
+    fn notation_verifies(&self, reference: &str) {
+        self.peer("notation", &["verify", "--insecure-registry", reference]).assert_code(0);
+    }
+
     fn cosign2_signs(&self, reference: &str) {
         self.peer("cosign2", &["sign", "--key", "sealift.key", "--tlog-upload=false", "-y", reference]).assert_code(0);
     }
@@ -258,4 +272,61 @@ fn what_is_migrated_the_cosigns_verify() {
         assert!(left.to_string().contains("cosign's own payload"), "{left}");
         lab.cosign2_verifies(&new);
     }
+}
+
+#[test]
+fn an_archive_carries_everything_over_an_air_gap() {
+    let Some(lab) = Lab::open() else { return };
+    let source = Place::Sandbox(Registry::start(RegistryOptions::default()).unwrap());
+    let (app, web) = (fixture::index(1, &["amd64", "arm64"]), fixture::image(2));
+    let [app_reference, web_reference] = [("team/app", &app), ("team/web", &web)].map(|(name, image)| {
+        lab.push(&source, name, image);
+        format!("{}/{name}:v1", source.host())
+    });
+    let by_digest = |name: &str, digest: &str| format!("{}/{name}@{digest}", source.host());
+    let app_by_digest = by_digest("team/app", &app.digest().to_string());
+    lab.cosign3_signs(&app_by_digest);
+    lab.cosign2_signs(&app_by_digest);
+    lab.notation_signs(&app_by_digest);
+    lab.cosign3_signs(&by_digest("team/web", &web.digest().to_string()));
+    lab.user.write("sbom.json", "{}");
+    let attach = ["attach", "--type", "application/spdx+json", "--output", "json", &app_reference, "sbom.json"];
+    let sbom = lab.sealift(&attach).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
+    lab.sealift(&["sign", "--key", "sealift.key", &by_digest("team/app", &sbom)]).assert_code(0);
+    lab.user.write("policy.yaml", "version: 1\n");
+    let companions = ["--trusted-root", "tr.json", "--policy", "policy.yaml"];
+    let save = [&["save", "--to", "gap.tar"], &companions[..], &[&app_reference, &web_reference]].concat();
+    lab.sealift(&save).assert_code(0).assert_stdout("complete");
+    lab.sealift(&save).assert_code(2).assert_stderr("exists");
+    drop(source);
+
+    // On the way: nothing but the file is there.
+    for name in ["app-v1".to_owned(), "web-v1".to_owned()] {
+        lab.sealift(&["verify", "--key", "sealift.pub", &format!("oci-layout://gap.tar:{name}")]).assert_code(0);
+    }
+    for digest in [&app.digest().to_string(), &sbom] {
+        lab.sealift(&["verify", "--key", "sealift.pub", &format!("oci-layout://gap.tar@{digest}")]).assert_code(0);
+    }
+    let skopeo = ["copy", "--insecure-policy", "oci-archive:gap.tar:web-v1", "oci:unpacked:v1"];
+    lab.peer("skopeo", &skopeo).assert_code(0);
+
+    let inside = Place::Distribution(DockerRegistry::start(&lab.peers));
+    let [app_inside, web_inside] = ["prod/app", "prod/web"].map(|name| format!("{}/{name}", inside.host()));
+    std::fs::create_dir(lab.user.path("trust")).unwrap();
+    let targets = [&format!("{app_inside}:v1"), &web_inside];
+    let load = ["load", "--files", "trust", "--output", "json", "gap.tar", targets[0], targets[1]];
+    let loaded = lab.sealift(&load).assert_code(0).json();
+    // Two platforms and their index; two bundles, a signature of notation, an SBOM with a bundle; cosign 2's tag.
+    let arrived = |image: usize| loaded["images"][image]["completeness"]["arrived"].as_array().unwrap().len();
+    assert_eq!((arrived(0), arrived(1)), (8, 2), "{loaded:#}");
+    for (file, original) in [("trusted_root.json", "tr.json"), ("policy.yaml", "policy.yaml")] {
+        let read = |path: &str| std::fs::read(lab.user.path(path)).unwrap();
+        assert_eq!(read(&format!("trust/{file}")), read(original));
+    }
+    lab.cosign3_verifies(&format!("{app_inside}:v1"));
+    lab.cosign2_verifies(&format!("{app_inside}:v1"));
+    lab.cosign3_verifies(&format!("{web_inside}:web-v1"));
+    lab.notation_verifies(&format!("{app_inside}@{}", app.digest()));
+    lab.sealift(&["verify", "--key", "sealift.pub", &format!("{app_inside}@{sbom}")]).assert_code(0);
+    lab.sealift(&["referrers", "check", "-r", &format!("{app_inside}:v1")]).assert_code(0);
 }

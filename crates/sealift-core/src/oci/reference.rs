@@ -351,6 +351,16 @@ impl Tag {
     pub fn cosign(subject: &Digest, suffix: &str) -> Self {
         Self(format!("{}-{}.{suffix}", subject.algorithm(), subject.hex()))
     }
+
+    /// Says whether the tag is made of a digest, as those of the two functions above: it belongs to the manifest of that
+    /// digest, and names no image of its own.
+    pub fn is_derived(&self) -> bool {
+        let Some((algorithm, rest)) = self.0.split_once('-') else { return false };
+        let hex = rest.split_once('.').map_or(rest, |(hex, _)| hex);
+        matches!(algorithm, "sha256" | "sha384" | "sha512")
+            && hex.len() >= 64
+            && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
 }
 
 impl fmt::Display for Tag {
@@ -504,6 +514,17 @@ mod tests {
             "a:b:c/d:e f",
         ] {
             assert!(parsed(text).starts_with("error"), "{text} gave {}", parsed(text));
+        }
+    }
+
+    #[test]
+    fn tags_made_of_digests_are_told_from_names() {
+        let digest = Digest::sha256(b"");
+        for tag in [Tag::referrers_fallback(&digest), Tag::cosign(&digest, "sig")] {
+            assert!(tag.is_derived(), "{tag}");
+        }
+        for name in ["v1", "sha256-abc", &format!("md5-{}", digest.hex()), &format!("sha256-{}x", digest.hex())] {
+            assert!(!name.parse::<Tag>().unwrap().is_derived(), "{name}");
         }
     }
 

@@ -79,13 +79,14 @@ pub(super) struct Staged {
     archive: PathBuf,
     directory: Directory,
     folder: TempDir,
+    packing: Packing,
     /// Held until the last change is packed: two writers would overwrite each other's archive.
     _lock: Lock,
 }
 
 impl Staged {
     /// Locks the archive and lays its content out beside it; an archive that does not exist is an empty layout.
-    pub(super) fn open(name: &RepositoryName, path: &Path) -> Result<Self, RepositoryError> {
+    pub(super) fn open(name: &RepositoryName, path: &Path, packing: Packing) -> Result<Self, RepositoryError> {
         let failed = |source| RepositoryError::File { repository: name.clone(), operation: "stage archive", source };
         let mut lock = path.as_os_str().to_owned();
         lock.push(".lock");
@@ -109,7 +110,7 @@ impl Staged {
                 directory.replace(file, &bytes)?;
             }
         }
-        Ok(Self { archive: path.to_owned(), directory, folder, _lock: lock })
+        Ok(Self { archive: path.to_owned(), directory, folder, packing, _lock: lock })
     }
 
     /// Returns the directory that stands for the archive.
@@ -120,7 +121,13 @@ impl Staged {
     /// Replaces the archive by what the directory holds: the same bytes for the same content, whenever and by
     /// whomever it is packed.
     pub(super) fn pack(&self, name: &RepositoryName, when: When) -> Result<(), RepositoryError> {
-        if when == When::Existing && !self.archive.exists() {
+        let is_due = match (when, self.packing) {
+            (When::AtEnd, _) => true,
+            (_, Packing::AtEnd) => false,
+            (When::Existing, Packing::WithEveryChange) => self.archive.exists(),
+            (When::Always, Packing::WithEveryChange) => true,
+        };
+        if !is_due {
             return Ok(());
         }
         let failed = |source| RepositoryError::File { repository: name.clone(), operation: "write archive", source };
@@ -147,11 +154,22 @@ impl Staged {
     }
 }
 
+/// How often an archive is packed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Packing {
+    /// Once, when whoever changes it says that it is done.
+    AtEnd,
+    /// With every change, so that no change is lost.
+    WithEveryChange,
+}
+
 /// When a change is packed. Packing costs as much as the archive is large.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum When {
     /// At once: it is complete.
     Always,
+    /// At once, whatever was agreed.
+    AtEnd,
     /// If the archive exists; else it comes into being with the first tag or flush, so that a copy that fails leaves
     /// none.
     Existing,

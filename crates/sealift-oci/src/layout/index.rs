@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::cosign_save;
 
 /// containerd's annotation with the whole name of an image, whose last part is the tag.
-const CONTAINERD_IMAGE_NAME: &str = "io.containerd.image.name";
+pub(super) const CONTAINERD_IMAGE_NAME: &str = "io.containerd.image.name";
 /// What an entry is named by.
 const NAMES: [&str; 2] = [annotation::REF_NAME, CONTAINERD_IMAGE_NAME];
 
@@ -56,7 +56,8 @@ pub(super) fn is_tagged(entry: &Descriptor, tag: &Tag) -> bool {
     tag_of(entry).as_ref() == Some(tag)
 }
 
-fn tag_of(entry: &Descriptor) -> Option<Tag> {
+/// Returns the tag of an entry.
+pub(super) fn tag_of(entry: &Descriptor) -> Option<Tag> {
     name(entry).and_then(|name| name.parse().ok()).or_else(|| long_tag(entry))
 }
 

@@ -8,6 +8,7 @@ mod blob;
 mod contents;
 mod cosign_save;
 mod extent;
+mod image;
 mod index;
 mod lock;
 mod referrer;
@@ -22,7 +23,9 @@ use sealift_core::oci::{
 };
 use sealift_core::repository::{Content, ReadRepository, ReferrersListing, RepositoryError, fallback};
 
-use archive::{Archive, Staged};
+pub use image::LayoutImage;
+
+use archive::{Archive, Packing, Staged};
 use blob::{Directory, blob_path};
 use extent::Extent;
 use referrer::Scan;
@@ -49,6 +52,8 @@ pub enum Mode {
     Read,
     /// Reading and writing: the layout is created when nothing is there.
     Write,
+    /// As `Write`, but an archive is written only by [`LayoutRepository::write_archive`]: once, after many changes.
+    WriteAtEnd,
 }
 
 #[derive(Debug)]
@@ -97,9 +102,10 @@ impl Inner {
         let is_archive = path.is_file() || (!path.exists() && path.extension().is_some_and(|end| end == "tar"));
         let place = match (is_archive, mode) {
             (true, Mode::Read) => Place::Archive(Archive::open(&name, &path)?),
-            (true, Mode::Write) => Place::Staged(Staged::open(&name, &path)?),
+            (true, Mode::Write) => Place::Staged(Staged::open(&name, &path, Packing::WithEveryChange)?),
+            (true, Mode::WriteAtEnd) => Place::Staged(Staged::open(&name, &path, Packing::AtEnd)?),
             (false, Mode::Read) => Place::Directory(Directory::new(name.clone(), path)),
-            (false, Mode::Write) => {
+            (false, Mode::Write | Mode::WriteAtEnd) => {
                 let directory = Directory::new(name.clone(), path);
                 if directory.open(MARKER_FILE)?.is_none() {
                     directory.refuse_other_content()?;

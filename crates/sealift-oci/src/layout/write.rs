@@ -27,7 +27,7 @@ impl Inner {
     }
 
     /// Edits `index.json` while nobody else does.
-    fn edit(
+    pub(super) fn edit(
         &self,
         edit: impl FnOnce(&Directory, &mut IndexDocument) -> Result<Edited, RepositoryError>,
     ) -> Result<Edited, RepositoryError> {
@@ -42,7 +42,7 @@ impl Inner {
     }
 
     /// Writes the archive, if the layout is one.
-    fn pack(&self, when: When) -> Result<(), RepositoryError> {
+    pub(super) fn pack(&self, when: When) -> Result<(), RepositoryError> {
         match &self.place {
             Place::Staged(staged) => staged.pack(&self.name, when),
             Place::Archive(_) | Place::Directory(_) => Ok(()),
@@ -148,7 +148,7 @@ impl Inner {
     }
 
     /// Takes `tag` off whatever has it. What refers to a subject stays listed, for other tools to find.
-    fn release(&self, index: &mut IndexDocument, tag: &Tag) -> Result<Edited, RepositoryError> {
+    pub(super) fn release(&self, index: &mut IndexDocument, tag: &Tag) -> Result<Edited, RepositoryError> {
         let mut released = vec![];
         index.retain(|listed| {
             let is_tagged = index::is_tagged(listed, tag);
@@ -170,7 +170,7 @@ impl Inner {
 
 /// Whether an edit changed anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Edited {
+pub(super) enum Edited {
     Changed,
     Unchanged,
 }

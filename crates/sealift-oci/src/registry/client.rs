@@ -213,7 +213,7 @@ impl Endpoint {
         let scopes = ScopeSet::pull(&self.path);
         match self.mode {
             Mode::Read => Need::exactly(scopes),
-            Mode::Write => Need { scopes, preferred: ScopeSet::push(&self.path) },
+            Mode::Write | Mode::WriteAtEnd => Need { scopes, preferred: ScopeSet::push(&self.path) },
         }
     }
 

@@ -1,5 +1,6 @@
 //! What commands return, and how each is written.
 
+mod archived;
 mod attached;
 mod audited;
 mod batch;
@@ -21,6 +22,7 @@ mod signed;
 mod tree;
 mod trusted;
 
+pub(crate) use archived::{Archived, ArchivedImage};
 pub(crate) use attached::Attached;
 pub(crate) use audited::{AuditedSubject, Mending, Referrers};
 pub(crate) use batch::Batch;

@@ -104,7 +104,7 @@ impl Report for PromotedTo {
 }
 
 /// Writes what the source had and what became of each piece.
-fn write_completeness(out: &mut dyn Write, proof: &Completeness) -> io::Result<()> {
+pub(super) fn write_completeness(out: &mut dyn Write, proof: &Completeness) -> io::Result<()> {
     let (all, arrived, excluded) = (proof.at_source(), proof.arrived.len(), proof.excluded.len());
     writeln!(
         out,
