@@ -5,5 +5,6 @@
 mod completeness;
 mod failure;
 mod gates;
+mod http;
 mod request_plan;
 mod support;
