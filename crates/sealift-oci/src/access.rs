@@ -2,7 +2,8 @@
 //!
 //! Never reads the environment or a file: the composition root passes in what it read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Access {
     pub concurrency: usize,
     /// Value of the `User-Agent` header.
     pub user_agent: String,
+    /// Addresses of names, instead of what the system says.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Access {
@@ -51,6 +54,7 @@ impl Access {
             retry: RetryPolicy::default(),
             concurrency: 16,
             user_agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
+            names: BTreeMap::new(),
         }
     }
 

@@ -10,9 +10,11 @@
 
 mod access;
 mod auth;
+mod clients;
 pub mod keychain;
 pub mod layout;
 mod mirror;
+pub mod probe;
 pub mod redact;
 mod registry;
 
@@ -23,6 +25,7 @@ use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
+use clients::Clients;
 use keychain::Credential;
 use layout::{LayoutRepository, Mode};
 pub use mirror::{MirrorRule, Original, RepositoryPrefix};
@@ -39,7 +42,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     access: Access,
-    http: reqwest::Client,
+    http: Clients,
     hosts: Mutex<HashMap<RegistryHost, Arc<Host>>>,
     memories: Mutex<HashMap<RepositoryName, Arc<Memory>>>,
 }
@@ -50,7 +53,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when a certificate of `access` is not one.
     pub fn new(access: Access) -> Result<Self, ClientError> {
-        let http = http_client(&access)?;
+        let http = Clients::new(&access)?;
         Ok(Self { shared: Arc::new(Shared { access, http, hosts: Mutex::default(), memories: Mutex::default() }) })
     }
 
@@ -147,42 +150,6 @@ impl Client {
         };
         Ok(Endpoint { name: name.clone(), path: path.to_owned(), host, mode })
     }
-}
-
-fn http_client(access: &Access) -> Result<reqwest::Client, ClientError> {
-    let mut authorities = Vec::new();
-    for bundle in &access.tls.authorities {
-        let found =
-            reqwest::Certificate::from_pem_bundle(bundle).map_err(|error| ClientError::Authority(Some(error)))?;
-        if found.is_empty() {
-            return Err(ClientError::Authority(None));
-        }
-        authorities.extend(found);
-    }
-    let mut builder = reqwest::Client::builder()
-        .user_agent(&access.user_agent)
-        // Followed by hand, so that each step is looked at first.
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        // Nothing is unpacked: digests are of the bytes sent, and bombs stay small.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .connect_timeout(access.timeouts.connect)
-        .pool_max_idle_per_host(access.concurrency.max(1))
-        .tcp_nodelay(true);
-    if !authorities.is_empty() {
-        builder = builder.tls_certs_merge(authorities);
-    }
-    if let Some(pem) = &access.tls.client_identity {
-        let identity = reqwest::Identity::from_pem(pem.expose().as_bytes()).map_err(ClientError::Identity)?;
-        builder = builder.identity(identity);
-    }
-    if access.tls.is_insecure() {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
-    builder.build().map_err(ClientError::Http)
 }
 
 /// What a registry said about credentials that it did not refuse.

@@ -11,11 +11,13 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use tokio::time::Instant;
-use url::Url;
+use url::{Host, Url};
 
+use super::realm::RealmProblem;
 use super::scope::ScopeSet;
 use super::{AuthError, basic};
 use crate::access::{RetryPolicy, Timeouts};
+use crate::clients::{Clients, Reach};
 use crate::keychain::{Credential, IDENTITY_TOKEN_USER};
 use crate::redact::{SafeUrl, Secret};
 use crate::registry::error::{ErrorBody, TransportError};
@@ -47,6 +49,8 @@ pub(crate) struct Demand {
 pub(crate) struct Token {
     /// Marked sensitive.
     pub(crate) header: HeaderValue,
+    /// How long it lives, if its service says so.
+    pub(crate) told: Option<Duration>,
     replace_at: Instant,
 }
 
@@ -60,7 +64,9 @@ impl Token {
 /// Fetches tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenService {
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: Clients,
+    /// Where the registry is that names the realms.
+    pub(crate) registry: Url,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
 }
@@ -85,7 +91,7 @@ impl TokenService {
             Credential::Anonymous => self.ask(demand, scopes, Ask::Get(None)).await,
             Credential::RegistryToken(token) => {
                 let header = basic::bearer_header(token).ok_or(AuthError::UnusableSecret)?;
-                Ok(Token { header, replace_at: Instant::now() + MAX_LIFETIME })
+                Ok(Token { header, told: None, replace_at: Instant::now() + MAX_LIFETIME })
             }
             Credential::Basic { username, password } => {
                 let answer = self.ask(demand, scopes, Ask::Get(Some((username, password)))).await;
@@ -110,9 +116,10 @@ impl TokenService {
 
     async fn ask(&self, demand: &Demand, scopes: &ScopeSet, ask: Ask<'_>) -> Result<Token, AuthError> {
         let mut retries = Retries::new(self.retry);
+        let client = self.client_for(&demand.realm).await?;
         loop {
             let asked_at = Instant::now();
-            let request = self.request(demand, scopes, &ask)?;
+            let request = self.request(client, demand, scopes, &ask)?;
             tracing::debug!(realm = %SafeUrl(&demand.realm), %scopes, "asking for a token");
             let answer = tokio::time::timeout(self.timeouts.answer, request.send()).await;
             let failure = match answer {
@@ -137,18 +144,44 @@ impl TokenService {
             };
             match retries.next_delay(None).filter(|_| failure.may_pass()) {
                 Some(delay) => tokio::time::sleep(delay).await,
+                None if failure.is_out_of_reach() => {
+                    let realm = SafeUrl(&demand.realm).to_string();
+                    return Err(AuthError::Realm { realm, problem: RealmProblem::PrivateAddress });
+                }
                 None => return Err(AuthError::Unavailable(Arc::new(failure))),
             }
         }
     }
 
-    fn request(&self, demand: &Demand, scopes: &ScopeSet, ask: &Ask<'_>) -> Result<reqwest::RequestBuilder, AuthError> {
+    /// Returns the client that may talk to a realm: a realm elsewhere is no nearer to this machine than its registry.
+    async fn client_for(&self, realm: &Url) -> Result<&reqwest::Client, AuthError> {
+        if realm.host() == self.registry.host() {
+            return Ok(self.http.own());
+        }
+        let registry = match self.registry.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            // A name that cannot be looked up is behind a proxy, and no reason to be lenient.
+            Some(Host::Domain(name)) => self.http.look_up(name).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let client = self.http.elsewhere(Reach::of_realms(&registry));
+        client.map_err(|error| AuthError::Unavailable(Arc::new(TransportError::http(error))))
+    }
+
+    fn request(
+        &self,
+        client: &reqwest::Client,
+        demand: &Demand,
+        scopes: &ScopeSet,
+        ask: &Ask<'_>,
+    ) -> Result<reqwest::RequestBuilder, AuthError> {
         let service = demand.service.iter().map(|service| ("service", service.clone()));
         match ask {
             Ask::Get(pair) => {
                 let scopes = scopes.iter().map(|scope| ("scope", scope.to_string()));
                 let query: Vec<_> = service.chain(scopes).collect();
-                let request = self.http.get(demand.realm.clone()).query(&query);
+                let request = client.get(demand.realm.clone()).query(&query);
                 Ok(match pair {
                     None => request,
                     Some((username, password)) => {
@@ -165,7 +198,7 @@ impl TokenService {
                     ("refresh_token", token.expose().to_owned()),
                 ];
                 let form: Vec<_> = fixed.into_iter().chain(service).collect();
-                Ok(self.http.post(demand.realm.clone()).form(&form))
+                Ok(client.post(demand.realm.clone()).form(&form))
             }
         }
     }
@@ -188,13 +221,13 @@ impl TokenService {
         let Ok(body) = body else { return Err(AuthError::Malformed { realm, problem: "an unreadable answer" }) };
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| AuthError::Malformed { realm: realm.clone(), problem: "an answer that is not JSON" })?;
-        let lifetime = answer.expires_in.and_then(|value| value.as_u64()).map_or(DEFAULT_LIFETIME, Duration::from_secs);
-        let lifetime = lifetime.clamp(Duration::from_secs(1), MAX_LIFETIME);
+        let told = answer.expires_in.and_then(|value| value.as_u64()).map(Duration::from_secs);
+        let lifetime = told.unwrap_or(DEFAULT_LIFETIME).clamp(Duration::from_secs(1), MAX_LIFETIME);
         let filled = |token: Option<Secret>| token.filter(|token| !token.expose().is_empty());
         let token = filled(answer.access_token).or(filled(answer.token));
         let header = token.as_ref().and_then(basic::bearer_header);
         let header = header.ok_or(AuthError::Malformed { realm, problem: "no usable token" })?;
-        Ok(Token { header, replace_at: asked_at + lifetime - EARLY.min(lifetime / 4) })
+        Ok(Token { header, told, replace_at: asked_at + lifetime - EARLY.min(lifetime / 4) })
     }
 }
 

@@ -27,8 +27,10 @@ use realm::RealmProblem;
 pub(crate) use scope::ScopeSet;
 
 use crate::access::{RetryPolicy, Timeouts};
+use crate::clients::Clients;
 use crate::keychain::memo::Memo;
-use crate::keychain::{Credential, IDENTITY_TOKEN_USER, Keychain, KeychainError, Resource};
+use crate::keychain::{Credential, IDENTITY_TOKEN_USER, Keychain, KeychainError, Resolved, Resource};
+use crate::redact::SafeUrl;
 use crate::registry::error::TransportError;
 
 /// The most tokens kept; stops a long-running process that visits every repository from growing without end.
@@ -116,11 +118,11 @@ impl Authenticator {
         host: RegistryHost,
         base: Url,
         keychain: Arc<dyn Keychain>,
-        http: reqwest::Client,
+        http: Clients,
         timeouts: Timeouts,
         retry: RetryPolicy,
     ) -> Self {
-        let service = TokenService { http, timeouts, retry };
+        let service = TokenService { http, registry: base.clone(), timeouts, retry };
         Self { host, base, keychain, credentials: Memo::default(), service, state: Mutex::default() }
     }
 
@@ -174,6 +176,30 @@ impl Authenticator {
         Err(AuthError::NoScheme)
     }
 
+    /// Asks the token service of a challenge for what is needed, without keeping anything: for probes. Says what it was
+    /// asked for, too.
+    pub(crate) async fn try_challenge(
+        &self,
+        challenge: &Challenge,
+        need: &Need,
+        credential: &Credential,
+    ) -> (ScopeSet, Result<Token, AuthError>) {
+        let demand = match self.demand(challenge) {
+            Ok(demand) => demand,
+            Err(error) => return (need.scopes.clone(), Err(error)),
+        };
+        let scopes = self.challenged_scopes(&demand, challenge, need).with(&need.scopes);
+        let token = self.service.fetch(&demand, &scopes, credential).await;
+        (scopes, token)
+    }
+
+    /// Looks up the credentials for `path`.
+    pub(crate) async fn look_up(&self, path: &str) -> Result<Resolved, AuthError> {
+        let resource = Resource { host: self.host.clone(), path: (!path.is_empty()).then(|| path.to_owned()) };
+        let found = self.credentials.get_or_find(path.to_owned(), || self.keychain.resolve(&resource)).await;
+        found.map_err(|error| AuthError::Keychain(Arc::new(error)))
+    }
+
     /// Says whether there are credentials for `path`, as far as they have been looked up.
     pub(crate) fn has_credential(&self, path: &str) -> bool {
         self.credentials.known(&path.to_owned()).is_some_and(|found| !found.is_anonymous())
@@ -181,8 +207,10 @@ impl Authenticator {
 
     fn demand(&self, challenge: &Challenge) -> Result<Demand, AuthError> {
         let text = challenge.parameter("realm").unwrap_or_default();
+        // What it names may be meant to be seen by whoever reads the error.
+        let shown = || Url::parse(text).map_or_else(|_| text.to_owned(), |url| SafeUrl(&url).to_string());
         let realm = realm::parse_realm(text, &self.base)
-            .map_err(|problem| AuthError::Realm { realm: sealift_core::repository::foreign_text(text), problem })?;
+            .map_err(|problem| AuthError::Realm { realm: sealift_core::repository::foreign_text(&shown()), problem })?;
         Ok(Demand { realm, service: challenge.parameter("service").map(str::to_owned) })
     }
 
@@ -197,16 +225,20 @@ impl Authenticator {
         }
     }
 
-    /// Learns from a challenge: the scheme, foreign scopes, and that `rejected` is of no more use.
+    /// Returns what of a challenge's scope may be asked for.
     ///
     /// A token goes to the registry, so one for more than the request needs would be the registry's gain. Foreign
     /// scopes count only where the registry is its own token service, which could give itself anything.
+    fn challenged_scopes(&self, demand: &Demand, challenge: &Challenge, need: &Need) -> ScopeSet {
+        if !realm::is_same_origin(&demand.realm, &self.base) {
+            return ScopeSet::default();
+        }
+        ScopeSet::parse_challenge(challenge.parameter("scope").unwrap_or_default()).limited_to(&need.preferred)
+    }
+
+    /// Learns from a challenge: the scheme, foreign scopes, and that `rejected` is of no more use.
     fn note(&self, path: &str, demand: &Demand, challenge: &Challenge, need: &Need, rejected: Option<&Grant>) {
-        let challenged = ScopeSet::parse_challenge(challenge.parameter("scope").unwrap_or_default());
-        let challenged = match realm::is_same_origin(&demand.realm, &self.base) {
-            true => challenged.limited_to(&need.preferred),
-            false => ScopeSet::default(),
-        };
+        let challenged = self.challenged_scopes(demand, challenge, need);
         let mut state = self.state();
         state.scheme = Some(Scheme::Bearer(demand.clone()));
         if !need.preferred.covers(&challenged) {
@@ -276,9 +308,7 @@ impl Authenticator {
     }
 
     async fn credential(&self, path: &str) -> Result<Credential, AuthError> {
-        let resource = Resource { host: self.host.clone(), path: (!path.is_empty()).then(|| path.to_owned()) };
-        let found = self.credentials.get_or_find(path.to_owned(), || self.keychain.resolve(&resource)).await;
-        found.map(|found| found.credential().clone()).map_err(|error| AuthError::Keychain(Arc::new(error)))
+        self.look_up(path).await.map(|found| found.credential().clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

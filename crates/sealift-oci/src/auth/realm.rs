@@ -3,7 +3,7 @@
 //! A challenge names the address that receives the password, so a hostile registry would name its own
 //! (CVE-2026-48978, CVE-2026-33540).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
@@ -91,21 +91,33 @@ fn address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn is_private(address: IpAddr) -> bool {
+/// Says whether an address is for use within a network, or this machine.
+pub(crate) fn is_private(address: IpAddr) -> bool {
     is_link_local(address)
         || match address {
-            IpAddr::V4(v4) => v4.is_private() || v4.is_unspecified() || v4.is_broadcast() || v4.is_loopback(),
+            IpAddr::V4(v4) => {
+                // 0.0.0.0/8 is this network (RFC 1122), 100.64.0.0/10 is shared within a carrier's (RFC 6598).
+                let [first, second, ..] = v4.octets();
+                let is_shared = first == 100 && second & 0b1100_0000 == 64;
+                v4.is_private() || first == 0 || is_shared || v4.is_broadcast() || v4.is_loopback()
+            }
             // fc00::/7 is for use within a site (RFC 4193).
             IpAddr::V6(v6) => v6.is_unspecified() || v6.is_loopback() || v6.segments()[0] & 0xfe00 == 0xfc00,
         }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+/// Says whether an address is for one link only, or one where clouds have their metadata service.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.segments()[0] & 0xffc0 == 0xfe80,
+        IpAddr::V4(v4) => v4.is_link_local() || v4 == ALIBABA_METADATA,
+        IpAddr::V6(v6) => v6.segments()[0] & 0xffc0 == 0xfe80 || v6 == AWS_METADATA,
     }
 }
+
+/// The metadata service of Alibaba's cloud, which is not link-local.
+const ALIBABA_METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+/// The metadata service of Amazon's cloud over IPv6.
+const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 #[cfg(test)]
 mod tests {

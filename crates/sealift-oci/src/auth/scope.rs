@@ -84,6 +84,11 @@ impl ScopeSet {
         Self(vec![Scope::repository(path, &["delete", "pull", "push"])])
     }
 
+    /// Returns listing all repositories.
+    pub(crate) fn catalog() -> Self {
+        Self(vec![Scope { resource: "registry:catalog".to_owned(), actions: vec!["*".to_owned()] }])
+    }
+
     /// Reads the `scope` parameter of a challenge; what is not a scope, or is only an example, is left out.
     pub(crate) fn parse_challenge(text: &str) -> Self {
         let scopes = text.split_ascii_whitespace().filter(|scope| *scope != PLACEHOLDER).filter_map(Scope::parse);

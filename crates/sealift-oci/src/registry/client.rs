@@ -23,6 +23,7 @@ use super::retry::{Retries, is_transient, retry_after};
 use crate::access::{Access, RetryPolicy, Timeouts};
 use crate::auth::realm::{check_target, is_same_origin};
 use crate::auth::{Authenticator, Challenge, Grant, Need, ScopeSet};
+use crate::clients::{Clients, Reach};
 use crate::layout::Mode;
 use crate::redact::SafeUrl;
 
@@ -36,7 +37,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub(crate) struct Host {
     pub(crate) base: Url,
     pub(crate) retry: RetryPolicy,
-    http: reqwest::Client,
+    http: Clients,
     timeouts: Timeouts,
     limiter: Limiter,
     auth: Authenticator,
@@ -58,7 +59,7 @@ pub(crate) struct Habits {
 
 impl Host {
     /// Returns the registry `name`, not contacted yet; `None` when its name makes no URL.
-    pub(crate) fn new(name: &RegistryHost, http: reqwest::Client, access: &Access) -> Option<Self> {
+    pub(crate) fn new(name: &RegistryHost, http: Clients, access: &Access) -> Option<Self> {
         let scheme = if access.is_plain_http(name) { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{}/", name.api_host())).ok()?;
         let keychain = Arc::clone(&access.keychain);
@@ -69,7 +70,7 @@ impl Host {
             retry: access.retry,
             http,
             timeouts: access.timeouts,
-            limiter: Limiter::new(access.concurrency),
+            limiter: Limiter::new(access.concurrency, &access.retry),
             auth,
             habits: Mutex::default(),
         })
@@ -270,12 +271,16 @@ impl Endpoint {
                     let is_undone = response.status() == StatusCode::TOO_MANY_REQUESTS;
                     let error = self.transient(response, request.operation, asked).await;
                     let throttled = matches!(error, RepositoryError::Throttled { .. });
-                    if let Some(delay) = asked.filter(|delay| throttled && is_own && *delay <= self.host.retry.budget) {
-                        self.host.limiter.pause(delay);
+                    // One that asks for more time than there is gets an error instead.
+                    if throttled && is_own && asked.is_none_or(|delay| delay <= self.host.retry.budget) {
+                        self.host.limiter.throttled(asked);
                     }
                     (asked, error, is_undone)
                 }
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.host.limiter.answered();
+                    return Ok(response);
+                }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transport(error)) => {
                     let may_pass = error.may_pass();
@@ -328,8 +333,13 @@ impl Endpoint {
                 None
             }
         };
-        let mut builder = host.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
-        if let Some(header) = authorization.filter(|_| is_same_origin(url, &host.base)) {
+        let is_own = is_same_origin(url, &host.base);
+        let client = match is_own {
+            true => host.http.own(),
+            false => host.http.elsewhere(Reach::Anywhere).map_err(TransportError::http)?,
+        };
+        let mut builder = client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        if let Some(header) = authorization.filter(|_| is_own) {
             builder = builder.header(AUTHORIZATION, header.clone());
         }
         let progress = Arc::new(AtomicU64::new(0));

@@ -14,6 +14,7 @@ use sealift_core::repository::{RepositoryError, foreign_text};
 use serde::Deserialize;
 
 use crate::auth::AuthError;
+use crate::clients::OutOfReach;
 
 /// Says why no usable answer came.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +40,15 @@ impl TransportError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Answered { .. } | Self::TimedOut { .. } => true,
-            Self::Http(error) => !error.is_builder() && !is_tls_refusal(error),
+            Self::Http(error) => !error.is_builder() && !is_tls_refusal(error) && !self.is_out_of_reach(),
         }
+    }
+
+    /// Says whether the host was not connected to, because of its address.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        let Self::Http(error) = self else { return false };
+        let mut causes = std::iter::successors(error.source(), |&error| error.source());
+        causes.any(|error| error.downcast_ref::<OutOfReach>().is_some())
     }
 }
 

@@ -59,7 +59,7 @@ impl Condition<'_> {
 
 impl Endpoint {
     /// Returns the descriptor of a manifest, without its bytes where the registry tells.
-    pub(super) async fn resolve_manifest(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
+    pub(crate) async fn resolve_manifest(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
         let response = self.send(self.manifest_request("resolve", Method::HEAD, selector)).await?;
         match response.status().as_u16() {
             200 => {
@@ -190,7 +190,7 @@ impl Endpoint {
     }
 
     /// Returns a request for a manifest of any kind; without the kinds, distribution has none of them (404).
-    pub(super) fn manifest_request(&self, operation: &'static str, method: Method, selector: &Selector) -> Request {
+    pub(crate) fn manifest_request(&self, operation: &'static str, method: Method, selector: &Selector) -> Request {
         let url = self.url(&format!("manifests/{selector}"));
         Request::new(operation, method, url, self.to_pull()).header(ACCEPT, ACCEPTED)
     }

@@ -9,7 +9,7 @@ mod limiter;
 mod login;
 mod manifest;
 mod page;
-mod referrer;
+pub(crate) mod referrer;
 pub(crate) mod response;
 pub(crate) mod retry;
 mod shared_tag;

@@ -60,7 +60,7 @@ impl ReferrersApi {
         if self.known().exists == Some(false) {
             return Ok(None);
         }
-        let mut pages = Pages::new(endpoint, LISTING);
+        let mut pages = endpoint.pages();
         let Some((mut page, mut next)) = self.first_page(endpoint, subject, &mut pages).await? else { return Ok(None) };
         let mut listed = Vec::new();
         loop {
@@ -104,7 +104,7 @@ impl ReferrersApi {
         match self.known().exists {
             Some(exists) => Ok(exists),
             None => {
-                let mut pages = Pages::new(endpoint, LISTING);
+                let mut pages = endpoint.pages();
                 Ok(self.first_page(endpoint, subject, &mut pages).await?.is_some())
             }
         }
@@ -125,7 +125,7 @@ impl ReferrersApi {
                 self.note(|known| known.exists = Some(true));
                 Ok(Some((page, next)))
             }
-            Answer::NotHere => Ok(None),
+            Answer::NotHere(_) => Ok(None),
             Answer::NoApi(answer) | Answer::Odd(answer) if self.known().exists == Some(true) => {
                 Err(contradicts(&answer))
             }
@@ -134,7 +134,7 @@ impl ReferrersApi {
                 Ok(None)
             }
             Answer::Odd(answer) => {
-                let mut control = Pages::new(endpoint, LISTING);
+                let mut control = endpoint.pages();
                 let exists = matches!(ask(endpoint, &nothing(), &mut control).await?, Answer::Listing(..));
                 self.note(|known| known.exists = Some(exists));
                 if exists { Err(contradicts(&answer)) } else { Ok(None) }
@@ -144,17 +144,22 @@ impl ReferrersApi {
 }
 
 /// What a registry answers to the question what refers to something.
-enum Answer {
+pub(crate) enum Answer {
     Listing(IndexDocument, Option<Url>),
     /// What registries without the API answer, and what it was.
     NoApi(String),
-    /// The repository or the subject is missing, which says nothing about the API.
-    NotHere,
+    /// The repository or the subject is missing, which says nothing about the API, and what it was.
+    NotHere(String),
     /// Some page, or a redirect to another host (GHCR), and what it was.
     Odd(String),
 }
 
-async fn ask(endpoint: &Endpoint, subject: &Digest, pages: &mut Pages<'_>) -> Result<Answer, RepositoryError> {
+/// Asks what refers to `subject`.
+pub(crate) async fn ask(
+    endpoint: &Endpoint,
+    subject: &Digest,
+    pages: &mut Pages<'_>,
+) -> Result<Answer, RepositoryError> {
     let url = endpoint.url(&format!("referrers/{subject}"));
     let response = endpoint.send(request(endpoint, url)).await?;
     let status = response.status().as_u16();
@@ -179,12 +184,20 @@ async fn ask(endpoint: &Endpoint, subject: &Digest, pages: &mut Pages<'_>) -> Re
         (201..=399, _) => Ok(Answer::Odd(answer)),
         (400 | 404, _) => {
             let (_, body) = response.into_error_body().await;
+            let answer = format!("{answer} {}", body.code).trim_end().to_owned();
             // Quay says 400 where others say 404.
             let is_missing = matches!(body.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "MANIFEST_INVALID");
-            Ok(if is_missing { Answer::NotHere } else { Answer::NoApi(answer) })
+            Ok(if is_missing { Answer::NotHere(answer) } else { Answer::NoApi(answer) })
         }
         (405 | 406 | 501, _) => Ok(Answer::NoApi(answer)),
         _ => Err(response.into_error(&endpoint.name, OPERATION, LISTING).await),
+    }
+}
+
+impl Endpoint {
+    /// Starts at the first page of a listing of referrers.
+    pub(crate) fn pages(&self) -> Pages<'_> {
+        Pages::new(self, LISTING)
     }
 }
 
@@ -208,7 +221,7 @@ impl Type {
 }
 
 /// Returns a digest that no content has.
-fn nothing() -> Digest {
+pub(crate) fn nothing() -> Digest {
     Digest::sha256(b"sealift asks what a registry answers about a digest that nothing has")
 }
 

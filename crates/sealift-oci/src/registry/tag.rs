@@ -15,7 +15,7 @@ const PAGE_TAGS: &str = "1000";
 
 impl Endpoint {
     /// Returns every tag.
-    pub(super) async fn list_tags(&self) -> Result<Vec<Tag>, RepositoryError> {
+    pub(crate) async fn list_tags(&self) -> Result<Vec<Tag>, RepositoryError> {
         let mut pages = Pages::new(self, "tag listing");
         let mut url = self.url("tags/list");
         url.query_pairs_mut().append_pair("n", PAGE_TAGS);

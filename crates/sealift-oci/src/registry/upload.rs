@@ -37,9 +37,21 @@ const MAX_CHUNK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// An upload that was begun.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     location: Url,
     min_chunk: Option<u64>,
+}
+
+impl Session {
+    /// Returns the smallest chunk the registry wants, in bytes, if it says so.
+    pub(crate) fn min_chunk(&self) -> Option<u64> {
+        self.min_chunk
+    }
+
+    /// Returns where the upload goes on.
+    pub(crate) fn into_location(self) -> Url {
+        self.location
+    }
 }
 
 /// What a request that may complete an upload at once led to.
@@ -51,7 +63,7 @@ pub(super) enum Opened {
 
 impl Endpoint {
     /// Stores a blob.
-    pub(super) async fn push_blob(&self, descriptor: &Descriptor, content: Content) -> Result<(), RepositoryError> {
+    pub(crate) async fn push_blob(&self, descriptor: &Descriptor, content: Content) -> Result<(), RepositoryError> {
         self.check_size(descriptor.size, content.size())?;
         if content.as_bytes().is_none() && descriptor.size > MAX_BUFFERED_BYTES {
             let session = self.open_session(&descriptor.digest).await?;
@@ -146,7 +158,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn open_session(&self, digest: &Digest) -> Result<Session, RepositoryError> {
+    pub(crate) async fn open_session(&self, digest: &Digest) -> Result<Session, RepositoryError> {
         let request = Request::new("push", Method::POST, self.url("blobs/uploads/"), self.to_push());
         match self.opened(self.send(request).await?, "push", digest).await? {
             Opened::Session(session) => Ok(session),
@@ -257,7 +269,8 @@ impl Endpoint {
         Ok((self.location(&response)?, received))
     }
 
-    fn location(&self, response: &Response) -> Result<Url, RepositoryError> {
+    /// Returns where an upload goes on.
+    pub(crate) fn location(&self, response: &Response) -> Result<Url, RepositoryError> {
         let malformed = |problem: String| self.malformed("upload location", problem);
         let text = response.header(LOCATION).ok_or_else(|| malformed("there is none".to_owned()))?;
         let location = response.url().join(text).map_err(|_| malformed("it is no URL".to_owned()))?;

@@ -13,9 +13,11 @@ use sealift_oci::keychain::{Credential, ExplicitKeychain};
 use sealift_oci::{Access, Client, LoginCheck};
 use sealift_sandbox::conformance;
 use sealift_sandbox::fixture::{self, Pattern};
+use sealift_sandbox::registry::{Auth, Endpoint, RegistryOptions, TokenAuth};
+use sealift_sandbox::sigstore::{LoopbackAuthority, RegistryTokens};
 use tempfile::TempDir;
 
-use crate::support::{kind, read};
+use crate::support::{count, kind, read, start};
 
 /// `user:pass`, hashed with bcrypt, the only kind that distribution reads, in the fewest rounds: each request costs one.
 const HTPASSWD: &str = "user:$2b$04$CsiC1w2NihX/3nF3FsI/C.wuMW.zSYh6O7104AqYos/JICwiNflVG\n";
@@ -23,43 +25,54 @@ const HTPASSWD: &str = "user:$2b$04$CsiC1w2NihX/3nF3FsI/C.wuMW.zSYh6O7104AqYos/J
 struct Distribution {
     child: Child,
     host: RegistryHost,
-    _storage: TempDir,
+    files: TempDir,
 }
 
 impl Distribution {
     /// Starts a registry that wants a password, or says that there is none to start.
-    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
     fn start() -> Option<Self> {
+        Self::start_with(|files| {
+            std::fs::write(files.join("htpasswd"), HTPASSWD).unwrap();
+            format!("auth: {{htpasswd: {{realm: test, path: {}}}}}", files.join("htpasswd").display())
+        })
+    }
+
+    /// Starts a registry whose configuration has what `configure` adds for its folder.
+    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
+    fn start_with(configure: impl FnOnce(&Path) -> String) -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/bin/docker-registry");
         if !program.exists() {
             assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/install first");
             println!("skipped: there is no {}", program.display());
             return None;
         }
-        let storage = TempDir::new().unwrap();
-        let path = |name: &str| storage.path().join(name);
-        std::fs::write(path("htpasswd"), HTPASSWD).unwrap();
+        let files = TempDir::new().unwrap();
+        let added = configure(files.path());
+        let http = if added.starts_with("http:") { "" } else { "http: {addr: \"127.0.0.1:0\"}" };
         let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             auth: {{htpasswd: {{realm: test, path: {}}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n",
-            path("data").display(),
-            path("htpasswd").display()
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n{added}\n{http}\n",
+            files.path().join("data").display(),
         );
-        std::fs::write(path("config.yml"), config).unwrap();
+        std::fs::write(files.path().join("config.yml"), config).unwrap();
         let mut command = Command::new(program);
-        command.arg("serve").arg(path("config.yml")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("serve").arg(files.path().join("config.yml"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let host =
-            lines.find_map(|line| Some(line.split_once("listening on ")?.1.split(['"', ' ']).next()?.to_owned()));
+            lines.find_map(|line| Some(line.split_once("listening on ")?.1.split(['"', ' ', ',']).next()?.to_owned()));
         // The log must be read on, or the registry stops when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { child, host: host.unwrap().parse().unwrap(), _storage: storage })
+        Some(Self { child, host: host.unwrap().parse().unwrap(), files })
+    }
+
+    fn access(&self) -> Access {
+        let credential = Credential::from_pair("user", "pass");
+        Access::with_keychain(Arc::new(ExplicitKeychain::new(self.host.clone(), credential)))
     }
 
     fn client(&self) -> Client {
-        let credential = Credential::from_pair("user", "pass");
-        Client::new(Access::with_keychain(Arc::new(ExplicitKeychain::new(self.host.clone(), credential)))).unwrap()
+        Client::new(self.access()).unwrap()
     }
 
     fn name(&self, path: &str) -> RepositoryName {
@@ -118,4 +131,75 @@ async fn it_keeps_large_blobs_mounts_them_and_loses_no_referrer() {
     let blob = other.descriptor("application/octet-stream");
     staging.push(&blob, other.content()).await.unwrap();
     assert!(staging.exists(&blob).await.unwrap() && !prod.exists(&blob).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_takes_tokens_that_it_checks_itself() {
+    let tokens = Arc::new(RegistryTokens::new().unwrap());
+    let auth = TokenAuth {
+        user: "user".to_owned(),
+        password: "pass".to_owned(),
+        signed: Some(Arc::clone(&tokens)),
+        ..TokenAuth::default()
+    };
+    let service = start(RegistryOptions::default().with_auth(Auth::Token(auth)));
+    let realm = format!("{}/token", service.url());
+    let Some(registry) = Distribution::start_with(|files| {
+        std::fs::write(files.join("root.pem"), tokens.pem()).unwrap();
+        format!(
+            "auth: {{token: {{realm: \"{realm}\", service: sealift-sandbox, issuer: {}, rootcertbundle: {}}}}}",
+            RegistryTokens::ISSUER,
+            files.join("root.pem").display()
+        )
+    }) else {
+        return;
+    };
+    let client = registry.client();
+    let repository = client.open(&registry.name("team/app")).await.unwrap();
+    conformance::repository(&*repository).await;
+    let other = client.open(&registry.name("team/other")).await.unwrap();
+    let image = fixture::image(1).push(&*repository, Some(&"v1".parse().unwrap())).await.unwrap();
+    let layer =
+        repository.manifest(&image.digest.into()).await.unwrap().parse().unwrap().children().next().unwrap().clone();
+    assert_eq!(
+        other.transfer(&layer, repository.as_read()).await.unwrap(),
+        Arrival::Mounted,
+        "two scopes in one token"
+    );
+    for (password, expected) in [("pass", "ok"), ("wrong", "unauthenticated")] {
+        let checked = client.check_login(&registry.host, &Credential::from_pair("user", password)).await;
+        assert_eq!(kind(&checked), expected);
+    }
+    let asked = count(&service, "GET", Endpoint::Token);
+    assert!(asked <= 12, "{asked} tokens for one repository, its deletions, a mount and two logins");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_speaks_tls_under_a_private_authority() {
+    let authority = LoopbackAuthority::new().unwrap();
+    let server = authority.server("registry.test").unwrap();
+    let Some(registry) = Distribution::start_with(|files| {
+        let path = |name: &str| files.join(name).display().to_string();
+        std::fs::write(path("cert.pem"), &server.certificate).unwrap();
+        std::fs::write(path("key.pem"), &server.key).unwrap();
+        let (certificate, key) = (path("cert.pem"), path("key.pem"));
+        format!("http: {{addr: \"127.0.0.1:0\", tls: {{certificate: {certificate}, key: {key}}}}}")
+    }) else {
+        return;
+    };
+    // Loopback is plain unless told otherwise, so the registry goes by a name.
+    let port = registry.host.to_string().rsplit_once(':').unwrap().1.to_owned();
+    let name = |path: &str| format!("registry.test:{port}/{path}").parse::<Reference>().unwrap().repository();
+    let mut access = Access::anonymous();
+    access.retry.retries = 1;
+    access.names.insert("registry.test".to_owned(), vec!["127.0.0.1".parse().unwrap()]);
+    let open = async |access: Access| Client::new(access).unwrap().open(&name("team/app")).await.unwrap();
+    assert_eq!(kind(&open(access.clone()).await.tags().await), "unavailable", "nobody knows the authority");
+    let stranger = LoopbackAuthority::new().unwrap();
+    let mut misled = access.clone();
+    misled.tls.authorities.push(stranger.pem().into_bytes());
+    assert_eq!(kind(&open(misled).await.tags().await), "unavailable", "it is another one");
+    access.tls.authorities.push(authority.pem().into_bytes());
+    conformance::repository(&*open(access).await).await;
+    assert!(registry.files.path().join("data").is_dir());
 }

@@ -1,9 +1,11 @@
 //! How a registry behaves when nothing goes wrong.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::quirk::{Answer, Quirks};
+use crate::sigstore::RegistryTokens;
 
 /// What a registry can do and asks for. The default is a complete registry in memory, without authentication.
 #[derive(Clone, Debug)]
@@ -223,6 +225,8 @@ pub struct TokenAuth {
     pub exchange: Option<Exchange>,
     /// Actions never granted, such as `push`.
     pub denied_actions: Vec<String>,
+    /// Makes tokens that another registry can check itself, instead of random ones.
+    pub signed: Option<Arc<RegistryTokens>>,
 }
 
 impl Default for TokenAuth {
@@ -249,6 +253,7 @@ impl Default for TokenAuth {
             refresh_user: None,
             exchange: None,
             denied_actions: Vec::new(),
+            signed: None,
         }
     }
 }

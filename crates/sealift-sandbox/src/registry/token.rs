@@ -74,7 +74,12 @@ pub(super) async fn issue(server: &Server, call: &Call, body: Body) -> Result<Re
     };
     let caller = request.caller(server, options)?;
     let grant = Grant { actions: request.granted(caller, options)?, expires: Instant::now() + options.lifetime };
-    let token = new_token("access");
+    let token = match &options.signed {
+        None => new_token("access"),
+        Some(tokens) => tokens
+            .mint(&service(server, call, options), &options.user, &grant.actions)
+            .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", error.to_string()))?,
+    };
     locked(&server.tokens.access).insert(token.clone(), grant);
     let mut answer = json!({});
     for field in options.fields {
