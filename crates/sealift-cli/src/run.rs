@@ -81,6 +81,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::Migrate(args) => printer.report(format, &migrate::run(args, context).await?),
         Command::Referrers(args) => printer.report(format, &referrers::run(args, context).await?),
         Command::Triangulate(args) => printer.report(format, &triangulate::run(args, context).await?),
+        Command::Registry(args) => args.command.run(context).await,
         Command::Login(args) => printer.report(format, &login::run(args, context).await?),
         Command::Logout(args) => printer.report(format, &logout::run(args, context).await?),
         // The others need no runtime, and `dispatch` has run them.
@@ -124,6 +125,7 @@ impl Command {
             Self::Copy(args) => args.output.output,
             Self::Save(args) => args.output.output,
             Self::Load(args) => args.output.output,
+            Self::Registry(args) => args.command.format(),
             Self::Tree(args) => args.output.failure_format(),
             Self::Inspect(args) => args.output.output,
             Self::Attach(args) => args.format(),

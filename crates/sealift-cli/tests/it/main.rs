@@ -17,6 +17,7 @@ mod peers;
 mod policy;
 mod promote;
 mod referrers;
+mod registries;
 mod services;
 mod sign;
 mod structure;

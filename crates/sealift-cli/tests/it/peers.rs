@@ -43,12 +43,18 @@ pub(crate) struct DockerRegistry {
 impl DockerRegistry {
     /// Starts the registry and waits until it listens.
     pub(crate) fn start(peers: &Peers) -> Self {
+        Self::start_with(peers, |_| String::new())
+    }
+
+    /// Starts a registry whose configuration has what `configure` adds for its folder.
+    pub(crate) fn start_with(peers: &Peers, configure: impl FnOnce(&Path) -> String) -> Self {
         let storage = TempDir::new().unwrap();
         let config = storage.path().join("config.yml");
         let root = storage.path().join("data");
         let text = format!(
-            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n",
-            root.display()
+            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n{}",
+            root.display(),
+            configure(storage.path())
         );
         std::fs::write(&config, text).unwrap();
         let mut child = Command::new(peers.path("docker-registry"))
