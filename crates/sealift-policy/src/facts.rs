@@ -7,10 +7,17 @@ use sealift_core::oci::Digest;
 use sealift_core::repository::ReadRepository;
 use sealift_core::verify::{Claim, Verifier};
 
+use crate::lifecycle::{self, Markers};
+
 /// What must be known before a check can judge.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Demand<'a> {
+    /// The end-of-life markers attached to the subject; those of `signers` only, where there are any.
+    Lifecycle {
+        /// Whose markers count; without, anyone's.
+        signers: Option<&'a IdentityMatcher>,
+    },
     /// Nothing but what the policy says already.
     Nothing,
     /// What speaks for a claim about the subject.
@@ -28,6 +35,7 @@ pub enum Demand<'a> {
 #[derive(Debug, Default)]
 pub struct Facts {
     evidence: Option<Evidence>,
+    markers: Option<Markers>,
 }
 
 impl Facts {
@@ -40,6 +48,10 @@ impl Facts {
     ) -> Self {
         let mut facts = Self::default();
         match demand {
+            Demand::Lifecycle { signers } => {
+                let signers = signers.map(|signers| (verifier, signers));
+                facts.markers = Some(lifecycle::read(repository, subject, signers).await);
+            }
             Demand::Nothing => {}
             Demand::Signatures { claim, identities, effort } => {
                 let effort = if least == Effort::All { least } else { effort };
@@ -55,8 +67,14 @@ impl Facts {
         self.evidence.as_ref()
     }
 
+    /// Returns the end-of-life markers found.
+    pub fn markers(&self) -> Option<&Markers> {
+        self.markers.as_ref()
+    }
+
     /// Returns what could not be read.
     pub fn unread(&self) -> &[Unread] {
-        self.evidence.as_ref().map_or(&[], Evidence::undecided)
+        let of_markers = || self.markers.as_ref().map_or(&[][..], Markers::unread);
+        self.evidence.as_ref().map_or_else(of_markers, Evidence::undecided)
     }
 }

@@ -14,6 +14,7 @@ pub mod check;
 mod decision;
 pub mod document;
 mod facts;
+pub mod lifecycle;
 mod policy;
 mod quorum;
 mod reason;

@@ -1,6 +1,7 @@
 //! A policy: the checks that must all pass.
 
 use sealift_core::evidence::Effort;
+use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_core::repository::ReadRepository;
 use sealift_core::verify::Verifier;
@@ -78,6 +79,7 @@ impl Policy {
     pub fn accepts_certificates(&self) -> bool {
         self.demands().any(|demand| match demand {
             Demand::Signatures { identities, .. } => identities.accepts_certificates(),
+            Demand::Lifecycle { signers } => signers.is_some_and(IdentityMatcher::accepts_certificates),
             Demand::Nothing => false,
         })
     }

@@ -16,6 +16,18 @@ pub enum Reason {
         /// The registry.
         registry: String,
     },
+    /// Its end of life is to come, or nothing says that there is one.
+    Alive {
+        /// The end of life.
+        until: Option<Timestamp>,
+    },
+    /// It is past its end of life.
+    EndOfLife {
+        /// Since when.
+        since: Timestamp,
+        /// What replaces it, as the marker says.
+        successor: Option<String>,
+    },
     /// Enough of those who must sign have signed.
     Met {
         /// Who.
@@ -44,6 +56,11 @@ pub enum Reason {
         /// When the youngest was made.
         made: Timestamp,
     },
+    /// A lifecycle marker says something that is no date.
+    UnreadableDate {
+        /// What it says; empty when it says nothing.
+        found: String,
+    },
     /// Not everything that matters could be read.
     Unread {
         /// Things not read.
@@ -69,13 +86,16 @@ impl Reason {
     /// Returns the name that programs compare, in kebab case.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Alive { .. } => "alive",
             Self::Approved { .. } => "approved",
+            Self::EndOfLife { .. } => "end-of-life",
             Self::Met { .. } => "met",
             Self::NoScope { .. } => "no-scope",
             Self::NoTime => "no-time",
             Self::NotApproved { .. } => "not-approved",
             Self::Old { .. } => "old",
             Self::Unread { .. } => "unread",
+            Self::UnreadableDate { .. } => "unreadable-date",
             Self::Unmet { .. } => "unmet",
             Self::Untimed { .. } => "untimed",
         }
@@ -85,6 +105,13 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Alive { until: None } => f.write_str("nothing says that it has one"),
+            Self::Alive { until: Some(until) } => write!(f, "it ends {until}"),
+            Self::EndOfLife { since, successor: None } => write!(f, "it ended {since}"),
+            Self::EndOfLife { since, successor: Some(successor) } => {
+                write!(f, "it ended {since}; {successor} replaces it")
+            }
+            Self::UnreadableDate { found } => write!(f, "a marker gives `{found}`, which is no date"),
             Self::Approved { registry } => write!(f, "{registry} is an approved registry"),
             Self::Met { counted, .. } => write!(f, "by {}", list(counted)),
             Self::NoScope { scopes } => {

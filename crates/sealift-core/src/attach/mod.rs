@@ -10,6 +10,7 @@
 mod audit;
 mod cosign_tag;
 mod discover;
+mod of_type;
 mod referrer;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use audit::{
 pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_cosign_tag};
 pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
+pub use of_type::{MAX_OF_TYPE, referrers_of_type};
 pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle};
 
 use crate::entity::BundleError;

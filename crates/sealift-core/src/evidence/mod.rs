@@ -71,6 +71,11 @@ impl Evidence {
         &self.undecided
     }
 
+    /// Returns what could not be read, and lets the rest go.
+    pub fn into_undecided(self) -> Vec<Unread> {
+        self.undecided
+    }
+
     /// Returns what was listed and is no attachment of the subject.
     pub fn problems(&self) -> &[AttachmentProblem] {
         &self.problems

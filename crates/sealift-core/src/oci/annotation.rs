@@ -33,3 +33,7 @@ pub const COSIGN_PREDICATE_TYPE: &str = "predicateType";
 pub const BUILDKIT_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// Which index child one of BuildKit's is about: <https://docs.docker.com/build/metadata/attestations/attestation-storage/>.
 pub const BUILDKIT_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+/// End of life of what a lifecycle marker is attached to, a date or a time, as Microsoft's images have it.
+pub const END_OF_LIFE: &str = "vnd.microsoft.artifact.lifecycle.end-of-life.date";
+/// What replaces something past its end of life: a reference or a digest. Sealift's own; there is no common one.
+pub const SUCCESSOR: &str = "dev.sealift.lifecycle.successor";

@@ -2,6 +2,7 @@
 
 mod approved_registry;
 mod attested;
+mod end_of_life;
 mod signed_by;
 mod unmatched;
 
@@ -9,6 +10,7 @@ use std::fmt::Debug;
 
 pub use approved_registry::ApprovedRegistry;
 pub use attested::Attested;
+pub use end_of_life::EndOfLife;
 use sealift_core::verify::Verified;
 use serde::Serialize;
 pub use signed_by::SignedBy;

@@ -151,9 +151,10 @@ pub const MAX_PATTERN_BYTES: usize = 1024;
 /// The fields known in each kind of mapping; docs/policy.schema.json has the same.
 pub(crate) mod fields {
     pub(crate) const POLICY: &[&str] = &["version", "registries", "signers", "scopes"];
-    pub(crate) const SCOPE: &[&str] = &["repository", "signatures", "attestations"];
+    pub(crate) const SCOPE: &[&str] = &["repository", "signatures", "attestations", "endOfLife"];
     pub(crate) const SIGNATURE: &[&str] = &["anyOf", "allOf", "threshold", "maxAge"];
     pub(crate) const ATTESTATION: &[&str] = &["type", "anyOf", "allOf", "threshold", "maxAge"];
+    pub(crate) const END_OF_LIFE: &[&str] = &["grace", "anyOf"];
     pub(crate) const SIGNER: &[&str] = &["key", "identity"];
     pub(crate) const IDENTITY: &[&str] = &["subject", "issuer", "claims"];
     pub(crate) const PATTERN: &[&str] = &["glob", "regexp"];

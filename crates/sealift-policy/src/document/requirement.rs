@@ -29,14 +29,7 @@ impl Requirement {
         read_key: &mut KeyReader<'_>,
     ) -> Result<Self, DocumentError> {
         let (form, listed) = fields.one(&["anyOf", "allOf"])?;
-        let mut signers = Vec::new();
-        for entry in listed.list("signers", MAX_SIGNERS_OF_ONE)? {
-            let signer = read_reference(&entry, named, read_key)?;
-            if signers.iter().any(|known| is_same(known, &signer)) {
-                return Err(entry.expected("a signer that is not listed already"));
-            }
-            signers.push(signer);
-        }
+        let signers = read_signers(&listed, named, read_key)?;
         let quorum = match (form, fields.optional("threshold")) {
             ("allOf", Some(threshold)) => return Err(threshold.expected("no threshold beside `allOf`")),
             ("allOf", None) => Quorum::all(signers),
@@ -47,6 +40,23 @@ impl Requirement {
         let max_age = fields.optional("maxAge").map(|entry| entry.parsed("an age, such as `30d`")).transpose()?;
         Ok(Self { path: entry.path().to_owned(), quorum, max_age })
     }
+}
+
+/// Reads a list of signers, each of whom is there once.
+pub(super) fn read_signers(
+    listed: &Entry<'_>,
+    named: &BTreeMap<String, Signer>,
+    read_key: &mut KeyReader<'_>,
+) -> Result<Vec<Signer>, DocumentError> {
+    let mut signers = Vec::new();
+    for entry in listed.list("signers", MAX_SIGNERS_OF_ONE)? {
+        let signer = read_reference(&entry, named, read_key)?;
+        if signers.iter().any(|known| is_same(known, &signer)) {
+            return Err(entry.expected("a signer that is not listed already"));
+        }
+        signers.push(signer);
+    }
+    Ok(signers)
 }
 
 /// Reads an attestation's type: a short name, or the URI itself.

@@ -1,18 +1,20 @@
 //! Scopes: which repositories, and what is demanded of what is there.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use sealift_core::document::{DocumentError, Entry};
 use sealift_core::oci::{Reference, RegistryHost};
 use sealift_core::pattern::Pattern;
 
-use super::requirement::Requirement;
+use super::requirement::{Requirement, read_signers};
 use super::signer::KeyReader;
 use super::{MAX_REQUIREMENTS, bounded, fields};
-use crate::check::{Attested, SignedBy};
+use crate::age::Duration;
+use crate::check::{Attested, EndOfLife, SignedBy};
 use crate::policy::Policy;
-use crate::quorum::Signer;
+use crate::quorum::{Quorum, Signer};
 
 /// What is demanded of the content of some repositories.
 #[derive(Debug)]
@@ -21,6 +23,16 @@ pub(super) struct Scope {
     pub(super) specificity: Specificity,
     signatures: Vec<Requirement>,
     attestations: Vec<(String, Requirement)>,
+    end_of_life: Option<EndOfLifeRule>,
+}
+
+/// That what is past its end of life is denied.
+#[derive(Debug)]
+struct EndOfLifeRule {
+    path: String,
+    grace: Option<Duration>,
+    /// Whose markers count; without, anyone's.
+    signers: Option<Quorum>,
 }
 
 /// How much a pattern says: of patterns that fit, the greatest decides.
@@ -46,7 +58,8 @@ impl Scope {
             // Which would mean "anything", and nobody writes that by accident only.
             scope.one(&["signatures", "attestations"])?;
         }
-        let mut read = Self { pattern, specificity, signatures: Vec::new(), attestations: Vec::new() };
+        let mut read =
+            Self { pattern, specificity, signatures: Vec::new(), attestations: Vec::new(), end_of_life: None };
         for entry in list(signatures, "signatures")? {
             let fields = entry.fields(fields::SIGNATURE)?;
             read.signatures.push(Requirement::read(&entry, &fields, signers, read_key)?);
@@ -55,6 +68,9 @@ impl Scope {
             let fields = entry.fields(fields::ATTESTATION)?;
             let predicate_type = super::requirement::read_type(&fields.required("type")?)?;
             read.attestations.push((predicate_type, Requirement::read(&entry, &fields, signers, read_key)?));
+        }
+        if let Some(entry) = scope.optional("endOfLife") {
+            read.end_of_life = Some(EndOfLifeRule::read(&entry, signers, read_key)?);
         }
         Ok(read)
     }
@@ -69,6 +85,29 @@ impl Scope {
             let age = max_age.map(|limit| crate::AgeLimit::new(limit, now));
             policy.add(path, Box::new(Attested::of(predicate_type, quorum.clone(), age)));
         }
+        if let Some(EndOfLifeRule { path, grace, signers }) = &self.end_of_life {
+            policy.add(path, Box::new(EndOfLife::new(*grace, now).marked_by(signers.clone())));
+        }
+    }
+}
+
+impl EndOfLifeRule {
+    fn read(
+        entry: &Entry<'_>,
+        named: &BTreeMap<String, Signer>,
+        read_key: &mut KeyReader<'_>,
+    ) -> Result<Self, DocumentError> {
+        let fields = entry.fields(fields::END_OF_LIFE)?;
+        let grace = fields.optional("grace").map(|entry| entry.parsed("a span of time, such as `7d`")).transpose()?;
+        let signers = match fields.optional("anyOf") {
+            Some(entry) => {
+                let signers = read_signers(&entry, named, read_key)?;
+                let quorum = Quorum::at_least(NonZeroUsize::MIN, signers);
+                Some(quorum.map_err(|error| entry.refused("nobody can satisfy it", error))?)
+            }
+            None => None,
+        };
+        Ok(Self { path: entry.path().to_owned(), grace, signers })
     }
 }
 

@@ -118,7 +118,11 @@ fn rules_say_where_they_are_and_what_they_demand() {
         rules[5],
         "scopes[1].attestations[2] attested: attested `https://example.com/review/v1` by all of old-key, new-key"
     );
-    assert_eq!(rules.len(), 6);
+    assert_eq!(
+        rules[6],
+        "scopes[1].endOfLife end-of-life: not past its end of life for more than 7d, as marked by release"
+    );
+    assert_eq!(rules.len(), 7);
     assert!(policy.accepts_certificates());
     assert!(!document.policy_for(&name("oci-layout://x"), None).accepts_certificates());
 }

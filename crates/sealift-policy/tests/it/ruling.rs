@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealift_core::attach::attach_bundle;
+use sealift_core::attach::{attach, attach_bundle};
 use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
 use sealift_core::evidence::{Effort, Verdict};
 use sealift_core::identity::IdentityMatcher;
@@ -11,8 +11,8 @@ use sealift_core::repository::{MemoryRepository, ReadRepository, Repository};
 use sealift_core::sign::{KeySigner, sign};
 use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
-use sealift_policy::check::{Attested, Outcome, SignedBy};
-use sealift_policy::{AgeLimit, Decision, Policy, Quorum, Reason, Ruling, Signer};
+use sealift_policy::check::{Attested, EndOfLife, Outcome, SignedBy};
+use sealift_policy::{AgeLimit, Decision, Policy, Quorum, Reason, Ruling, Signer, lifecycle};
 use sealift_sandbox::{WatchedRepository, fixture};
 
 struct Person {
@@ -180,6 +180,42 @@ async fn ages_pass_fail_and_stay_open() {
     assert_eq!(judge(attested(None), &repository, &image).await, (Outcome::Inconclusive, Reason::NoTime));
     person.state(&repository, &image, &scan(serde_json::json!({ "scanFinishedOn": "2026-11-17T00:00:00Z" }))).await;
     assert_eq!(judge(attested(Some(now)), &repository, &image).await.0, Outcome::Pass);
+}
+
+#[tokio::test]
+async fn ends_of_life_pass_fail_and_stay_open() {
+    let repository = WatchedRepository::new(MemoryRepository::new("store"));
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let person = Person::new();
+    let now: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+    let alive = |grace: Option<&str>| EndOfLife::new(grace.map(|grace| grace.parse().unwrap()), Some(now));
+    let judge = async |check: EndOfLife| judge(Policy::new().requiring(check), &repository, &image).await;
+    let mark = async |end: &str, created: &str| {
+        let marker = lifecycle::marker(end, Some("app@next"), created.parse().unwrap());
+        attach(&repository, &image, &marker).await.unwrap()
+    };
+    assert_eq!(judge(alive(None)).await, (Outcome::Pass, Reason::Alive { until: None }));
+    mark("2026-11-25", "2026-01-01T00:00:00Z").await;
+    assert!(matches!(judge(alive(None)).await, (Outcome::Pass, Reason::Alive { until: Some(_) })));
+    let second = mark("2026-11-20", "2026-02-01T00:00:00Z").await;
+    let (outcome, reason) = judge(alive(None)).await;
+    assert_eq!(
+        (outcome, reason.to_string().as_str()),
+        (Outcome::Fail, "it ended 2026-11-20T00:00:00Z; app@next replaces it")
+    );
+    assert_eq!(judge(alive(Some("3d"))).await.0, Outcome::Fail);
+    assert_eq!(judge(alive(Some("5d"))).await.0, Outcome::Pass);
+    assert_eq!(judge(EndOfLife::new(None, None)).await, (Outcome::Inconclusive, Reason::NoTime));
+    // Where signers are demanded, what anyone may push says nothing.
+    let signed = || alive(None).marked_by(Some(Quorum::any(person.identity.clone())));
+    assert_eq!(judge(signed()).await, (Outcome::Pass, Reason::Alive { until: None }));
+    let signature = Statement::image_signature(&second.digest, BTreeMap::new()).unwrap();
+    person.state(&repository, &second, &signature).await;
+    assert!(matches!(judge(signed()).await, (Outcome::Fail, Reason::EndOfLife { .. })));
+    mark("soon", "2026-03-01T00:00:00Z").await;
+    assert_eq!(judge(alive(None)).await, (Outcome::Fail, Reason::UnreadableDate { found: "soon".to_owned() }));
+    repository.fail_calls("fallback");
+    assert_eq!(judge(alive(None)).await, (Outcome::Inconclusive, Reason::Unread { count: 1 }));
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! `end-of-life`: no marker says that the subject is past its end of life.
+
+use jiff::Timestamp;
+
+use super::{Assessment, Check, Outcome};
+use crate::age::Duration;
+use crate::facts::{Demand, Facts};
+use crate::quorum::Quorum;
+use crate::reason::Reason;
+
+/// Passes when the subject is not past its end of life, or not for long.
+#[derive(Clone, Debug)]
+pub struct EndOfLife {
+    grace: Option<Duration>,
+    now: Option<Timestamp>,
+    signers: Option<Quorum>,
+}
+
+impl EndOfLife {
+    /// Returns a check that the end of life is less than `grace` ago at `now`, by anyone's markers.
+    pub fn new(grace: Option<Duration>, now: Option<Timestamp>) -> Self {
+        Self { grace, now, signers: None }
+    }
+
+    /// Returns the check for which only markers that one of `signers` signed count; without, anyone's.
+    #[must_use]
+    pub fn marked_by(self, signers: Option<Quorum>) -> Self {
+        Self { signers, ..self }
+    }
+}
+
+impl Check for EndOfLife {
+    fn name(&self) -> &'static str {
+        "end-of-life"
+    }
+
+    fn describe(&self) -> String {
+        let grace = self.grace.map_or_else(String::new, |grace| format!(" for more than {grace}"));
+        let signers = self.signers.as_ref().map_or_else(String::new, |signers| format!(", as marked by {signers}"));
+        format!("not past its end of life{grace}{signers}")
+    }
+
+    fn demand(&self) -> Demand<'_> {
+        Demand::Lifecycle { signers: self.signers.as_ref().map(Quorum::accepted) }
+    }
+
+    fn evaluate(&self, facts: &Facts) -> Assessment {
+        let unread = facts.unread().len();
+        let Some(markers) = facts.markers().filter(|_| unread == 0) else {
+            // A marker not read might be the one that decides.
+            return Assessment::new(Outcome::Inconclusive, Reason::Unread { count: unread.max(1) });
+        };
+        let Some(marker) = markers.effective() else {
+            return Assessment::new(Outcome::Pass, Reason::Alive { until: None });
+        };
+        let end = match &marker.end_of_life {
+            Ok(end) => *end,
+            Err(found) => {
+                return Assessment::new(Outcome::Fail, Reason::UnreadableDate { found: found.clone() });
+            }
+        };
+        let deadline = self.grace.map_or(end, |grace| grace.after(end));
+        match self.now {
+            None => Assessment::new(Outcome::Inconclusive, Reason::NoTime),
+            Some(now) if deadline <= now => {
+                let successor = marker.successor.clone();
+                Assessment::new(Outcome::Fail, Reason::EndOfLife { since: end, successor })
+            }
+            Some(_) => Assessment::new(Outcome::Pass, Reason::Alive { until: Some(end) }),
+        }
+    }
+}
