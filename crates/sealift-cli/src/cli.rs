@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::args::global::GlobalArgs;
 use crate::commands::{
-    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, load, login,
-    logout, man, migrate, policy, promote, referrers, registry, save, sign, sign_blob, tree, triangulate, trust,
+    attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, lifecycle, load,
+    login, logout, man, migrate, policy, promote, referrers, registry, save, sign, sign_blob, tree, triangulate, trust,
     verify, verify_attestation, verify_blob, verify_blob_attestation, version,
 };
 
@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Trust(trust::TrustArgs),
     Promote(Box<promote::PromoteArgs>),
     Policy(policy::PolicyCommandArgs),
+    Lifecycle(lifecycle::LifecycleArgs),
     Copy(copy::CopyArgs),
     Save(save::SaveArgs),
     Load(load::LoadArgs),

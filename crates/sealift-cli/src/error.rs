@@ -216,6 +216,8 @@ pub(crate) enum UsageError {
     OneRepositoryEach { images: usize, repositories: usize },
     #[error("`{reference}` would have the name of another image in the archive")]
     SameName { reference: String },
+    #[error("`{text}` is neither a date, such as `2026-12-31`, nor a time with its offset")]
+    NoDate { text: String },
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
     #[error("standard input has no name; `{flag}` is needed")]

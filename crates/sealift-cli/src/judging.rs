@@ -6,6 +6,7 @@ use sealift_core::oci::{Digest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
+use sealift_policy::check::EndOfLife;
 use sealift_policy::{Decision, Policy};
 
 use crate::args::reference;
@@ -21,6 +22,8 @@ use crate::verification::{CONCURRENCY, Depth};
 pub(crate) struct Judging {
     pub(crate) verifier: Verifier,
     pub(crate) rules: Rules,
+    /// Demanded everywhere, whatever else is.
+    pub(crate) end_of_life: Option<EndOfLife>,
     pub(crate) depth: Depth,
     pub(crate) effort: Effort,
 }
@@ -55,7 +58,10 @@ impl Judging {
         let root = repository.resolve(selector).await.map_err(failed)?;
         // Rules read the same listings.
         let snapshot = Snapshot::new(&*repository);
-        let policy = self.rules.policy_for(snapshot.name());
+        let mut policy = self.rules.policy_for(snapshot.name());
+        if let Some(check) = &self.end_of_life {
+            policy = policy.requiring(check.clone());
+        }
         let decision = self.decide(&policy, &snapshot, &root.digest).await;
         let mut manifests = vec![DecidedManifest { platform: None, decision }];
         if self.depth == Depth::Recursive {

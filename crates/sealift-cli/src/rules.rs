@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sealift_core::document::MAX_DOCUMENT_BYTES;
+use sealift_core::evidence::Effort;
 use sealift_core::identity::IdentityMatcher;
-use sealift_core::oci::RepositoryName;
+use sealift_core::oci::{Digest, RepositoryName};
+use sealift_core::repository::ReadRepository;
 use sealift_core::verify::Verifier;
 use sealift_policy::check::SignedBy;
-use sealift_policy::{Policy, PolicyDocument};
+use sealift_policy::{Decision, Policy, PolicyDocument};
+use sealift_promote::Judge;
 
 use crate::args::identity::IdentityArgs;
 use crate::args::policy::PolicyArgs;
@@ -51,6 +55,21 @@ impl Rules {
             Self::Signers(identities) => identities.accepts_certificates(),
         };
         if is_accepted { CertificateUse::Accepted } else { CertificateUse::Unused }
+    }
+}
+
+/// The judge of a promotion: each end by what is demanded of content there.
+#[derive(Debug)]
+pub(crate) struct RulesJudge {
+    pub(crate) rules: Rules,
+    pub(crate) verifier: Verifier,
+}
+
+#[async_trait]
+impl Judge for RulesJudge {
+    async fn judge(&self, repository: &dyn ReadRepository, subject: &Digest) -> Decision {
+        let policy = self.rules.policy_for(repository.name());
+        policy.gather(repository, subject, &self.verifier, Effort::FirstMatch).await.evaluate()
     }
 }
 

@@ -68,6 +68,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::VerifyBlobAttestation(args) => {
             printer.report(format, &verify_blob_attestation::run(args, context).await?)
         }
+        Command::Lifecycle(args) => args.command.run(context).await,
         Command::Trust(args) => trust::run(args, context).await,
         Command::Promote(args) => printer.report(format, &promote::run(args, context).await?),
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
@@ -119,6 +120,7 @@ impl Command {
             Self::AttestBlob(args) => args.output.output,
             Self::VerifyBlobAttestation(args) => args.output.output,
             Self::Bundle(args) => args.format(),
+            Self::Lifecycle(args) => args.command.format(),
             Self::Policy(args) => args.command.format(),
             Self::Trust(args) => args.format(),
             Self::Promote(args) => args.output.output,

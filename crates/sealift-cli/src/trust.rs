@@ -40,19 +40,19 @@ impl TrustArgs {
             roots.extend(read_trusted_root(path)?);
         }
         let own = self.own_authorities()?;
-        let has_own_authority = !own.certificate_authorities.is_empty();
-        if roots.is_empty() && certificates == CertificateUse::Accepted && !has_own_authority {
-            roots.push(context.installation(&context.default_instance()?, network).await?.trust_root);
-        }
-        if roots.is_empty() && (has_own_authority || !own.timestamp_authorities.is_empty()) {
+        if roots.is_empty() && (!own.certificate_authorities.is_empty() || !own.timestamp_authorities.is_empty()) {
             roots.push(TrustRoot::default());
         }
+        if roots.is_empty() && certificates == CertificateUse::Accepted {
+            roots.push(context.installation(&context.default_instance()?, network).await?.trust_root);
+        }
+        let has_own_authority = !own.certificate_authorities.is_empty();
         let instance = |root: TrustRoot| {
             let root = root.combined_with(own.clone());
             let mut requirements = self.demanded(Requirements::suited_to(&root));
             if has_own_authority {
                 // Certificates of one's own last: without other evidence, they must be valid now.
-                requirements = requirements.with_time(Context::clock().as_second());
+                requirements = requirements.with_time(context.now().as_second());
             }
             Instance { root, requirements }
         };

@@ -12,6 +12,7 @@ pub(crate) mod download;
 pub(crate) mod env;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod lifecycle;
 pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod logout;

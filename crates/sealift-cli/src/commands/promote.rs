@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use sealift_core::copy::CopyOptions;
-use sealift_policy::Policy;
-use sealift_policy::check::SignedBy;
-use sealift_promote::PolicyJudge;
 
 use crate::args::endpoint::EndpointArgs;
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
+use crate::args::policy::PolicyArgs;
 use crate::args::promotion::{SelectionArgs, TagArgs};
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
@@ -17,7 +15,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::model::{Batch, PromotionResult};
 use crate::promoting::{self, Extent, Job, Promoter};
-use crate::verification::requirements;
+use crate::rules::{RulesJudge, rules};
 
 /// Verify an artifact, move it with all its evidence, verify it again where it arrived, and only then move the tag
 ///
@@ -26,6 +24,9 @@ use crate::verification::requirements;
 /// for each of them that it arrived, and lists what was left behind with the reason. Tags are moved last, and only from
 /// what they held when the promotion began: a crash at any moment leaves the old ones. There is no way to switch
 /// verification off; `sealift copy` copies without it.
+///
+/// With `--policy`, the source is judged by the rules that the file has for the source's repository, and what arrived by
+/// those for the destination's; both must allow it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -33,6 +34,7 @@ Examples:
   sealift promote --key sealift.pub --dry-run staging.example.com/app:1.0 prod.example.com/app
   sealift promote --certificate-identity ci@example.com --certificate-oidc-issuer https://issuer.example.com \\
     staging.example.com/app:1.0 prod.example.com/app:1.0
+  sealift promote --policy policy.yaml staging.example.com/app:1.0 prod.example.com/app:1.0
   sealift promote --key sealift.pub --tag latest --overwrite-tag staging.example.com/app:1.0 prod.example.com/app
   sealift promote --key sealift.pub staging.example.com/app:1.0 eu.example.com/app:1.0 us.example.com/app:1.0
   sealift promote --key sealift.pub --exclude predicate=vuln staging.example.com/app:1.0 prod.example.com/app
@@ -51,6 +53,9 @@ pub(crate) struct PromoteArgs {
 
     #[command(flatten)]
     identity: IdentityArgs,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     /// Print the plan, after verifying the source, and change nothing
     #[arg(long)]
@@ -82,10 +87,9 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Batch<P
         &[&source],
         &destinations.iter().collect::<Vec<_>>(),
     )?;
-    let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
+    let (verifier, rules) = rules(context, &args.policy, &args.identity, BTreeMap::new()).await?;
     let selection = promoting::selection(context, &args.selection, &verifier)?;
-    let policy = Policy::new().requiring(SignedBy::new(identity));
-    let judge = PolicyJudge { policy, verifier };
+    let judge = RulesJudge { rules, verifier };
     let promoter = Promoter {
         client,
         judge: &judge,

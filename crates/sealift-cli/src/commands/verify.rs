@@ -2,6 +2,8 @@
 
 use sealift_core::evidence::Effort;
 use sealift_core::verify::Claim;
+use sealift_policy::Duration;
+use sealift_policy::check::EndOfLife;
 
 use crate::args::annotation::{self, Annotation};
 use crate::args::identity::IdentityArgs;
@@ -54,6 +56,10 @@ pub(crate) struct VerifyArgs {
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
     annotations: Vec<Annotation>,
 
+    /// Deny what a lifecycle marker says is past its end of life, or past it for longer than this, such as `7d`
+    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "GRACE")]
+    fail_on_eol: Option<Option<Duration>>,
+
     /// Demand that every manifest of an index is signed too: each platform, at any depth
     #[arg(short, long)]
     recursive: bool,
@@ -78,12 +84,13 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Cl
     let (registry, references) = (&args.registry, &args.references);
     let format = args.output.output;
     match rules {
-        Rules::Signers(identity) => {
+        Rules::Signers(identity) if args.fail_on_eol.is_none() => {
             let verification = Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort };
             context.printer.report(format, &verification.run(context, registry, references).await?)
         }
         rules => {
-            let judging = Judging { verifier, rules, depth, effort };
+            let end_of_life = args.fail_on_eol.map(|grace| EndOfLife::new(grace, Some(Context::clock())));
+            let judging = Judging { verifier, rules, end_of_life, depth, effort };
             context.printer.report(format, &judging.run(context, registry, references).await?)
         }
     }

@@ -62,7 +62,8 @@ pub(crate) fn write_text(out: &mut dyn Write, decision: &Decision) -> io::Result
         writeln!(out, "  {DIM}policy {} ({}), {scopes}{DIM:#}", source.file, source.digest)?;
     }
     for finding in decision.findings() {
-        if decision.source().is_some() {
+        // What flags demand of signatures, the signatures below say by themselves.
+        if decision.source().is_some() || finding.evidence().is_none() {
             let (style, word) = match finding.outcome() {
                 Outcome::Pass => (GOOD, "pass"),
                 Outcome::Fail => (BAD, "fail"),

@@ -305,39 +305,6 @@ fn files_are_signed_without_a_key_and_with_one_certificate() {
     services.verify(&verify, &["two"]).assert_code(12);
 }
 
-/// An authority of one's own, without any trust root: only what is named by hand is asked and trusted.
-#[test]
-fn an_authority_of_ones_own_is_trusted_by_its_certificates() {
-    let services = Services::start();
-    let (user, urls) = (&services.user, services.sigstore.urls());
-    user.write("blob", "what is signed\n");
-    let by_hand = args(["--fulcio-url", &urls.fulcio, "--rekor-url", &urls.rekor_v1]);
-    services
-        .run(&[&args(["sign-blob", "blob"]), &services.token(), &by_hand])
-        .assert_code(2)
-        .assert_stderr("trust root");
-    services.run(&[&args(["sign-blob", "blob"]), &services.token(), &by_hand, &services.trust()]).assert_code(0);
-    let chain = std::fs::read_to_string(&services.files.fulcio_chain).unwrap();
-    let (issuing, root) = chain.split_at(chain.rfind("-----BEGIN").unwrap());
-    user.write("issuing.pem", issuing);
-    user.write("root.pem", root);
-    let ignoring = args(["--insecure-ignore-tlog", "--insecure-ignore-sct"]);
-    for (flags, code) in [
-        ([args(["--certificate-chain", &text(&services.files.fulcio_chain)]), ignoring.clone()].concat(), 0),
-        ([args(["--ca-roots", "root.pem", "--ca-intermediates", "issuing.pem"]), ignoring.clone()].concat(), 0),
-        ([args(["--ca-roots", "root.pem"]), ignoring.clone()].concat(), 12),
-        (args(["--certificate-chain", &text(&services.files.fulcio_chain), "--insecure-ignore-sct"]), 12),
-        (args(["--certificate-chain", &text(&services.files.fulcio_chain), "--insecure-ignore-tlog"]), 12),
-        (args(["--certificate-chain", "issuing.pem"]), 20),
-    ] {
-        services.run(&[&args(["verify-blob", "blob"]), &services.who(), &flags]).assert_code(code);
-    }
-    // Nothing proves a time, so the certificate must be valid now, whatever a build says the time is.
-    let mut later = user.command(env!("CARGO_BIN_EXE_sealift"));
-    later.args(["verify-blob", "blob"]).args(services.who()).args(&ignoring).env("SOURCE_DATE_EPOCH", "1");
-    user.run_command(later.arg("--certificate-chain").arg(&services.files.fulcio_chain)).assert_code(0);
-}
-
 /// Row 7 of the scenarios: what we sign without a key, the real clients verify with their normal checks on.
 #[test]
 fn the_real_clients_verify_what_we_sign_without_a_key() {

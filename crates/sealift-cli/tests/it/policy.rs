@@ -229,3 +229,85 @@ fn policies_are_checked_and_explained_without_a_registry() {
     user.run(&["verify", "--policy", "p.yaml", "--key", "sealift.pub", "ghcr.io/acme/app:1"]).assert_code(2);
     user.run(&["verify", "ghcr.io/acme/app:1"]).assert_code(2).assert_stderr("--policy");
 }
+
+#[test]
+fn what_is_past_its_end_of_life_is_denied_when_asked() {
+    for (_, options) in both_kinds() {
+        let registry = registry(options);
+        let user = two_people(&registry);
+        user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+        let by_key = |flag: &str| user.at(&registry, &["verify", "--key", "sealift.pub", flag, "@team/app:v1"]);
+        by_key("--fail-on-eol").assert_code(0).assert_stdout("nothing says that it has one");
+        user.at(&registry, &["lifecycle", "show", "@team/app:v1"]).assert_code(0).assert_stdout("not marked");
+        user.at(&registry, &["lifecycle", "set", "--eol", "soon", "@team/app:v1"]).assert_code(2);
+        let set =
+            ["lifecycle", "set", "--eol", "2023-07-10", "--successor", "app:v2", "--output", "json", "@team/app:v1"];
+        let marker = user.at(&registry, &set).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
+        user.at(&registry, &["tree", "@team/app:v1"]).assert_stdout("lifecycle");
+        by_key("--all").assert_code(0);
+        by_key("--fail-on-eol").assert_code(14).assert_stderr("it ended 2023-07-10T00:00:00Z; app:v2 replaces it");
+        by_key("--fail-on-eol=7d").assert_code(14);
+        by_key("--fail-on-eol=36500d").assert_code(0);
+        // A key that did not sign is still the reason that counts.
+        let other = ["verify", "--key", "other.pub", "--fail-on-eol=36500d", "@team/app:v1"];
+        user.at(&registry, &other).assert_code(12);
+
+        let shown =
+            user.at(&registry, &["lifecycle", "show", "--output", "json", "@team/app:v1"]).assert_code(0).json();
+        assert_eq!((&shown["hasEnded"], &shown["successor"]), (&json!(true), &json!("app:v2")));
+        assert_eq!(shown["markers"][0]["digest"], marker);
+
+        // A policy may demand to know who marked it.
+        write_policy(&user, &registry, "signatures: [{anyOf: [release]}]\n    endOfLife: {anyOf: [other]}");
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(0);
+        let by_other = ["lifecycle", "show", "--key", "other.pub", "@team/app:v1"];
+        user.at(&registry, &by_other).assert_code(0).assert_stdout("not marked");
+        user.at(&registry, &["sign", "--key", "other.key", &format!("@team/app@{marker}")]).assert_code(0);
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(14).assert_stdout("fail scopes[0].endOfLife");
+        user.at(&registry, &by_other).assert_code(0).assert_stdout("signed by key sha256:");
+    }
+}
+
+#[test]
+fn each_end_of_a_promotion_is_judged_by_its_own_scope() {
+    let (source, destination) = (registry(RegistryOptions::default()), registry(RegistryOptions::default()));
+    let user = two_people(&source);
+    let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+    let policy = |prod: &str| {
+        let (staging, production) = (source.host(), destination.host());
+        user.write(
+            "p.yaml",
+            format!(
+                "version: 1\nsigners: {{release: {{key: sealift.pub}}, other: {{key: other.pub}}}}\nscopes:\n  \
+                 - {{repository: {staging}/team/*, signatures: [{{anyOf: [release]}}]}}\n{}",
+                if prod.is_empty() {
+                    String::new()
+                } else {
+                    format!("  - {{repository: {production}/prod/*, {prod}}}\n")
+                }
+            ),
+        );
+    };
+    let promote = |code: i32| user.run(&["promote", "--policy", "p.yaml", &from, &to]).assert_code(code);
+    let is_write = |method: &str| matches!(method, "PUT" | "POST" | "PATCH" | "DELETE");
+    policy("signatures: [{allOf: [release, other]}]");
+    // The source's scope denies before anything is written.
+    promote(14).assert_stdout("fail scopes[0].signatures[0]");
+    assert!(destination.requests().iter().all(|request| !is_write(&request.method)));
+    // The destination's denies what arrived before any tag is moved.
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    promote(14).assert_stdout("missing is other");
+    assert!(destination.manifest("prod/app", "v1").is_none());
+    let refused = user.run(&["promote", "--policy", "p.yaml", "--output", "json", &from, &to]).assert_code(14).json();
+    assert_eq!(refused["error"]["code"], "POLICY_DENIED");
+    assert_eq!(refused["decision"]["findings"][0]["rule"], "scopes[1].signatures[0]");
+    // Without a scope for it, nothing gets there.
+    policy("");
+    promote(14).assert_stdout("no scope of the policy covers the repository");
+    assert!(destination.manifest("prod/app", "v1").is_none());
+    policy("signatures: [{allOf: [release, other]}]");
+    user.at(&source, &["sign", "--key", "other.key", "@team/app:v1"]).assert_code(0);
+    promote(0);
+    assert!(destination.manifest("prod/app", "v1").is_some());
+    user.run(&["verify", "--policy", "p.yaml", &to]).assert_code(0);
+}

@@ -1,0 +1,118 @@
+//! What markers say about an artifact's end of life.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use sealift_core::oci::Reference;
+use sealift_policy::lifecycle::{Marker, Markers};
+use serde::Serialize;
+
+use crate::error::{exit_of_repository, undecided};
+use crate::exit::Exit;
+use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
+use crate::output::{Report, json_line};
+
+/// What markers say about an artifact's end of life.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    pub(crate) reference: Reference,
+    pub(crate) markers: Markers,
+    pub(crate) now: Timestamp,
+}
+
+impl Lifecycle {
+    /// Returns the markers, the one that decides first.
+    fn ordered(&self) -> Vec<&Marker> {
+        let effective = self.markers.effective();
+        let others = self.markers.found().iter().filter(|marker| Some(*marker) != effective);
+        effective.into_iter().chain(others).collect()
+    }
+
+    /// Says whether the marker that decides says that life has ended.
+    fn has_ended(&self) -> bool {
+        self.markers.effective().is_some_and(|marker| marker.end_of_life.as_ref().is_ok_and(|end| *end <= self.now))
+    }
+}
+
+impl Report for Lifecycle {
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (style, word) = match self.markers.effective().map(|marker| &marker.end_of_life) {
+            None if self.markers.unread().is_empty() => (GOOD, "not marked"),
+            Some(Ok(_)) if self.has_ended() => (BAD, "past its end of life"),
+            Some(Ok(_)) => (GOOD, "alive"),
+            _ => (WARNING, "unclear"),
+        };
+        writeln!(out, "{style}{word}{style:#} {STRONG}{}{STRONG:#}", self.reference)?;
+        for marker in self.ordered() {
+            let end = match &marker.end_of_life {
+                Ok(end) => end.to_string(),
+                Err(found) => format!("`{found}`, which is no date"),
+            };
+            let successor = marker.successor.as_ref().map_or_else(String::new, |next| format!(", replaced by {next}"));
+            writeln!(out, "  end of life {end}{successor}")?;
+            let created = marker.created.map_or_else(String::new, |created| format!(", created {created}"));
+            let signer = marker.signer.as_ref().map_or_else(String::new, |signer| format!(", signed by {signer}"));
+            writeln!(out, "    {DIM}{}{created}{signer}{DIM:#}", marker.digest)?;
+        }
+        for unread in self.markers.unread() {
+            writeln!(out, "  {WARNING}?{WARNING:#} {}", unread.error)?;
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Line<'a> {
+            reference: String,
+            end_of_life: Option<String>,
+            has_ended: bool,
+            successor: Option<&'a str>,
+            markers: Vec<MarkerLine<'a>>,
+            unread: usize,
+        }
+        let effective = self.markers.effective();
+        json_line(
+            out,
+            &Line {
+                reference: self.reference.to_string(),
+                end_of_life: effective.and_then(end_of),
+                has_ended: self.has_ended(),
+                successor: effective.and_then(|marker| marker.successor.as_deref()),
+                markers: self.ordered().into_iter().map(MarkerLine::of).collect(),
+                unread: self.markers.unread().len(),
+            },
+        )
+    }
+
+    fn exit(&self) -> Exit {
+        let unread = self.markers.unread().first();
+        unread.map_or(Exit::Ok, |unread| undecided(exit_of_repository(&unread.error)))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MarkerLine<'a> {
+    digest: String,
+    end_of_life: Option<String>,
+    successor: Option<&'a str>,
+    created: Option<String>,
+    signer: Option<String>,
+}
+
+impl<'a> MarkerLine<'a> {
+    fn of(marker: &'a Marker) -> Self {
+        Self {
+            digest: marker.digest.to_string(),
+            end_of_life: end_of(marker),
+            successor: marker.successor.as_deref(),
+            created: marker.created.map(|time| time.to_string()),
+            signer: marker.signer.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+fn end_of(marker: &Marker) -> Option<String> {
+    marker.end_of_life.as_ref().ok().map(ToString::to_string)
+}
