@@ -1,6 +1,5 @@
 //! Judging references by what is demanded of the repositories they are in, side by side.
 
-use futures_util::stream::{self, StreamExt};
 use sealift_core::evidence::Effort;
 use sealift_core::oci::{Digest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
@@ -9,14 +8,14 @@ use sealift_oci::Client;
 use sealift_policy::check::EndOfLife;
 use sealift_policy::{Decision, Policy};
 
-use crate::args::reference;
+use crate::answers::answers;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests;
 use crate::output::model::{Batch, Decided, DecidedManifest};
 use crate::rules::Rules;
-use crate::verification::{CONCURRENCY, Depth};
+use crate::verification::Depth;
 
 /// How references are judged.
 pub(crate) struct Judging {
@@ -36,18 +35,10 @@ impl Judging {
         registry: &RegistryArgs,
         references: &[String],
     ) -> Result<Batch<Decided>, CliError> {
-        let references: Vec<(Reference, Selector)> =
-            references.iter().map(|text| reference::parse_selecting(text)).collect::<Result<_, _>>()?;
-        let parsed: Vec<&Reference> = references.iter().map(|(reference, _)| reference).collect();
-        let client = context.client(registry, &parsed)?;
-        let results = stream::iter(&references)
-            .map(|(reference, selector)| async {
-                (reference.to_string(), self.judge(&client, reference, selector).await)
-            })
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
-        Ok(Batch(results))
+        let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
+            self.judge(client, reference, selector).await
+        };
+        answers(context, registry, references, judge).await
     }
 
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Decided, CliError> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::stream::{self, StreamExt};
 use sealift_core::evidence::{Effort, Evidence, gather};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::{Digest, Reference, Selector};
@@ -10,17 +9,14 @@ use sealift_core::repository::{ReadRepository, RepositoryError};
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_oci::Client;
 
+use crate::answers::answers;
 use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs, TrustArgs};
-use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::manifests;
 use crate::output::model::{Batch, Judged, Judgement};
 use crate::trust;
-
-/// References verified at once.
-pub(crate) const CONCURRENCY: usize = 16;
 
 /// Which manifests of an artifact must be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -115,18 +111,10 @@ impl Verification {
         registry: &RegistryArgs,
         references: &[String],
     ) -> Result<Batch<Judged>, CliError> {
-        let references: Vec<(Reference, Selector)> =
-            references.iter().map(|text| reference::parse_selecting(text)).collect::<Result<_, _>>()?;
-        let parsed: Vec<&Reference> = references.iter().map(|(reference, _)| reference).collect();
-        let client = context.client(registry, &parsed)?;
-        let results = stream::iter(&references)
-            .map(|(reference, selector)| async {
-                (reference.to_string(), self.judge(&client, reference, selector).await)
-            })
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
-        Ok(Batch(results))
+        let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
+            self.judge(client, reference, selector).await
+        };
+        answers(context, registry, references, judge).await
     }
 
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Judged, CliError> {

@@ -27,7 +27,7 @@ mod transfer;
 pub use completeness::{ArrivalProof, ArrivedObject, Completeness};
 pub use error::PromoteError;
 pub use gate::{Gate, admit, deliver};
-pub use judge::{Judge, PolicyJudge};
+pub use judge::Judge;
 pub use object::{PlannedObject, Role, SkipReason, Skipped};
 pub use plan::{AdmittedPlan, Plan, plan, plan_alone};
 pub use publish::Promoted;
