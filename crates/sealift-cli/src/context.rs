@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::args::endpoint::EndpointArgs;
 use crate::args::global::GlobalArgs;
 use crate::args::key::{KeySource, PassphraseArgs};
+use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::config::{Environment, Origin, Settings, environment};
 use crate::error::{CliError, UsageError};
@@ -253,6 +254,16 @@ impl Context {
         self.client_with(args, keychains, plain_http)
     }
 
+    fn signature_repository(&self, args: &RegistryArgs) -> Result<Option<RepositoryName>, CliError> {
+        let variable = self.environment.signature_repository.as_ref();
+        let Some(text) = args.signature_repository.as_ref().or(variable) else { return Ok(None) };
+        let reference = reference::parse(text)?;
+        if reference.selector().is_some() || reference.repository().host().is_none() {
+            return Err(UsageError::SignatureRepository { text: text.clone() }.into());
+        }
+        Ok(Some(reference.repository()))
+    }
+
     fn cloud_keychain(&self) -> Option<Arc<dyn Keychain>> {
         if self.environment.cloud_credentials.as_deref() == Some("off") {
             return None;
@@ -272,6 +283,10 @@ impl Context {
             let host = host.parse().map_err(|source| CliError::Reference { text: host.clone(), source })?;
             plain_http.insert(host);
         }
+        let signatures = self.signature_repository(args)?;
+        if args.allow_http_registry {
+            plain_http.extend(signatures.as_ref().and_then(|name| name.host().cloned()));
+        }
         let settings = Settings::load(self.config.as_deref(), &self.environment)?;
         plain_http.extend(settings.plain_http);
         keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
@@ -279,6 +294,7 @@ impl Context {
         let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
         access.plain_http = plain_http;
         access.mirrors = settings.mirrors;
+        access.signatures = signatures;
         access.tls = tls(args, &settings.authorities)?;
         access.concurrency = usize::from(args.concurrency);
         access.timeouts.answer = args.timeout;

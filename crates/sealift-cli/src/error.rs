@@ -276,6 +276,8 @@ pub(crate) enum UsageError {
     ReplaceLegacy,
     #[error("the root has the digest {found}, not `{expected}`")]
     RootChecksum { expected: String, found: Digest },
+    #[error("`{text}` is no repository of a registry without tag and digest, which signatures could be kept in")]
+    SignatureRepository { text: String },
     #[error("{origin} is larger than {limit} bytes")]
     TooLarge { origin: Origin, limit: u64 },
     #[error("deleting {reference} is not confirmed")]

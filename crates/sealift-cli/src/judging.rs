@@ -44,7 +44,7 @@ impl Judging {
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Decided, CliError> {
         let failed =
             |source: RepositoryError| CliError::Repository { task: "verify", subject: reference.to_string(), source };
-        let repository = client.open_read(&reference.repository()).await.map_err(failed)?;
+        let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
         // A policy may judge content that nobody signed, so that it exists is always asked.
         let root = repository.resolve(selector).await.map_err(failed)?;
         // Rules read the same listings.

@@ -32,7 +32,8 @@ impl<R: ?Sized> Subject<R> {
 }
 
 impl Subject<dyn Repository> {
-    /// Opens the repository for reading and writing and resolves the reference.
+    /// Opens the repository for writing what is attached to the artifact, which may be in another repository, and
+    /// resolves the reference.
     pub(crate) async fn open(client: &Client, reference: &Reference, selector: &Selector) -> Result<Self, CliError> {
         let failed = |source| failed(reference, source);
         let name = reference.repository();
@@ -40,7 +41,19 @@ impl Subject<dyn Repository> {
             // Opening for writing creates a layout that is not there, and nothing can be found in that.
             client.open_read(&name).await.map_err(failed)?;
         }
-        let repository = client.open(&name).await.map_err(failed)?;
+        let repository = client.open_signatures(&name).await.map_err(failed)?;
+        let descriptor = repository.resolve(selector).await.map_err(failed)?;
+        Ok(Self { reference: reference.clone(), repository, descriptor })
+    }
+
+    /// Opens the artifact's own repository for reading and writing and resolves the reference.
+    pub(crate) async fn open_artifact(
+        client: &Client,
+        reference: &Reference,
+        selector: &Selector,
+    ) -> Result<Self, CliError> {
+        let failed = |source| failed(reference, source);
+        let repository = client.open(&reference.repository()).await.map_err(failed)?;
         let descriptor = repository.resolve(selector).await.map_err(failed)?;
         Ok(Self { reference: reference.clone(), repository, descriptor })
     }
@@ -54,7 +67,7 @@ impl Subject<dyn ReadRepository> {
         selector: &Selector,
     ) -> Result<Self, CliError> {
         let failed = |source| failed(reference, source);
-        let repository = client.open_read(&reference.repository()).await.map_err(failed)?;
+        let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
         let descriptor = repository.resolve(selector).await.map_err(failed)?;
         Ok(Self { reference: reference.clone(), repository, descriptor })
     }

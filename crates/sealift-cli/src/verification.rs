@@ -119,7 +119,7 @@ impl Verification {
 
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Judged, CliError> {
         let failed = |source| failed(reference, source);
-        let repository = client.open_read(&reference.repository()).await.map_err(failed)?;
+        let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
         let repository = &*repository;
         // A digest needs no question: whether it exists is asked only when nothing signs it.
         let digest = match selector {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealift_core::oci::RegistryHost;
+use sealift_core::oci::{RegistryHost, RepositoryName};
 
 use crate::keychain::{Anonymous, Keychain};
 use crate::mirror::MirrorRule;
@@ -21,6 +21,8 @@ pub struct Access {
     pub keychain: Arc<dyn Keychain>,
     /// Mirrors to read at; writing goes to the original.
     pub mirrors: Vec<MirrorRule>,
+    /// The repository where signatures and all else that is attached are, when not beside the artifacts.
+    pub signatures: Option<RepositoryName>,
     /// Registries reached over plain HTTP. Loopback registries are plain without being named here.
     pub plain_http: BTreeSet<RegistryHost>,
     /// Whom to trust, and as whom to appear.
@@ -48,6 +50,7 @@ impl Access {
         Self {
             keychain,
             mirrors: Vec::new(),
+            signatures: None,
             plain_http: BTreeSet::new(),
             tls: Tls::default(),
             timeouts: Timeouts::default(),

@@ -9,6 +9,7 @@
 //! ```
 
 mod access;
+mod apart;
 mod auth;
 mod clients;
 pub mod keychain;
@@ -25,6 +26,7 @@ use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
+use apart::{SignaturesApart, WritableSignaturesApart};
 use clients::Clients;
 use keychain::Credential;
 use layout::{LayoutRepository, Mode};
@@ -80,6 +82,43 @@ impl Client {
             RepositoryName::Layout(path) => Ok(Arc::new(LayoutRepository::open(path, Mode::Read).await?)),
             _ => Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" }),
         }
+    }
+
+    /// Opens a repository to write what is attached to its artifacts: in [`Access::signatures`], where that is set.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when a layout cannot be opened.
+    pub async fn open_signatures(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>, RepositoryError> {
+        match self.signatures_of(name) {
+            Some(apart) => {
+                let (artifacts, signatures) = (self.open_read(name).await?, self.open(apart).await?);
+                Ok(Arc::new(WritableSignaturesApart::new(artifacts, signatures)))
+            }
+            None => self.open(name).await,
+        }
+    }
+
+    /// Opens a repository to read its artifacts and what is attached to them: from [`Access::signatures`], where that is
+    /// set.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] when a layout cannot be opened.
+    pub async fn open_signatures_read(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Arc<dyn ReadRepository>, RepositoryError> {
+        match self.signatures_of(name) {
+            Some(apart) => {
+                let (artifacts, signatures) = (self.open_read(name).await?, self.open_read(apart).await?);
+                Ok(Arc::new(SignaturesApart::new(artifacts, signatures)))
+            }
+            None => self.open_read(name).await,
+        }
+    }
+
+    /// Layouts keep their signatures with them.
+    fn signatures_of(&self, name: &RepositoryName) -> Option<&RepositoryName> {
+        self.shared.access.signatures.as_ref().filter(|apart| *apart != name && name.host().is_some())
     }
 
     /// Says whether `host` takes `credential`: asks `/v2/`, and the token service that it names.

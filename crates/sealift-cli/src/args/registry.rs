@@ -31,6 +31,10 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "TOKEN", conflicts_with = "registry_username")]
     pub(crate) registry_token: Option<String>,
 
+    /// Keep signatures, and all else that is attached, in this repository instead of the artifact's own
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) signature_repository: Option<String>,
+
     /// Trust this PEM certificate authority for registries, besides the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) registry_cacert: Option<PathBuf>,

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
         return Err(UsageError::Unconfirmed { reference: reference.to_string() }.into());
     }
     let client = context.client(&args.registry, &[&reference])?;
-    let subject = Subject::open(&client, &reference, &selector).await?;
+    let subject = Subject::open_artifact(&client, &reference, &selector).await?;
     let repository = &*subject.repository;
     let mut deleted = Deleted { reference: subject.by_digest().to_string(), deleted: Vec::new() };
     if args.tag_only {

@@ -14,6 +14,10 @@ pub(crate) const SEALIFT_PASSWORD: &str = "SEALIFT_PASSWORD";
 pub(crate) const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
 /// What `--verbose` shows, as a tracing filter.
 pub(crate) const SEALIFT_LOG: &str = "SEALIFT_LOG";
+/// The repository where signatures are kept, instead of the artifact's own.
+pub(crate) const SEALIFT_SIGNATURE_REPOSITORY: &str = "SEALIFT_SIGNATURE_REPOSITORY";
+/// The same, by cosign's name.
+pub(crate) const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
 /// The configuration file, instead of the project's and the user's.
 pub(crate) const SEALIFT_CONFIG: &str = "SEALIFT_CONFIG";
 /// Whether clouds are asked for credentials for their own registries; `off` asks none.
@@ -52,6 +56,8 @@ const VARIABLES: &[(&str, Exposure, &str)] = &[
     (SEALIFT_PASSWORD, Exposure::Secret, "passphrase of the private key"),
     (COSIGN_PASSWORD, Exposure::Secret, "passphrase of the private key, when SEALIFT_PASSWORD is not set"),
     (SEALIFT_LOG, Exposure::Public, "tracing filter for standard error, such as `sealift_oci=debug`"),
+    (SEALIFT_SIGNATURE_REPOSITORY, Exposure::Public, "repository where signatures are kept"),
+    (COSIGN_REPOSITORY, Exposure::Public, "the same, when SEALIFT_SIGNATURE_REPOSITORY is not set"),
     (SEALIFT_CONFIG, Exposure::Public, "configuration file, instead of .sealift.yaml and the user's"),
     (SEALIFT_CLOUD_CREDENTIALS, Exposure::Public, "`off` asks no cloud for credentials for its own registries"),
     (DOCKER_CONFIG, Exposure::Public, "directory of docker's config.json, by default ~/.docker"),
@@ -107,6 +113,8 @@ pub(crate) struct Environment {
     /// The passphrase and the variable it is in.
     pub(crate) passphrase: Option<(&'static str, String)>,
     pub(crate) registry_auth_file: Option<PathBuf>,
+    /// The repository of signatures.
+    pub(crate) signature_repository: Option<String>,
     pub(crate) runtime_directory: Option<PathBuf>,
     pub(crate) source_date_epoch: Option<String>,
 }
@@ -130,6 +138,9 @@ impl Environment {
             log: text(SEALIFT_LOG),
             passphrase,
             registry_auth_file: path(REGISTRY_AUTH_FILE),
+            signature_repository: [SEALIFT_SIGNATURE_REPOSITORY, COSIGN_REPOSITORY]
+                .into_iter()
+                .find_map(|name| text(name).filter(|value| !value.is_empty())),
             runtime_directory: path(XDG_RUNTIME_DIR),
             source_date_epoch: text(SOURCE_DATE_EPOCH),
         }

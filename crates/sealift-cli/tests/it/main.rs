@@ -1,6 +1,7 @@
 //! Runs the built `sealift` as people do: transcripts, and whole jobs against registries on loopback.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod apart;
 mod attach;
 mod attest;
 mod blob;
