@@ -58,8 +58,8 @@ fn movers<'a>(stage: &'a Stage, site: &'a Site, name: &'a str, image: &'a Fixtur
             let source = source.clone();
             Tool::new(name, move |run| {
                 let mut command = program(stage);
-                let tool = name.split(' ').next().unwrap_or(name);
-                let destination = destination(tool, run);
+                // One place for each way to move, or the second would find what the first left.
+                let destination = destination(&name.replace(' ', "-"), run);
                 command.args(args).arg(format!("{scheme}{source}")).arg(format!("{scheme}{destination}"));
                 Ok(command)
             })
