@@ -18,7 +18,8 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn new(status: StatusCode, headers: HeaderMap, body: Bytes, request: &Request) -> Self {
-        let message = if status.is_success() { String::new() } else { request.redacted(&message(&body)) };
+        // What must not be shown goes before the rest is cut to length: half a secret would not be found.
+        let message = if status.is_success() { String::new() } else { foreign_text(&request.redacted(&words(&body))) };
         Self { status, headers, body, message }
     }
 
@@ -81,15 +82,14 @@ fn and(message: &str) -> String {
 }
 
 /// Reads any body: the JSON of Sigstore's services, of OAuth, or just text.
-fn message(body: &[u8]) -> String {
+fn words(body: &[u8]) -> String {
     if let Ok(json) = serde_json::from_slice::<Words>(body) {
-        let words = json.message.or(json.error_description).or(json.error);
-        return foreign_text(&words.unwrap_or_default());
+        return json.message.or(json.error_description).or(json.error).unwrap_or_default();
     }
     let text = String::from_utf8_lossy(body);
     // A page of HTML says nothing to anybody here; other JSON may be a token.
     let is_talk = !text.trim_start().starts_with(['<', '{', '[', '"']);
-    if is_talk { foreign_text(text.trim()) } else { String::new() }
+    if is_talk { text.trim().to_owned() } else { String::new() }
 }
 
 #[derive(Deserialize)]
@@ -115,7 +115,7 @@ mod tests {
             ("try later\n", "try later"),
             ("", ""),
         ] {
-            assert_eq!(message(body.as_bytes()), expected, "{body}");
+            assert_eq!(foreign_text(&words(body.as_bytes())), expected, "{body}");
         }
     }
 }

@@ -121,6 +121,10 @@ async fn refusals_do_not_repeat_what_was_sent() {
     let answer = transport().send(&request.secret("hunter3")).await.unwrap();
     let refusal = answer.into_body().unwrap_err();
     assert_eq!(refusal.to_string(), "HTTP 401: bad Bearer .. and ..");
+    // What is too long to be shown whole is not shown in part.
+    let long = "hunter4".repeat(100);
+    let answer = transport().send(&Request::get(service.at("/")).authorization("Bearer", &long)).await.unwrap();
+    assert_eq!(answer.into_body().unwrap_err().to_string(), "HTTP 401: bad Bearer .. and ");
 }
 
 #[test]
