@@ -25,7 +25,7 @@ use url::Url;
 pub use error::RekorError;
 
 use crate::signing_config::ApiVersion;
-use crate::transport::Transport;
+use crate::transport::{Transport, shown};
 
 /// A log that is asked to take a signature.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Witness for RekorWitness {
         match self.log(signed).await {
             Ok(entry) => Ok(Testimony::LogEntry(Box::new(entry))),
             Err(error) => Err(WitnessError {
-                witness: self.url.to_string(),
+                witness: shown(&self.url),
                 retry: if error.may_pass() { Retry::CanHelp } else { Retry::Hopeless },
                 source: Box::new(error),
             }),

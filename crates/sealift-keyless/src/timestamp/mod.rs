@@ -16,7 +16,7 @@ use url::Url;
 
 pub use error::TimestampWitnessError;
 
-use crate::transport::{Request, Transport};
+use crate::transport::{Request, Transport, shown};
 
 /// A timestamp authority that is asked about a signature.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Witness for TimestampWitness {
         match self.stamp(signed.content.signature()).await {
             Ok(response) => Ok(Testimony::Timestamp(response)),
             Err(error) => Err(WitnessError {
-                witness: self.url.to_string(),
+                witness: shown(&self.url),
                 retry: if error.may_pass() { Retry::CanHelp } else { Retry::Hopeless },
                 source: Box::new(error),
             }),

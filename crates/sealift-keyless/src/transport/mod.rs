@@ -24,7 +24,7 @@ use url::{Host, Url};
 
 pub use answer::{Answer, Refusal};
 pub use error::TransportError;
-pub(crate) use request::JSON;
+pub(crate) use request::{JSON, shown};
 pub use request::{Repeat, Request, endpoint};
 pub use retry::RetryPolicy;
 

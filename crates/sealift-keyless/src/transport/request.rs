@@ -155,7 +155,7 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = format!("{}://{}{}", self.url.scheme(), super::host_of(&self.url), self.url.path());
+        let url = shown(&self.url);
         f.debug_struct("Request").field("method", &self.method).field("url", &url).finish_non_exhaustive()
     }
 }
@@ -168,6 +168,11 @@ pub fn endpoint(service: &Url, path: &str) -> Url {
     url.set_query(None);
     url.set_fragment(None);
     url
+}
+
+/// Returns an address without its user, password and query, which may be what lets one in.
+pub(crate) fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), super::host_of(url), url.path())
 }
 
 /// The most bytes read of an answer whose request sets no limit: stops endless bodies.

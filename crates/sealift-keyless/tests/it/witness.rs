@@ -320,6 +320,15 @@ async fn an_authority_that_is_away_or_refuses_is_told_apart() {
         assert!(found == retry && reasons.contains(reason), "{reasons}");
         world.sigstore.clear_faults();
     }
+    // The address may hold what lets one in.
+    let mut url = world.timestamp_url();
+    url.set_query(Some("key=hunter2"));
+    url.set_username("user").and_then(|()| url.set_password(Some("hunter3"))).unwrap();
+    world.sigstore.inject(Service::Timestamp, Fault::Status(400), Times::Next(1));
+    let witness = TimestampWitness::new(url, world.transport.clone());
+    let (_, reasons) = witness_error(sign(&statement(), &signer, &[&witness]).await.unwrap_err());
+    assert!(reasons.starts_with(&format!("{} did not testify", world.timestamp_url())), "{reasons}");
+    assert!(!reasons.contains("hunter"), "{reasons}");
     // An answer that was lost is asked for again, and an expired authority is the verifier's to find.
     world.sigstore.inject(Service::Timestamp, Fault::StatusAfter(502), Times::Next(1));
     let (log, timestamp) = (world.rekor(ApiVersion::V1), world.timestamp());
