@@ -366,8 +366,9 @@ impl Revision for Mending {
         Ok(match (index.is_empty(), found) {
             (true, None) => Revised::Unchanged,
             (_, Some(_)) if before == Some(after.clone()) && !is_squatted => Revised::Unchanged,
-            (true, Some(_)) => Revised::Delete,
-            (false, _) => Revised::Write(Box::new(RawManifest::new(media_type::IMAGE_INDEX, after))),
+            // What a tag's deletion takes along differs between registries; a squatter may be the subject itself.
+            (true, Some(_)) if !is_squatted => Revised::Delete,
+            _ => Revised::Write(Box::new(RawManifest::new(media_type::IMAGE_INDEX, after))),
         })
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use sealift_core::attach::{
     AttachError, AttachmentKind, CosignSuffix, MAX_ATTACHMENT_DEPTH, MAX_COSIGN_LAYERS, NewArtifact, NewLayer,
-    ProblemReason, Scope, Storage, attach, attach_cosign_tag, attachments,
+    ProblemReason, Scope, Squatter, Storage, attach, attach_cosign_tag, attachments, audit, repair,
 };
 use sealift_core::oci::{Descriptor, RawManifest, Selector, Tag, annotation, media_type};
 use sealift_core::repository::{Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository};
@@ -250,4 +250,21 @@ async fn a_cosign_tag_is_not_filled_beyond_what_cosign_reads() {
     let refused = attach_cosign_tag(&memory, &image.digest, CosignSuffix::Signature, &layer).await;
     assert!(matches!(refused, Err(AttachError::TooManyLayers { .. })), "{refused:?}");
     assert!(attach_cosign_tag(&repository, &image.digest, CosignSuffix::Signature, &layer).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_squatter_gives_way_to_a_listing_even_of_nothing() {
+    let memory = MemoryRepository::new("store").with_referrers(ReferrersSupport::FallbackTagOnly);
+    let image = fixture::image(1).push(&memory, None).await.unwrap();
+    let tag = Tag::referrers_fallback(&image.digest);
+    let squatter = memory.manifest(&Selector::Digest(image.digest.clone())).await.unwrap();
+    memory.tag(&squatter, &tag).await.unwrap();
+    let found = audit(&memory, &image.digest, &[]).await.unwrap();
+    repair(&memory, &found, Squatter::Leave).await.unwrap();
+    assert_eq!(memory.manifest(&Selector::Tag(tag.clone())).await.unwrap(), squatter);
+    // Deleting the tag could take the image along: registries differ in what a tag's deletion leaves.
+    repair(&memory, &found, Squatter::Replace).await.unwrap();
+    let listing = memory.manifest(&Selector::Tag(tag)).await.unwrap();
+    assert_eq!(listing.parse().unwrap().manifests, []);
+    assert!(audit(&memory, &image.digest, &[]).await.unwrap().findings.is_empty());
 }
