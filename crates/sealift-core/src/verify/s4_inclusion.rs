@@ -31,7 +31,7 @@ pub enum LogEvidence {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct LogRecord {
-    /// Index in the log.
+    /// Index in the log: as its promise says, else in the tree of its proof.
     pub index: i64,
     /// Where the log answers, as the trust root says; for messages.
     pub log_url: String,
@@ -51,7 +51,7 @@ impl Logged<'_> {
     /// Returns what can be told of the entries.
     pub(super) fn records(&self) -> Vec<LogRecord> {
         let record = |found: &VerifiedEntry<'_>| LogRecord {
-            index: found.entry.log_index,
+            index: found.index(),
             log_url: found.logs.first().map(|log| log.base_url().to_owned()).unwrap_or_default(),
             log_id: found.entry.log_id.clone(),
             time: found.time.map(|time| time.time),
@@ -68,6 +68,16 @@ pub(super) struct VerifiedEntry<'a> {
     pub(super) logs: Vec<&'a Log>,
     /// The time of logging, where the log signed it.
     pub(super) time: Option<VerifiedTime>,
+}
+
+impl VerifiedEntry<'_> {
+    /// Returns the index that is proven: a promise is over that of the entry, a proof over its place in the tree alone.
+    fn index(&self) -> i64 {
+        match (self.time, &self.entry.inclusion_proof) {
+            (None, Some(proof)) => proof.log_index,
+            _ => self.entry.log_index,
+        }
+    }
 }
 
 pub(super) fn verify<'a>(

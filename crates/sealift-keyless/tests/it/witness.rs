@@ -109,6 +109,21 @@ async fn both_logs_and_the_authority_testify_to_both_forms() {
 }
 
 #[tokio::test]
+async fn an_index_is_told_only_as_it_was_proven() {
+    let world = World::new();
+    let (signer, key) = signer(KeyAlgorithm::EcdsaP256);
+    let witnesses: [&dyn Witness; 2] = [&world.rekor(ApiVersion::V2), &world.timestamp()];
+    let bundle = sign(&statement(), &signer, &witnesses).await.unwrap();
+    let proven = bundle.material().log_entries[0].log_index;
+    let mut json: serde_json::Value = serde_json::from_str(&bundle.to_json().unwrap()).unwrap();
+    // Nothing signs the index beside the proof.
+    json["verificationMaterial"]["tlogEntries"][0]["logIndex"] = "4711".into();
+    let changed = Bundle::parse(json.to_string().as_bytes()).unwrap();
+    let verified = world.verify(&changed, &key, &Claim::ImageSignature).unwrap();
+    assert_eq!(verified.log_records()[0].index, proven);
+}
+
+#[tokio::test]
 async fn one_certificate_serves_a_batch_that_is_logged_side_by_side() {
     let world = World::new();
     let identity = Identity::email("dev@example.com");
