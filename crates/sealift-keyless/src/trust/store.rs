@@ -2,7 +2,7 @@
 //!
 //! Each instance has a directory of its own, named by its URL: the TUF metadata under its own names, `root_history/`
 //! with all roots seen, `targets/` with the documents, `checked` with the time of the last refresh, and for instances
-//! of one's own `pinned.root.json` with the root to start with.
+//! of one's own `pinned_root` with the root to start with.
 
 use std::path::PathBuf;
 
@@ -240,7 +240,8 @@ fn checked(cache: &Cache) -> Option<Timestamp> {
 /// daily and lasts for a week.
 pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 
-const PINNED_ROOT: &str = "pinned.root.json";
+/// Does not end in `.json`, nor does [`CHECKED`]: the metadata of a role, whatever it is called, does.
+const PINNED_ROOT: &str = "pinned_root";
 const MAX_PINNED_ROOT_BYTES: usize = 512 * 1024;
 const CHECKED: &str = "checked";
 const MAX_CHECKED_BYTES: usize = 64;

@@ -157,6 +157,26 @@ async fn instances_of_one_s_own_are_found_again() {
 }
 
 #[tokio::test]
+async fn no_role_takes_the_place_of_what_the_store_keeps() {
+    let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
+    let mut repository = TufRepository::new().await;
+    repository.add("trusted_root.json", sigstore.trusted_root(TrustedRootVersion::default()).as_bytes());
+    // The signing configuration is looked for in every role that may name it.
+    for role in ["pinned.root", "pinned", "checked"] {
+        repository.delegate("targets", role, &["*"]);
+    }
+    repository.bump();
+    let first_root = repository.file("/1.root.json").unwrap();
+    let instance = Instance::custom(&repository.service_url(), first_root).unwrap();
+    let store = TrustStore::new(repository.cache().directory().join("store"));
+    store.initialise(&instance).unwrap();
+    let transport = transport();
+    let access = Access::Online { transport: &transport, max_age: DEFAULT_MAX_AGE };
+    store.material(&instance, access, now()).await.unwrap();
+    assert_eq!(store.instance(&repository.service_url()).unwrap().unwrap(), instance);
+}
+
+#[tokio::test]
 async fn who_only_verifies_needs_no_signing_configuration() {
     let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
     let root = sigstore.trusted_root(TrustedRootVersion::default());
