@@ -59,6 +59,9 @@ impl<T: Role> Metadata<T> {
         if head.version == 0 {
             return Err(malformed("versions start at 1"));
         }
+        if head.version == u64::MAX {
+            return Err(malformed("no version can follow"));
+        }
         if let Some(what) = body.rule_broken() {
             return Err(malformed(what));
         }

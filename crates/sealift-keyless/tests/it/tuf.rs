@@ -1,7 +1,7 @@
 //! The client of The Update Framework against repositories that are good, broken and hostile.
 
 use jiff::SignedDuration;
-use sealift_keyless::tuf::{Cache, TufError};
+use sealift_keyless::tuf::{Cache, TufClient, TufError};
 use serde_json::{Value, json};
 
 use crate::support::chain;
@@ -376,6 +376,15 @@ async fn delegations_are_searched_depth_first() {
     let before = repository.requests().len();
     client.target("missing", repository.now).await.unwrap_err();
     assert!(!repository.requests()[before..].contains(&"/1.B.json".to_owned()));
+}
+
+#[tokio::test]
+async fn a_root_that_none_can_follow_is_malformed() {
+    let mut repository = TufRepository::new().await;
+    repository.root["version"] = u64::MAX.into();
+    let root = repository.sign(&repository.root, "root", None);
+    let error = TufClient::new(&root, repository.cache(), repository.cache(), None).unwrap_err();
+    assert!(matches!(error, TufError::Malformed { .. }), "{error:?}");
 }
 
 #[tokio::test]
