@@ -51,7 +51,8 @@ pub(super) async fn put(server: &Server, call: &Call, body: Body) -> Result<Repl
     let manifest = RawManifest::with_digest(media_type.as_str(), bytes, &digest)
         .map_err(|error| Refusal::bad_request("MANIFEST_INVALID", error.to_string()))?;
     check_quirks(server, call, &manifest, tag)?;
-    let subject = server.store.put_manifest(&call.repository, &manifest, tag, &condition(server, call))?;
+    let (condition, sparse) = (condition(server, call), server.options.quirks.sparse_index);
+    let subject = server.store.put_manifest(&call.repository, &manifest, tag, &condition, sparse)?;
     let location = server.location(call, &format!("/v2/{}/manifests/{digest}", call.repository));
     let digest = digest.to_string();
     let mut reply = empty(StatusCode::CREATED, &[(LOCATION, &location), (DOCKER_CONTENT_DIGEST, &digest)]);

@@ -33,7 +33,7 @@ pub use emulation::Emulation;
 pub use fault::{Effect, RetryAfter, Rule};
 pub use log::{LoggedRequest, longest_chain};
 pub use options::{Auth, BasicAuth, Excess, Exchange, Mount, RegistryOptions, Storage, TokenAuth};
-pub use quirk::{Answer, MissingApi, PullLimit, Quirks, Root, Throttle};
+pub use quirk::{Answer, MissingApi, PullLimit, Quirks, Root, SparseIndex, Throttle};
 pub use route::Endpoint;
 
 use crate::fixture::{Fixture, FixtureBlob};
@@ -184,7 +184,8 @@ impl Registry {
         manifest: &RawManifest,
         tag: Option<&str>,
     ) -> Result<(), RegistryError> {
-        let put = self.server.store.put_manifest(repository, manifest, tag, &Condition::Always);
+        let sparse = self.server.options.quirks.sparse_index;
+        let put = self.server.store.put_manifest(repository, manifest, tag, &Condition::Always, sparse);
         put.map(|_| ()).map_err(|refusal| RegistryError::Refused { message: refusal.message().to_owned() })
     }
 

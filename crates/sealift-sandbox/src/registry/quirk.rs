@@ -31,6 +31,8 @@ pub struct Quirks {
     pub single_patch: bool,
     /// What `/` answers.
     pub root: Root,
+    /// What becomes of an index of which some manifests are not here.
+    pub sparse_index: SparseIndex,
     /// How many manifests may be pulled.
     pub pull_limit: Option<PullLimit>,
     /// How many requests of any kind are answered.
@@ -67,6 +69,16 @@ pub enum MissingApi {
     SeeOther(&'static str),
     /// 200 and a page of HTML.
     WebPage,
+}
+
+/// What becomes of an index of which some manifests are not here.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SparseIndex {
+    /// 404, as any manifest of which something is missing.
+    #[default]
+    Refused,
+    /// It is stored.
+    Taken,
 }
 
 /// What `/` answers.

@@ -12,6 +12,7 @@ use sealift_core::oci::{Descriptor, Digest, RawManifest};
 
 use super::folder::Folder;
 use super::locked;
+use super::quirk::SparseIndex;
 use super::reply::Refusal;
 use super::route::{Call, is_repository};
 use super::server::Server;
@@ -148,6 +149,7 @@ impl Store {
         manifest: &RawManifest,
         tag: Option<&str>,
         condition: &Condition,
+        sparse: SparseIndex,
     ) -> Result<Option<Digest>, Refusal> {
         let invalid = |error: sealift_core::oci::ManifestError| {
             Refusal::bad_request("MANIFEST_INVALID", format!("manifest invalid: {error}"))
@@ -156,7 +158,7 @@ impl Store {
         let entry = manifest.to_referrer_entry().map_err(invalid)?;
         let mut contents = locked(&self.contents);
         let found = contents.repositories.entry(repository.to_owned()).or_default();
-        found.check_children(&parsed)?;
+        found.check_children(&parsed, sparse)?;
         found.check_condition(tag, condition)?;
         let digest = &manifest.descriptor().digest;
         if let Some(folder) = &self.folder {
@@ -234,9 +236,10 @@ impl Repository {
     }
 
     /// Everything a manifest consists of is here, but a subject need not be, nor a layer that is fetched elsewhere.
-    fn check_children(&self, manifest: &sealift_core::oci::Manifest) -> Result<(), Refusal> {
+    fn check_children(&self, manifest: &sealift_core::oci::Manifest, sparse: SparseIndex) -> Result<(), Refusal> {
         let is_here = |child: &Descriptor| {
-            self.blobs.contains(&child.digest)
+            (sparse == SparseIndex::Taken && child.media_type.is_manifest())
+                || self.blobs.contains(&child.digest)
                 || self.manifests.contains_key(&child.digest)
                 || child.media_type.as_str().contains(".nondistributable.")
                 || child.media_type.as_str().contains(".foreign.")
