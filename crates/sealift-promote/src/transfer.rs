@@ -160,8 +160,10 @@ impl Moving<'_> {
             known.note(&manifest.descriptor().digest, Origin::Found);
         }
         for object in self.referrers() {
+            // An index proves nothing about its manifests, so it is looked up with them.
+            let is_index = object.manifest.descriptor().media_type.is_index();
             match found.lists(object) {
-                true if found.is_proof(object) => known.note(object.digest(), Origin::Found),
+                true if found.is_proof(object) && !is_index => known.note(object.digest(), Origin::Found),
                 true => {}
                 false => known.note_absent(object.digest()),
             }
@@ -307,7 +309,7 @@ impl Moving<'_> {
             let listing = object.subject.as_ref().and_then(|subject| listings.get(subject));
             let is_listed = listing.is_some_and(|listing| listing.digests.contains(object.digest()));
             let proof = match object.role {
-                Role::CosignTag => cosign.get(object.digest()).copied().flatten(),
+                Role::CosignTag => cosign_tag(object).and_then(|tag| cosign.get(&tag).copied().flatten()),
                 Role::Referrer if !is_listed => None,
                 _ if known.is_found(object.digest()) => Some(ArrivalProof::Found),
                 _ if read_back.contains(object.digest()) => Some(ArrivalProof::ReadBack),
@@ -324,14 +326,14 @@ impl Moving<'_> {
         Err(PromoteError::Missing { repository: self.target.name().clone(), missing })
     }
 
-    /// Reads back the tags that were written: another writer may have come between.
+    /// Reads back the tags that were written: another writer may have come between. Several may hold one manifest.
     async fn prove_cosign_tags<'t>(
         &self,
         written: &'t [WrittenTag<'t>],
-    ) -> Result<HashMap<&'t Digest, Option<ArrivalProof>>, PromoteError> {
+    ) -> Result<HashMap<&'t Tag, Option<ArrivalProof>>, PromoteError> {
         let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
             if proof.is_some() {
-                return Ok((object.digest(), *proof));
+                return Ok((tag, *proof));
             }
             let now = absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?;
             let proof = match now {
@@ -342,7 +344,7 @@ impl Moving<'_> {
                 }
                 None => None,
             };
-            Ok::<_, PromoteError>((object.digest(), proof))
+            Ok::<_, PromoteError>((tag, proof))
         });
         proofs.buffer_unordered(CONCURRENCY).try_collect().await
     }
@@ -356,11 +358,7 @@ impl Moving<'_> {
     }
 
     fn cosign_tags(&self) -> Vec<CosignTag<'_>> {
-        let tag = |object: &PlannedObject| match (object.storage, &object.subject) {
-            (Some(Storage::CosignTag(suffix)), Some(subject)) => Some(CosignSuffix::tag(suffix, subject)),
-            _ => None,
-        };
-        self.plan.objects.iter().filter_map(|object| Some((tag(object)?, object))).collect()
+        self.plan.objects.iter().filter_map(|object| Some((cosign_tag(object)?, object))).collect()
     }
 
     /// Returns the referrers by depth: some registries refuse a referrer before its subject.
@@ -377,6 +375,14 @@ impl Moving<'_> {
             }
         }
         levels
+    }
+}
+
+/// Returns the tag of cosign's that `object` is kept under.
+fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
+    match (object.storage, &object.subject) {
+        (Some(Storage::CosignTag(suffix)), Some(subject)) => Some(CosignSuffix::tag(suffix, subject)),
+        _ => None,
     }
 }
 

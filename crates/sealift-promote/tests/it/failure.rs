@@ -1,8 +1,9 @@
 //! Whatever fails, the destination has the tag and everything behind it, or no tag.
 
-use sealift_core::attach::{Scope, attachments};
+use sealift_core::attach::{CosignSuffix, NewLayer, Scope, attach_cosign_tag, attachments};
+use sealift_core::statement::predicate;
 use sealift_promote::PromoteError;
-use sealift_sandbox::Loss;
+use sealift_sandbox::{Loss, fixture};
 
 use crate::support::{MODES, Person, held, laden_index, of, small_index, store, tag};
 
@@ -46,11 +47,34 @@ async fn a_destination_that_loses_what_it_acknowledged_is_found_out() {
     for (mode, loss) in [(MODES[0], Loss::Referrers), (MODES[1], Loss::Links)] {
         let (staging, prod, person) = (store("staging", MODES[0]), store("prod", mode), Person::new());
         let index = laden_index(&staging, &person).await;
-        prod.lose(loss);
+        prod.lose(loss.clone());
         let outcome = person.promote(&staging, &prod, &of(index)).await;
         let Err(PromoteError::Missing { missing, .. }) = outcome else { panic!("{loss:?}: {outcome:?}") };
         // All eleven, by name.
         assert_eq!(missing.len(), 11, "{loss:?}");
         assert_eq!(held(&prod, &tag("v1")).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_tag_is_found_out_although_another_holds_the_same_manifest() {
+    let (staging, person) = (store("staging", MODES[0]), Person::new());
+    let fixture = fixture::index(7, &["amd64", "arm64"]);
+    let index = fixture.push(&staging, Some(&tag("v1"))).await.unwrap();
+    person.attach(&staging, &index, predicate::IMAGE_SIGNATURE).await;
+    let sbom = NewLayer::new("text/spdx+json", "{}");
+    let (mut tags, mut held_by) = (Vec::new(), Vec::new());
+    for platform in fixture.manifests().take(2) {
+        let subject = &platform.descriptor().digest;
+        held_by.push(attach_cosign_tag(&staging, subject, CosignSuffix::Sbom, &sbom).await.unwrap().digest);
+        tags.push(CosignSuffix::Sbom.tag(subject));
+    }
+    assert_eq!(held_by[0], held_by[1], "equal SBOMs are one manifest");
+    for tag in &tags {
+        let prod = store("prod", MODES[0]);
+        prod.lose(Loss::Tag(tag.clone()));
+        let outcome = person.promote(&staging, &prod, &of(index.clone())).await;
+        let Err(PromoteError::Missing { missing, .. }) = outcome else { panic!("{tag}: {outcome:?}") };
+        assert_eq!(missing, held_by[..1]);
     }
 }
