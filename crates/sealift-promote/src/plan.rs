@@ -31,7 +31,8 @@ const CONCURRENCY: usize = 8;
 pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<Plan, PromoteError> {
     let graph = graph::walk(source, &promotion.root, CONCURRENCY).await.map_err(at_source)?;
     let chosen = platform::choose(&graph, &promotion.root, &promotion.platforms, source.name())?;
-    let subjects: Vec<Digest> = chosen.manifests.iter().map(|manifest| manifest.descriptor().digest.clone()).collect();
+    // What is attached to what stays behind is left behind too, and told.
+    let subjects: Vec<Digest> = graph.manifests().map(|manifest| manifest.descriptor().digest.clone()).collect();
     let attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
     let mut plan = Plan {
         source: source.name().clone(),
@@ -159,9 +160,9 @@ impl Plan {
         if let Some(unread) = attached.unread.into_iter().next() {
             return Err(PromoteError::Unread { count, subject: unread.subject, source: unread.error });
         }
-        let mut left_behind: HashSet<Digest> = HashSet::new();
+        let mut travelling: HashSet<Digest> = self.objects.iter().map(|object| object.digest().clone()).collect();
         for attachment in attached.found {
-            let reason = if left_behind.contains(&attachment.subject) {
+            let reason = if !travelling.contains(&attachment.subject) {
                 Some(SkipReason::AttachedToSkipped)
             } else if selection.excludes(&attachment, source).await.map_err(at_source)? {
                 Some(SkipReason::Excluded)
@@ -169,10 +170,10 @@ impl Plan {
                 None
             };
             if let Some(reason) = reason {
-                left_behind.insert(attachment.descriptor().digest.clone());
                 self.skipped.push(Skipped::of(&attachment, reason));
                 continue;
             }
+            travelling.insert(attachment.descriptor().digest.clone());
             self.count(attachment.descriptor(), counted);
             if let Ok(manifest) = attachment.manifest.parse() {
                 manifest.children().for_each(|child| self.count(child, counted));

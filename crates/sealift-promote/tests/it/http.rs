@@ -24,7 +24,7 @@ const SWIFT_KINDS: [fn() -> RegistryOptions; 2] =
     [RegistryOptions::default, || RegistryOptions { conditional_writes: true, ..RegistryOptions::distribution() }];
 
 /// Opens a repository as a process of its own would, in a hurry.
-async fn open(registry: &Registry, path: &str) -> Arc<dyn Repository> {
+pub(crate) async fn open(registry: &Registry, path: &str) -> Arc<dyn Repository> {
     let mut access = Access::anonymous();
     let milliseconds = Duration::from_millis;
     access.retry =

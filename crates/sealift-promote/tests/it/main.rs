@@ -7,4 +7,5 @@ mod failure;
 mod gates;
 mod http;
 mod request_plan;
+mod sparse;
 mod support;
