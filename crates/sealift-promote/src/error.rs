@@ -5,7 +5,8 @@ use sealift_core::copy::{CopyError, Side};
 use sealift_core::oci::{Digest, RepositoryName, Tag};
 use sealift_core::repository::RepositoryError;
 
-/// Says why a promotion did not happen. In every case the destination tag is as it was.
+/// Says why a promotion did not happen. In every case the destination tag is as it was; of several tags, which are moved
+/// one after the other, those before the one that failed may have moved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromoteError {

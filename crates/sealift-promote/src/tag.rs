@@ -62,7 +62,8 @@ pub(crate) async fn publish(
         };
         changes.insert(tag.clone(), change);
     }
-    if target.tags.is_empty() {
+    // A tag that moves makes everything last.
+    if changes.values().all(|change| *change == TagChange::Unchanged) {
         let failed = |source| PromoteError::Repository { side: Side::Destination, source };
         destination.flush().await.map_err(failed)?;
     }

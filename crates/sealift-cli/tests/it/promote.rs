@@ -2,7 +2,8 @@
 
 use sealift_core::oci::Tag;
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::registry::{Effect, Endpoint, Quirks, Registry, RegistryOptions, Rule, SparseIndex};
+use serde_json::json;
 
 use crate::support::{User, both_kinds, registry, write_layout};
 
@@ -226,4 +227,46 @@ fn several_destinations_are_served_and_one_failure_stops_no_other() {
     let all = read.len();
     read.dedup();
     assert_eq!(read.len(), all, "{read:?}");
+}
+
+#[test]
+fn chosen_platforms_travel_and_the_rest_is_told_or_refused() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    let index = fixture::index(3, &["amd64", "arm64"]);
+    source.add("team/multi", &index, Some("v1")).unwrap();
+    user.at(&source, &["sign", "--key", "sealift.key", "--recursive", "@team/multi:v1"]).assert_code(0);
+    let sparse = Quirks { sparse_index: SparseIndex::Taken, ..Quirks::default() };
+    let taking = Registry::start(RegistryOptions { quirks: sparse, ..RegistryOptions::default() }).unwrap();
+    let refusing = Registry::start(RegistryOptions::default()).unwrap();
+    let promote = |to: &Registry, platform: &str| {
+        let (from, to) = (source.reference("team/multi:v1"), to.reference("prod/multi:v1"));
+        user.run(&["promote", "--key", "sealift.pub", "--platform", platform, "--output", "json", &from, &to])
+    };
+    let report = promote(&taking, "linux/arm64").assert_code(0).json();
+    assert_eq!(taking.manifest("prod/multi", "v1").unwrap().descriptor(), index.descriptor());
+    let excluded = &report["completeness"]["excluded"];
+    let amd64 = index.manifests().next().unwrap().descriptor().digest.to_string();
+    assert_eq!((&excluded[0]["digest"], &excluded[0]["reason"]), (&json!(amd64), &json!("other-platform")));
+    assert_eq!(excluded[0]["artifactType"], "linux/amd64");
+    user.run(&["verify", "--key", "sealift.pub", &taking.reference("prod/multi:v1")]).assert_code(0);
+    promote(&refusing, "linux/arm64").assert_code(1);
+    promote(&refusing, "plan9/arm64").assert_code(11);
+    assert!(refusing.tags("prod/multi").is_empty());
+}
+
+#[test]
+fn what_joins_a_tag_in_an_archive_is_written_too() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    let index = fixture::index(3, &["amd64", "arm64"]);
+    source.add("team/multi", &index, Some("v1")).unwrap();
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/multi:v1"]).assert_code(0);
+    let from = source.reference("team/multi:v1");
+    let promote = ["promote", "--key", "sealift.pub", &from, "oci-layout://./multi.tar:v1"];
+    user.run(&[&promote[..], &["--platform", "linux/arm64"]].concat()).assert_code(0);
+    user.run(&promote).assert_code(0);
+    let prod = Registry::start(RegistryOptions::default()).unwrap();
+    user.run(&["load", "multi.tar", &prod.reference("prod/multi")]).assert_code(0);
+    for manifest in index.manifests() {
+        assert!(prod.manifest("prod/multi", &manifest.descriptor().digest.to_string()).is_some());
+    }
 }
