@@ -311,3 +311,52 @@ fn each_end_of_a_promotion_is_judged_by_its_own_scope() {
     assert!(destination.manifest("prod/app", "v1").is_some());
     user.run(&["verify", "--policy", "p.yaml", &to]).assert_code(0);
 }
+
+#[test]
+fn a_source_that_no_scope_covers_is_not_promoted() {
+    let (source, destination) =
+        (registry(RegistryOptions::default()), Registry::start(RegistryOptions::default()).unwrap());
+    let user = two_people(&source);
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+    let policy = format!(
+        "version: 1\nscopes:\n  - {{repository: {}/prod/*, signatures: [{{anyOf: [{{key: sealift.pub}}]}}]}}\n",
+        destination.host()
+    );
+    user.write("p.yaml", policy);
+    let run = ["promote", "--policy", "p.yaml", "--output", "json", &from, &to];
+    let refused = user.run(&run).assert_code(14).json();
+    assert_eq!(refused["decision"]["findings"][0]["code"], "no-scope");
+    assert!(destination.requests().is_empty(), "{:?}", destination.requests());
+    // Not by name either, only when told to judge it as something else.
+    let as_prod = format!("{}/prod/app", destination.host());
+    user.run(&[&run[..], &["--policy-repository", &as_prod]].concat()).assert_code(0);
+}
+
+#[test]
+fn a_marker_counts_at_the_end_of_a_promotion_where_it_is() {
+    let source = registry(RegistryOptions::default());
+    let user = two_people(&source);
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    user.at(&source, &["lifecycle", "set", "--eol", "2023-07-10", "@team/app:v1"]).assert_code(0);
+    let signed = "signatures: [{anyOf: [{key: sealift.pub}]}]";
+    for (staging, production, flags, code) in [
+        (", endOfLife: {}", "", &[][..], 14),
+        // The marker stays behind, and the destination's rule does not see it,
+        ("", ", endOfLife: {}", &[], 0),
+        // unless it is taken along.
+        ("", ", endOfLife: {}", &["--include-lifecycle"], 14),
+    ] {
+        let prod = Registry::start(RegistryOptions::default()).unwrap();
+        let (from, to) = (source.reference("team/app:v1"), prod.reference("prod/app:v1"));
+        let policy = format!(
+            "version: 1\nscopes:\n  - {{repository: {}/team/*, {signed}{staging}}}\n  \
+             - {{repository: {}/prod/*, {signed}{production}}}\n",
+            source.host(),
+            prod.host()
+        );
+        user.write("p.yaml", policy);
+        user.run(&[&["promote", "--policy", "p.yaml", &from, &to][..], flags].concat()).assert_code(code);
+        assert_eq!(prod.manifest("prod/app", "v1").is_some(), code == 0, "{staging}{production} {flags:?}");
+    }
+}
