@@ -52,7 +52,7 @@ impl TrustArgs {
             let mut requirements = self.demanded(Requirements::suited_to(&root));
             if has_own_authority {
                 // Certificates of one's own last: without other evidence, they must be valid now.
-                requirements = requirements.with_time(context.now().as_second());
+                requirements = requirements.with_time(Context::clock().as_second());
             }
             Instance { root, requirements }
         };

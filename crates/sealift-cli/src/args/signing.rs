@@ -51,7 +51,7 @@ pub(crate) struct PublishArgs {
     #[arg(long)]
     pub(crate) require_digest: bool,
 
-    /// Note in this file what is stored, and leave out what it says is: an interrupted batch continues
+    /// Note in this file what is stored, and leave out what it says is and still verifies: an interrupted batch continues
     #[arg(long, value_name = "FILE", conflicts_with = "no_upload")]
     pub(crate) state: Option<PathBuf>,
 }

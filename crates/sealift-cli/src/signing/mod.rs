@@ -107,7 +107,7 @@ impl<'a> Signing<'a> {
         Ok(Signed { reference: subject.by_digest().to_string(), manifests, bundle_file: self.publish.bundle.clone() })
     }
 
-    /// Signs a manifest unless an earlier run of this batch did.
+    /// Signs a manifest unless an earlier run of this batch did, and what it stored is still there.
     async fn sign_once(
         &self,
         subject: &Subject<dyn Repository>,
@@ -116,12 +116,35 @@ impl<'a> Signing<'a> {
     ) -> Result<(State, Vec<Stored>), CliError> {
         let Some(batch) = &self.state else { return self.sign_manifest(subject, target, purpose).await };
         let repository = subject.reference.repository().to_string();
-        if let Some(stored) = batch.done(&repository, &target.digest) {
+        if let Some(stored) = batch.done(&repository, &target.digest)
+            && self.is_kept(subject, &target.digest, stored, purpose).await?
+        {
             return Ok((State::DoneBefore, stored.clone()));
         }
         let (state, stored) = self.sign_manifest(subject, target, purpose).await?;
         batch.note(&repository, &target.digest, &stored)?;
         Ok((state, stored))
+    }
+
+    /// Says whether everything noted is in the repository and verifies as this signer's: a file tells what was done, not
+    /// what is there, nor by which key.
+    async fn is_kept(
+        &self,
+        subject: &Subject<dyn Repository>,
+        digest: &Digest,
+        noted: &[Stored],
+        purpose: &Purpose,
+    ) -> Result<bool, CliError> {
+        let verifier = self.signatory.verifier(purpose.annotations());
+        let evidence = self.evidence(&*subject.repository, digest, &verifier, &purpose.claim(), Effort::All).await?;
+        let is_proven = |stored: &Stored| evidence.verified().iter().any(|proof| stored.is_proven_by(proof));
+        if !noted.is_empty() && noted.iter().all(is_proven) {
+            return Ok(true);
+        }
+        match evidence.undecided().is_empty() {
+            true => Ok(false),
+            false => Err(CliError::undecided(&subject.reference, &evidence)),
+        }
     }
 
     async fn sign_manifest(

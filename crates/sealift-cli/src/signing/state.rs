@@ -50,8 +50,11 @@ impl BatchState {
         // What a crash cut off was not stored, or is stored and signed once more.
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let mut lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let header = Header { job: job.clone() };
         let is_new = match lines.next() {
-            None => true,
+            // Nothing but the beginning of the first line may be cut off: the file may be anything.
+            None if line_of(&header, path)?.starts_with(&text) => true,
+            None => return Err(UsageError::OtherState { path: path.to_owned() }.into()),
             Some(line) => match serde_json::from_slice::<Header>(line) {
                 Ok(header) if header.job == *job => false,
                 _ => return Err(UsageError::OtherState { path: path.to_owned() }.into()),
@@ -68,7 +71,7 @@ impl BatchState {
         file.set_len(whole as u64).map_err(failed)?;
         let state = Self { path: path.to_owned(), done, file: Mutex::new(file) };
         if is_new {
-            state.append(&Header { job: job.clone() })?;
+            state.append(&header)?;
         }
         Ok(state)
     }
@@ -85,11 +88,17 @@ impl BatchState {
 
     fn append(&self, line: &impl Serialize) -> Result<(), CliError> {
         let failed = |source| CliError::Write { path: self.path.clone(), source };
-        let mut text = serde_json::to_vec(line).map_err(|error| failed(error.into()))?;
-        text.push(b'\n');
+        let text = line_of(line, &self.path)?;
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&text).and_then(|()| file.sync_data()).map_err(failed)
     }
+}
+
+fn line_of(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, CliError> {
+    let line = serde_json::to_vec(value);
+    let mut line = line.map_err(|error| CliError::Write { path: path.to_owned(), source: error.into() })?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 #[cfg(test)]
@@ -113,5 +122,20 @@ mod tests {
         drop(state);
         assert!(BatchState::open(&path, &job).unwrap().done("r", &two).is_some());
         assert!(BatchState::open(&path, &Digest::sha256(b"other")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_state_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notes");
+        for other in ["one line that does not end", "{\"job\":\"sha256:0", "lines\n"] {
+            std::fs::write(&path, other).unwrap();
+            assert!(BatchState::open(&path, &Digest::sha256(b"job")).is_err(), "{other}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+        }
+        let torn = format!("{{\"job\":\"{}", Digest::sha256(b"job"));
+        std::fs::write(&path, &torn[..20]).unwrap();
+        BatchState::open(&path, &Digest::sha256(b"job")).unwrap();
+        assert!(BatchState::open(&path, &Digest::sha256(b"job")).is_ok());
     }
 }

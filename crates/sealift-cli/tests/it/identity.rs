@@ -139,6 +139,32 @@ fn both_gates_of_a_promotion_take_identities() {
     services.run(&[&args(["verify"]), &services.who(), &services.trust(), &arrived]).assert_code(0);
 }
 
+/// With an authority of one's own and no proof of time, a certificate must be valid now: a variable that makes builds
+/// reproducible does not bring an expired one back.
+#[test]
+fn the_clock_and_nothing_else_says_what_time_it_is() {
+    let services = Services::start();
+    services.user.write("blob", "content");
+    let sign = args(["sign-blob", "--yes", "--identity-token", &text(&services.files.token), "--signing-config"]);
+    let config = args([&text(&services.files.signing_config_v1), "--output-signature", "blob.sig", "blob"]);
+    services.run(&[&sign, &config, &services.trust()]).assert_code(0);
+    let bundle: Value =
+        serde_json::from_slice(&std::fs::read(services.user.path("blob.sigstore.json")).unwrap()).unwrap();
+    let der = bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str().unwrap();
+    services.user.write("blob.pem", format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n"));
+    let alone =
+        ["--signature", "blob.sig", "--certificate", "blob.pem", "--insecure-ignore-tlog", "--insecure-ignore-sct"];
+    for epoch in [None, Some("1"), Some("4102444800")] {
+        let mut verify = services.user.command(env!("CARGO_BIN_EXE_sealift"));
+        verify.arg("verify-blob").args(alone).args(services.who()).arg("--certificate-chain");
+        verify.arg(&services.files.fulcio_chain).arg("blob");
+        if let Some(epoch) = epoch {
+            verify.env("SOURCE_DATE_EPOCH", epoch);
+        }
+        services.user.run_command(&mut verify).assert_code(0);
+    }
+}
+
 /// Row 8 of the scenarios: signatures made in 2022 with a certificate whose issuer is in the deprecated extension, and
 /// logged with a promise alone.
 #[test]

@@ -60,6 +60,39 @@ fn skipping_what_is_signed_leaves_one_signature() {
     assert_eq!(registry.referrers("team/app", fixture::image(1).digest()).len(), 1);
 }
 
+/// A state file is a claim about the repository and the key, and both may have changed since.
+#[test]
+fn a_batch_leaves_out_only_what_still_verifies() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let signatures = || registry.referrers("team/app", fixture::image(1).digest());
+    for format in ["bundle", "legacy"] {
+        let sign = ["sign", "--key", "sealift.key", "--format", format, "--state", format, "@team/app:v1"];
+        let sign = || user.at(&registry, &sign);
+        sign().assert_code(0).assert_stdout("signed ");
+        sign().assert_code(0).assert_stdout("done before");
+        // Another key of the same name.
+        user.run(&["key", "generate", "--yes"]).assert_code(0);
+        let verify = ["verify", "--key", "sealift.pub", "@team/app:v1"];
+        user.at(&registry, &verify).assert_code(12);
+        sign().assert_code(0);
+        user.at(&registry, &verify).assert_code(0);
+        sign().assert_code(0).assert_stdout("done before");
+    }
+    // What the file says is gone.
+    for signature in signatures() {
+        let reference = format!("@team/app@{}", signature.digest);
+        user.at(&registry, &["delete", "--yes", &reference]).assert_code(0);
+    }
+    assert!(signatures().is_empty());
+    let again = ["sign", "--key", "sealift.key", "--state", "bundle", "--timeout", "100ms", "@team/app:v1"];
+    user.at(&registry, &again).assert_code(0);
+    assert_eq!(signatures().len(), 1);
+    // Whether it is there cannot be told.
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers)]);
+    user.at(&registry, &again).assert_code(22);
+    assert_eq!(signatures().len(), 1);
+}
+
 #[test]
 fn whether_something_is_signed_must_be_known_to_skip_it() {
     let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));

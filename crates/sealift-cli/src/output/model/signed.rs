@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use sealift_core::entity::EntityFormat;
+use sealift_core::evidence::Proof;
 use sealift_core::oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,17 @@ pub(crate) struct Stored {
     /// Indexes of its entries in transparency logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) log_indexes: Vec<i64>,
+}
+
+impl Stored {
+    /// Says whether this is the signature that verified. Later signers write the manifest of a tag anew.
+    pub(crate) fn is_proven_by(&self, proof: &Proof) -> bool {
+        match (self.format, proof.verified.format()) {
+            (StoredFormat::Bundle, EntityFormat::SigstoreBundle) => proof.place.manifest == self.digest,
+            (StoredFormat::Legacy, EntityFormat::CosignAttestation | EntityFormat::CosignSignature) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How a signature is stored.
