@@ -128,6 +128,8 @@ impl Migrating<'_> {
         }
         let stored = |wanted: fn(AttachmentKind) -> bool| -> HashSet<Vec<u8>> {
             let stored = found.iter().filter(|found| wanted(found.kind)).filter_map(|found| found.entity.as_ref().ok());
+            // One that lacks what verifies it does not stand in for one that has it.
+            let stored = stored.filter(|entity| self.verify(entity).is_ok());
             stored.map(|entity| entity.content.signature().to_vec()).collect()
         };
         let is_bundle = |kind| kind == AttachmentKind::SigstoreBundle;

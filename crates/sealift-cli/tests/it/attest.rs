@@ -103,3 +103,28 @@ fn a_statement_made_elsewhere_is_signed_only_for_what_it_is_about() {
         ["verify-attestation", "--key", "sealift.pub", "--type", "https://example.com/review/v1", "@team/app:v1"];
     user.at(&registry, &args).assert_code(0);
 }
+
+/// A bundle with the same signature over something else, which anyone who can push may attach, replaces nothing.
+#[test]
+fn what_is_migrated_already_must_verify() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    user.write("p.json", "{}");
+    let attest =
+        ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json", "--format", "legacy"];
+    user.at(&registry, &[&attest[..], &["@team/app:v1"]].concat()).assert_code(0);
+    let verify = ["verify-attestation", "--key", "sealift.pub", "--output", "json", "@team/app:v1"];
+    let mut envelope = user.at(&registry, &verify).assert_code(0).json();
+    envelope["payload"] = STANDARD.encode("{}").into();
+    let media_type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let forged = serde_json::json!({
+        "mediaType": media_type,
+        "verificationMaterial": { "publicKey": { "hint": "" } },
+        "dsseEnvelope": envelope,
+    });
+    user.write("forged.json", forged.to_string());
+    user.at(&registry, &["attach", "--type", media_type, "@team/app:v1", "forged.json"]).assert_code(0);
+    let migrate = ["migrate", "--key", "sealift.pub", "--output", "json", "--to", "bundle", "@team/app:v1"];
+    let outcome = || user.at(&registry, &migrate).assert_code(0).json()["signatures"][0]["outcome"].clone();
+    assert_eq!(outcome(), "converted");
+    assert_eq!(outcome(), "present");
+}
