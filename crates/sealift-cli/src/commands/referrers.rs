@@ -160,9 +160,13 @@ impl Auditing<'_> {
         let mut audited = Vec::new();
         while let Some((digest, platform)) = next.pop() {
             let found = audit(self.repository, &digest, &known).await?;
-            if self.common.recursive && seen.len() < MAX_ATTACHMENTS {
+            if self.common.recursive {
                 let new = found.referrers.keys().filter(|digest| seen.insert((*digest).clone()));
                 next.extend(new.map(|digest| (digest.clone(), None)));
+                if seen.len() > MAX_ATTACHMENTS {
+                    let (what, limit) = ("number of attachments", MAX_ATTACHMENTS as u64);
+                    return Err(RepositoryError::TooLarge { repository: self.repository.name().clone(), what, limit });
+                }
             }
             let left = match self.mender {
                 Some((repository, squatter)) if !found.findings.is_empty() => {
