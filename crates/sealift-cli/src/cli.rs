@@ -1,6 +1,6 @@
 //! The command line's root: every command, in the order of `sealift --help`.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::args::global::GlobalArgs;
 use crate::commands::{
@@ -30,8 +30,25 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Every command.
+impl Cli {
+    /// Reads the command line, or ends the process with what is wrong with it or with the help it asks for.
+    pub(crate) fn read() -> Self {
+        let matches = match Self::command().try_get_matches() {
+            Ok(matches) => matches,
+            Err(_) => {
+                // Help and suggestions need what is deferred: the descriptions of all commands.
+                let mut command = Self::command();
+                command.build();
+                command.get_matches()
+            }
+        };
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+    }
+}
+
+/// Every command. The arguments of those that are not asked for take as long to describe as it takes to verify.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     Key(key::KeyArgs),
     Sign(sign::SignArgs),

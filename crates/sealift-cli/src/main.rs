@@ -32,8 +32,6 @@ mod verification;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    run::run(cli::Cli::parse()).into()
+    run::run(cli::Cli::read()).into()
 }
