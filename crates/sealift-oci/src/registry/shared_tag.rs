@@ -124,12 +124,18 @@ impl SharedTags {
         };
         let settled = watches.iter().map(|(tag, watch)| settle(repository, tag, watch));
         try_join_all(settled).await?;
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody uses any more are made anew when needed.
-        tags.retain(|tag, watch| {
-            Arc::strong_count(watch) > 1 + usize::from(watches.iter().any(|(seen, _)| seen == tag))
-        });
+        drop(watches);
+        self.forget_settled();
         Ok(())
+    }
+
+    /// Drops what nobody uses any more; it is made anew when needed. What another task wrote since is not settled.
+    fn forget_settled(&self) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.retain(|_, watch| {
+            let is_open = watch.try_lock().map_or(true, |watch| !watch.revisions.is_empty());
+            is_open || Arc::strong_count(watch) > 1
+        });
     }
 
     fn watch(&self, tag: &Tag) -> Arc<tokio::sync::Mutex<Watch>> {
@@ -196,17 +202,19 @@ async fn apply(
             }
             return Ok((now, Finality::Final));
         };
+        let mut is_fresh = true;
         if started.elapsed() > read_in.saturating_mul(2) + SWIFT {
             // Revising asked the registry or was held up, which gave others time: what is written over must be fresh.
             started = Instant::now();
             let again = read(endpoint, tag).await?;
-            let is_same = digest_of(again.as_ref()) == digest_of(found.as_ref());
+            is_fresh = digest_of(again.as_ref()) == digest_of(found.as_ref());
             found = again;
-            if !is_same {
-                continue;
-            }
         }
-        match put(endpoint, tag, found.as_ref(), wanted.as_ref()).await? {
+        let written = match is_fresh {
+            true => put(endpoint, tag, found.as_ref(), wanted.as_ref()).await?,
+            false => None,
+        };
+        match written {
             Some(finality) => {
                 watch.window = watch.window.max(started.elapsed());
                 watch.saw(digest(wanted.as_ref()).cloned());
@@ -294,10 +302,9 @@ async fn write(
     }
     if habits.honours_conditions.is_none() {
         // A condition that never holds: a registry that writes all the same ignores conditions, and has done what was
-        // asked of it.
-        let is_done = write_if(endpoint, tag, manifest, Condition::Unchanged(NO_ETAG)).await?;
-        endpoint.host.note(|habits| habits.honours_conditions = Some(!is_done));
-        if is_done {
+        // asked of it. One that refuses may refuse without looking at it, as where tags are immutable.
+        if write_if(endpoint, tag, manifest, Condition::Unchanged(NO_ETAG)).await? {
+            endpoint.host.note(|habits| habits.honours_conditions = Some(false));
             return Ok(Some(Finality::Open));
         }
     }
@@ -306,7 +313,14 @@ async fn write(
         None => Condition::Absent,
     };
     let finality = if matches!(condition, Condition::Always) { Finality::Open } else { Finality::Final };
-    Ok(write_if(endpoint, tag, manifest, condition).await?.then_some(finality))
+    if !write_if(endpoint, tag, manifest, condition).await? {
+        return Ok(None);
+    }
+    if finality == Finality::Final {
+        // It refused the condition that never holds, and took this one.
+        endpoint.host.note(|habits| habits.honours_conditions = Some(true));
+    }
+    Ok(Some(finality))
 }
 
 /// Writes under a condition, and says whether it held.
@@ -356,5 +370,37 @@ fn contended(endpoint: &Endpoint, tag: &Tag) -> RepositoryError {
         status: 412,
         code: "-".to_owned(),
         message: format!("other writers keep changing tag {tag}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use sealift_core::repository::Repository;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Untouched;
+
+    #[async_trait]
+    impl Revision for Untouched {
+        async fn revise(&self, _: &dyn Repository, _: Option<&RawManifest>) -> Result<Revised, RepositoryError> {
+            Ok(Revised::Unchanged)
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_settled_is_forgotten() {
+        let tags = SharedTags::default();
+        let [open, settled, busy] = ["open", "settled", "busy"].map(|name| name.parse::<Tag>().unwrap());
+        // Another task wrote it after this one had looked, or while this one waited for other tags.
+        tags.watch(&open).lock().await.revisions.push(Arc::new(Untouched));
+        tags.watch(&settled);
+        let held = tags.watch(&busy);
+        let _writing = held.lock().await;
+        tags.forget_settled();
+        let known = tags.tags.lock().unwrap();
+        assert!(known.contains_key(&open) && known.contains_key(&busy) && !known.contains_key(&settled));
     }
 }

@@ -432,6 +432,21 @@ async fn whether_conditions_are_honoured_is_tried_once_and_then_relied_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_another_reason_does_not_show_that_conditions_are_honoured() {
+    let registry = start(RegistryOptions::distribution());
+    registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+    let repository = open(access(), &registry, "team/app").await;
+    repository.resolve(&Selector::Tag("v1".parse().unwrap())).await.unwrap();
+    // Harbor says so where tags are immutable, and ignores conditions.
+    let refusal = Rule::new(Effect::Refusal(412, "PRECONDITION")).method("PUT").on(Endpoint::Manifest);
+    registry.set_faults([refusal.times(2)]);
+    repository.link_referrers(&Digest::sha256(b"subject"), &[entry(&registry, 1)]).await.unwrap();
+    registry.clear_requests();
+    repository.settle().await.unwrap();
+    assert_eq!(take_log(&registry), ["GET manifest 200"], "such a write is watched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tag_that_is_no_listing_is_left_alone() {
     let (image, index) = (fixture::image(1), fixture::index(2, &["amd64", "arm64"]));
     let unrelated = fixture::index(3, &["amd64"]);
