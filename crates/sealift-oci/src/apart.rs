@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
-    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision,
+    Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, TagMove,
 };
 
 /// The most digests remembered to be kept apart; stops a registry that lists without end.
@@ -66,8 +66,9 @@ fn is_of_attachments(tag: &Tag) -> bool {
     matches!(algorithm, "sha256" | "sha512") && hex.len() >= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn is_absent(error: &RepositoryError) -> bool {
-    matches!(error, RepositoryError::NotFound { .. })
+/// Returns the error of content that neither place gave: not there by the word of both, or that one could not tell.
+fn nowhere(first: RepositoryError, second: RepositoryError) -> RepositoryError {
+    if second.is_not_found() { first } else { second }
 }
 
 #[async_trait]
@@ -87,7 +88,9 @@ impl ReadRepository for SignaturesApart {
             Selector::Digest(digest) => {
                 let [first, second] = self.places(digest);
                 match first.resolve(selector).await {
-                    Err(error) if is_absent(&error) => second.resolve(selector).await.map_err(|_| error),
+                    Err(error) if error.is_not_found() => {
+                        second.resolve(selector).await.map_err(|other| nowhere(error, other))
+                    }
                     found => found,
                 }
             }
@@ -107,7 +110,9 @@ impl ReadRepository for SignaturesApart {
         let [first, second] = self.places(digest);
         let is_apart = self.is_apart(digest);
         let (found, is_apart) = match first.manifest(selector).await {
-            Err(error) if is_absent(&error) => (second.manifest(selector).await.map_err(|_| error)?, !is_apart),
+            Err(error) if error.is_not_found() => {
+                (second.manifest(selector).await.map_err(|other| nowhere(error, other))?, !is_apart)
+            }
             found => (found?, is_apart),
         };
         if is_apart {
@@ -124,7 +129,7 @@ impl ReadRepository for SignaturesApart {
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
         let [first, second] = self.places(&descriptor.digest);
         match first.fetch(descriptor).await {
-            Err(error) if is_absent(&error) => second.fetch(descriptor).await.map_err(|_| error),
+            Err(error) if error.is_not_found() => second.fetch(descriptor).await.map_err(|other| nowhere(error, other)),
             found => found,
         }
     }
@@ -142,7 +147,7 @@ impl ReadRepository for SignaturesApart {
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
         let apart = match self.signatures.tags().await {
             // It comes into being with the first signature.
-            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) if error.is_not_found() => Vec::new(),
             tags => tags?,
         };
         let artifacts = self.artifacts.tags().await?.into_iter().filter(|tag| !is_of_attachments(tag));
@@ -229,6 +234,15 @@ impl Repository for WritableSignaturesApart {
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         self.signatures.tag(manifest, tag).await
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.signatures.move_tag(manifest, tag, previous).await
     }
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
