@@ -211,11 +211,20 @@ impl ReadRepository for MirroredRepository {
         listing: ReferrersListing,
     ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
+        let mut is_absent = false;
         for place in &self.listings {
             match place.referrers(subject, listing).await {
-                Ok(listed) => return Ok(listed),
+                Ok(Some(listed)) => return Ok(Some(listed)),
+                // As a tag that is not there: caches often pass everything on but these.
+                Ok(None) => {
+                    asked.note_absence();
+                    is_absent = true;
+                }
                 Err(error) => asked.note(error),
             }
+        }
+        if is_absent && asked.unable.is_none() {
+            return Ok(None);
         }
         Err(asked.into_error(&self.name, "referrers listing"))
     }

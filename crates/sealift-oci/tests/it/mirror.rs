@@ -114,6 +114,24 @@ async fn a_mirror_that_cannot_tell_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_mirror_without_a_listing_is_no_answer() {
+    let (first, second) = (start(RegistryOptions::distribution()), start(RegistryOptions::distribution()));
+    let world = World { first, second, ..World::start() };
+    let image = fixture::image(1);
+    let last = world.open(Original::Last).await;
+    let listed = last.referrers(image.digest(), ReferrersListing::Api).await.unwrap();
+    assert_eq!(listed.map(|listed| listed.len()), Some(1), "the original has the API, and a signature");
+    for listing in [ReferrersListing::Api, ReferrersListing::FallbackTag] {
+        let never = world.open(Original::Never).await;
+        assert!(never.referrers(image.digest(), listing).await.unwrap().is_none());
+        // One that could not tell outweighs one that has none.
+        world.first.set_faults([Rule::new(Effect::Status(403))]);
+        assert_eq!(kind(&world.open(Original::Never).await.referrers(image.digest(), listing).await), "denied");
+        world.first.set_faults([]);
+    }
+}
+
+#[tokio::test]
 async fn a_mirror_with_other_content_is_passed_over() {
     let world = World::start();
     let image = fixture::image(1);
