@@ -283,9 +283,18 @@ impl Repository for RegistryRepository {
             self.push_manifest(descriptor, content).await?;
             return Ok(Arrival::Copied);
         }
-        self.stream(descriptor, source, session).await?;
-        self.memory.note_present(&descriptor.digest);
-        Ok(Arrival::Copied)
+        match self.stream(descriptor, source, session).await {
+            Ok(()) => {
+                self.memory.note_present(&descriptor.digest);
+                Ok(Arrival::Copied)
+            }
+            // Who may write nothing, or nothing more, needs not where it is there.
+            Err(error) if !is_asked && is_refusal(&error) && matches!(self.exists(descriptor).await, Ok(true)) => {
+                tracing::debug!(%error, "refused, but it is there");
+                Ok(Arrival::Present)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
@@ -344,6 +353,17 @@ impl Repository for RegistryRepository {
         }
         self.endpoint.delete_manifest(selector, Condition::Always).await
     }
+}
+
+/// Says whether a registry refused a push, whatever was pushed.
+fn is_refusal(error: &RepositoryError) -> bool {
+    matches!(
+        error,
+        RepositoryError::Denied { .. }
+            | RepositoryError::Registry { .. }
+            | RepositoryError::Unauthenticated { .. }
+            | RepositoryError::Unsupported { .. }
+    )
 }
 
 /// Returns the digest that a manifest refers to, of any manifest that can be read at all: the parts that only this

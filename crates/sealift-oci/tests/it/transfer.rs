@@ -99,6 +99,20 @@ async fn a_blob_of_another_registry_is_streamed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_blob_that_is_there_needs_no_right_to_write() {
+    let (staging, blob) = with_image(RegistryOptions::default(), 100);
+    let source = open(access(), &staging, "staging/app").await;
+    for status in [401, 403, 405, 412] {
+        let prod = start(RegistryOptions::default());
+        let destination = open(access(), &prod, "prod/app").await;
+        prod.set_faults([Rule::new(Effect::Status(status)).on(Endpoint::Upload)]);
+        assert!(destination.transfer(&blob, source.as_read()).await.is_err(), "{status}: it is not there");
+        prod.add("prod/app", &fixture::large_image(1, 100), None).unwrap();
+        assert_eq!(destination.transfer(&blob, source.as_read()).await.unwrap(), Arrival::Present, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_download_that_breaks_off_is_the_sources_error_and_leaves_nothing() {
     let (staging, blob) = with_image(RegistryOptions::default(), 3 << 20);
     let prod = start(RegistryOptions::default());
