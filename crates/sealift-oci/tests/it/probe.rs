@@ -138,6 +138,20 @@ async fn odd_answers_are_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_without_an_answer_is_removed_or_told() {
+    for (deletes, left) in [(true, 0), (false, 2)] {
+        let registry = start(RegistryOptions { deletes, ..RegistryOptions::default() });
+        registry.add("docker-local/app", &fixture::image(1), Some("v1")).unwrap();
+        registry.set_faults([Rule::new(Effect::LoseReply).on(Endpoint::Manifest).method("PUT")]);
+        let report = probe(&registry, Emulation::Zot, WriteTest::Allowed).await;
+        let manifests: Vec<_> =
+            report.left_behind.iter().filter(|left| registry.manifest("docker-local/app", left).is_some()).collect();
+        assert_eq!(manifests.len(), left, "the tag and its manifest: {:?}", report.left_behind);
+        assert_eq!(registry.tags("docker-local/app").len(), 1 + left / 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn authentication_is_shown_at_four_places_without_secrets() {
     for (emulation, anonymous, authorized) in [
         (Emulation::Acr, [404, 401, 401, 401], [200, 200, 200]),
