@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealift_core::oci::{Descriptor, RawManifest, Tag};
+use sealift_core::oci::{Descriptor, RawManifest, Selector, Tag};
 use sealift_core::repository::RepositoryError;
 
 use super::archive::When;
@@ -29,7 +29,7 @@ impl LayoutRepository {
     /// another image.
     ///
     /// # Errors
-    /// Fails when the index or a manifest cannot be read.
+    /// Fails when the index or a manifest cannot be read, or is listed but not there.
     pub async fn images(&self) -> Result<Vec<LayoutImage>, RepositoryError> {
         self.run(Inner::images).await
     }
@@ -73,7 +73,8 @@ impl Inner {
             if tag.as_ref().is_some_and(Tag::is_derived) {
                 continue;
             }
-            let Some(manifest) = self.read_manifest(&entry.digest, Some(entry.media_type.clone()))? else { continue };
+            let manifest = self.read_manifest(&entry.digest, Some(entry.media_type.clone()))?;
+            let manifest = manifest.ok_or_else(|| self.no_manifest(&Selector::Digest(entry.digest.clone())))?;
             let parsed = manifest.parse().map_err(|source| self.unusable(&entry.digest, source))?;
             let image = LayoutImage {
                 descriptor: manifest.descriptor().clone(),

@@ -90,3 +90,18 @@ async fn an_archive_comes_into_being_with_its_first_tag() {
     drop(layout);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no lock and no staging directory stays");
 }
+
+#[tokio::test]
+async fn an_image_that_is_listed_but_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = writable(folder.path()).await;
+    for name in ["one", "two"] {
+        let image = push(&layout, name, None).await;
+        layout.tag(&image, &tag(name)).await.unwrap();
+    }
+    let images = layout.images().await.unwrap();
+    assert_eq!(images.len(), 2);
+    fs::remove_file(folder.path().join("blobs/sha256").join(images[1].descriptor.digest.hex())).unwrap();
+    let error = layout.images().await.unwrap_err();
+    assert!(matches!(&error, RepositoryError::NotFound { .. }), "{error:?}");
+}
