@@ -295,6 +295,7 @@ impl Context {
         access.plain_http = plain_http;
         access.mirrors = settings.mirrors;
         access.signatures = signatures;
+        access.proxies = self.environment.proxies.iter().filter_map(|proxy| proxy_host(proxy)).collect();
         access.tls = tls(args, &settings.authorities)?;
         access.concurrency = usize::from(args.concurrency);
         access.timeouts.answer = args.timeout;
@@ -309,6 +310,12 @@ impl Context {
 #[expect(clippy::disallowed_methods, reason = "the composition root asks the clock")]
 fn wall_clock() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// Returns the host of a proxy's address, which may come without a scheme.
+fn proxy_host(address: &str) -> Option<String> {
+    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    url::Url::parse(&address).ok()?.host_str().map(str::to_owned)
 }
 
 fn explicit_credential(args: &RegistryArgs) -> Option<Credential> {

@@ -37,6 +37,8 @@ pub struct Access {
     pub user_agent: String,
     /// Addresses of names, instead of what the system says.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// Host names of the proxies that the environment names: the user chose them, so they may be in a private network.
+    pub proxies: BTreeSet<String>,
 }
 
 impl Access {
@@ -58,6 +60,7 @@ impl Access {
             concurrency: 16,
             user_agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
             names: BTreeMap::new(),
+            proxies: BTreeSet::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! by resolvers that leave out the addresses that no registry should make us talk to, so that what is checked is what is
 //! connected to. Where a proxy makes the connection, the proxy looks names up, and is trusted to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
@@ -109,7 +109,8 @@ impl Settings {
             .pool_max_idle_per_host(access.concurrency.max(1))
             .tcp_nodelay(true);
         if reach.is_some() || !self.names.is_empty() {
-            builder = builder.dns_resolver(Arc::new(Resolver { names: Arc::clone(&self.names), reach }));
+            let (names, proxies) = (Arc::clone(&self.names), access.proxies.clone());
+            builder = builder.dns_resolver(Arc::new(Resolver { names, proxies, reach }));
         }
         if !self.authorities.is_empty() {
             builder = builder.tls_certs_merge(self.authorities.clone());
@@ -127,12 +128,14 @@ impl Settings {
 /// Looks names up, and leaves out addresses that are out of reach.
 struct Resolver {
     names: Arc<BTreeMap<String, Vec<IpAddr>>>,
+    proxies: BTreeSet<String>,
     reach: Option<Reach>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (names, reach) = (Arc::clone(&self.names), self.reach);
+        let is_proxy = self.proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        let (names, reach) = (Arc::clone(&self.names), self.reach.filter(|_| !is_proxy));
         Box::pin(async move {
             let found = look_up(&names, name.as_str()).await?;
             let allowed: Vec<_> =

@@ -44,6 +44,9 @@ pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 /// Program that opens pages.
 pub(crate) const BROWSER: &str = "BROWSER";
 
+/// Where proxies are named, as the HTTP client reads them.
+const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 /// Whether a variable's value may be shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exposure {
@@ -112,6 +115,8 @@ pub(crate) struct Environment {
     pub(crate) log: Option<String>,
     /// The passphrase and the variable it is in.
     pub(crate) passphrase: Option<(&'static str, String)>,
+    /// Addresses of proxies, with whatever secrets they carry.
+    pub(crate) proxies: Vec<String>,
     pub(crate) registry_auth_file: Option<PathBuf>,
     /// The repository of signatures.
     pub(crate) signature_repository: Option<String>,
@@ -137,6 +142,7 @@ impl Environment {
             instance: text(SEALIFT_INSTANCE).filter(|name| !name.is_empty()),
             log: text(SEALIFT_LOG),
             passphrase,
+            proxies: PROXIES.into_iter().filter_map(text).collect(),
             registry_auth_file: path(REGISTRY_AUTH_FILE),
             signature_repository: [SEALIFT_SIGNATURE_REPOSITORY, COSIGN_REPOSITORY]
                 .into_iter()

@@ -1,6 +1,6 @@
 //! How requests reach registries: proxies, and the credentials that go along.
 
-use sealift_sandbox::registry::{Auth, RegistryOptions};
+use sealift_sandbox::registry::{Auth, RegistryOptions, TokenAuth};
 
 use crate::support::{Outcome, User, registry};
 
@@ -32,6 +32,21 @@ fn a_github_job_reads_ghcr_with_its_token_through_a_proxy() {
     run_with(&user, &verify, &[&job[..], &[("DOCKER_AUTH_CONFIG", config)]].concat()).assert_code(21);
     let shown = run_with(&user, &["env"], &job).assert_code(0).assert_stdout("GITHUB_TOKEN=(set)");
     assert!(!shown.stdout.contains("ghs_job"));
+}
+
+#[test]
+fn a_proxy_with_a_private_address_leads_to_token_services() {
+    // The sandbox is the proxy, under a name of this machine; it opens no tunnel to the realm.
+    let auth = TokenAuth { realm: Some("https://auth.test/token".to_owned()), ..TokenAuth::default() };
+    let registry = registry(RegistryOptions::default().with_auth(Auth::Token(auth)));
+    let (_, port) = registry.host().rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
+    let user = User::with_key();
+    let verify = [&VERIFY[..], &["reg.test", "reg.test/team/app:v1"]].concat();
+    for proxy in [format!("http://localhost:{port}"), format!("LOCALHOST:{port}")] {
+        let through = [("HTTP_PROXY", proxy.as_str()), ("HTTPS_PROXY", proxy.as_str())];
+        let refused = run_with(&user, &verify, &through).assert_code(22);
+        assert!(!refused.stderr.contains("private"), "{}", refused.stderr);
+    }
 }
 
 #[test]
