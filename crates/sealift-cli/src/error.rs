@@ -218,6 +218,8 @@ pub(crate) enum UsageError {
     SameName { reference: String },
     #[error("`{text}` is neither a date, such as `2026-12-31`, nor a time with its offset")]
     NoDate { text: String },
+    #[error("{digest} is given as a referrer, and refers to nothing that can be read")]
+    NoReferrer { digest: Digest },
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
     #[error("standard input has no name; `{flag}` is needed")]

@@ -11,7 +11,7 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
 
-    /// Speak plain HTTP with every registry
+    /// Speak plain HTTP with every registry that is named
     #[arg(long)]
     pub(crate) allow_http_registry: bool,
 

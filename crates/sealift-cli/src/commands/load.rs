@@ -37,7 +37,7 @@ pub(crate) struct LoadArgs {
     archive: PathBuf,
 
     /// Where the images go: one repository for all, or one for each in the archive's order. Each keeps the tag it has
-    /// in the archive, unless a tag is given for it
+    /// in the archive, unless a tag is given for it; a tag that is there already is moved
     #[arg(value_name = "REPOSITORY", required_unless_present = "files")]
     repositories: Vec<String>,
 

@@ -11,7 +11,7 @@ use crate::args::output::{Format, OutputArgs};
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, UsageError};
 use crate::manifests;
 use crate::output::model::{AuditedSubject, Mending, Referrers};
 use crate::subject::Subject;
@@ -130,13 +130,16 @@ pub(crate) async fn run(args: &ReferrersArgs, context: &Context) -> Result<Refer
     if mending == Mending::Yes {
         let subject = Subject::open(&client, &reference, &selector).await?;
         let repository = &*subject.repository;
-        let walk = Auditing { repository: repository.as_read(), mender: Some((repository, squatter)), common };
+        let known = known(repository.as_read(), common, &failed).await?;
+        let walk = Auditing { repository: repository.as_read(), mender: Some((repository, squatter)), common, known };
         let subjects = walk.run(subject.digest()).await.map_err(failed)?;
         return Ok(Referrers { reference: subject.by_digest().to_string(), mending, subjects });
     }
     let subject = Subject::open_read(&client, &reference, &selector).await?;
-    let subjects = Auditing { repository: &*subject.repository, mender: None, common }.run(subject.digest()).await;
-    Ok(Referrers { reference: subject.by_digest().to_string(), mending, subjects: subjects.map_err(failed)? })
+    let known = known(&*subject.repository, common, &failed).await?;
+    let walk = Auditing { repository: &*subject.repository, mender: None, common, known };
+    let subjects = walk.run(subject.digest()).await.map_err(failed)?;
+    Ok(Referrers { reference: subject.by_digest().to_string(), mending, subjects })
 }
 
 /// A walk over everything whose listings are looked at.
@@ -145,11 +148,12 @@ struct Auditing<'a> {
     /// Who mends, where that is wanted.
     mender: Option<(&'a dyn Repository, Squatter)>,
     common: &'a CommonArgs,
+    /// What is known to refer to something, whatever the listings say.
+    known: Vec<KnownReferrer>,
 }
 
 impl Auditing<'_> {
     async fn run(&self, root: &Digest) -> Result<Vec<AuditedSubject>, RepositoryError> {
-        let known = self.known().await?;
         let mut next = vec![(root.clone(), None)];
         if self.common.recursive {
             let root = self.repository.resolve(&Selector::Digest(root.clone())).await?;
@@ -159,7 +163,7 @@ impl Auditing<'_> {
         let mut seen: HashSet<Digest> = next.iter().map(|(digest, _)| digest.clone()).collect();
         let mut audited = Vec::new();
         while let Some((digest, platform)) = next.pop() {
-            let found = audit(self.repository, &digest, &known).await?;
+            let found = audit(self.repository, &digest, &self.known).await?;
             if self.common.recursive {
                 let new = found.referrers.keys().filter(|digest| seen.insert((*digest).clone()));
                 next.extend(new.map(|digest| (digest.clone(), None)));
@@ -171,7 +175,7 @@ impl Auditing<'_> {
             let left = match self.mender {
                 Some((repository, squatter)) if !found.findings.is_empty() => {
                     repair(repository, &found, squatter).await?;
-                    Some(audit(self.repository, &digest, &known).await?)
+                    Some(audit(self.repository, &digest, &self.known).await?)
                 }
                 _ => None,
             };
@@ -179,17 +183,22 @@ impl Auditing<'_> {
         }
         Ok(audited)
     }
+}
 
-    /// Returns what is known to refer to something, whatever the listings say.
-    async fn known(&self) -> Result<Vec<KnownReferrer>, RepositoryError> {
-        let mut known = match self.common.scan_tags {
-            true => tagged_referrers(self.repository).await?,
-            false => Vec::new(),
-        };
-        for digest in &self.common.referrers {
-            let manifest = self.repository.manifest(&Selector::Digest(digest.clone())).await?;
-            known.extend(KnownReferrer::of(manifest, KnownFrom::Given));
-        }
-        Ok(known)
+/// Returns what is known to refer to something, whatever the listings say.
+async fn known(
+    repository: &dyn ReadRepository,
+    common: &CommonArgs,
+    failed: &impl Fn(RepositoryError) -> CliError,
+) -> Result<Vec<KnownReferrer>, CliError> {
+    let mut known = match common.scan_tags {
+        true => tagged_referrers(repository).await.map_err(failed)?,
+        false => Vec::new(),
+    };
+    for digest in &common.referrers {
+        let manifest = repository.manifest(&Selector::Digest(digest.clone())).await.map_err(failed)?;
+        let given = KnownReferrer::of(manifest, KnownFrom::Given);
+        known.push(given.ok_or_else(|| UsageError::NoReferrer { digest: digest.clone() })?);
     }
+    Ok(known)
 }

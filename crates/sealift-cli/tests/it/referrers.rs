@@ -100,6 +100,15 @@ fn a_squatted_tag_is_replaced_only_when_told() {
 }
 
 #[test]
+fn what_is_given_as_a_referrer_must_be_one() {
+    let (user, registry, image) = (User::new(), registry(RegistryOptions::distribution()), fixture::image(1));
+    let digest = image.digest().to_string();
+    let check = ["referrers", "check", "--referrer", &digest, "@team/app:v1"];
+    let refused = user.at(&registry, &check).assert_code(2);
+    assert!(refused.stderr.contains("refers to nothing"), "{refused:?}");
+}
+
+#[test]
 fn the_api_and_the_tag_are_compared_at_every_depth() {
     let (user, registry) = (User::new(), Registry::start(RegistryOptions::default()).unwrap());
     let index = fixture::index(1, &["amd64", "arm64"]);
