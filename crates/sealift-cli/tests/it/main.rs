@@ -12,6 +12,7 @@ mod exit;
 mod identity;
 mod interop;
 mod keyless;
+mod killed;
 mod login;
 mod network;
 mod peers;
