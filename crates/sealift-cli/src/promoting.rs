@@ -1,9 +1,10 @@
 //! Promoting as the command line asks for it: one source, judged once, to one or several destinations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealift_core::copy::CopyOptions;
-use sealift_core::identity::IdentityMatcher;
+use sealift_core::identity::{CertificateIdentity, EmptyIdentity, IdentityMatcher};
 use sealift_core::oci::{Reference, Selector, Tag, media_type};
 use sealift_core::pattern::Pattern;
 use sealift_core::repository::{ReadRepository, Snapshot};
@@ -13,12 +14,14 @@ use sealift_promote::{
     AdmittedPlan, Feature, Gate, Judge, Promotion, Selection, Signers, TagRule, Target, admit, deliver,
 };
 
+use crate::args::identity::TrustArgs;
 use crate::args::promotion::{FeatureArg, SelectionArgs};
 use crate::commands::copy::refuse_other_digest;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
 use crate::subject::{self, Subject};
+use crate::verification::{self, CertificateUse};
 
 /// One source and where it goes.
 #[derive(Clone, Debug)]
@@ -123,8 +126,17 @@ impl Job {
     }
 }
 
-/// Returns what the flags select.
-pub(crate) fn selection(context: &Context, args: &SelectionArgs, verifier: &Verifier) -> Result<Selection, CliError> {
+/// Returns what the flags select; `verifier` proves who signed, but for certificates, which it may not have to accept.
+pub(crate) async fn selection(
+    context: &Context,
+    args: &SelectionArgs,
+    trust: &TrustArgs,
+    verifier: &Verifier,
+) -> Result<Selection, CliError> {
+    let verifier = match args.names_identities() {
+        true => &verification::verifier(context, trust, BTreeMap::new(), CertificateUse::Accepted).await?,
+        false => verifier,
+    };
     let mut selection = Selection::default();
     if args.include_lifecycle {
         selection = selection.including(Feature::ArtifactType(Pattern::exact(media_type::MICROSOFT_LIFECYCLE)));
@@ -144,9 +156,15 @@ fn feature(context: &Context, feature: &FeatureArg, verifier: &Verifier) -> Resu
         FeatureArg::ArtifactType(pattern) => Feature::ArtifactType(pattern.clone()),
         FeatureArg::MediaType(pattern) => Feature::MediaType(pattern.clone()),
         FeatureArg::PredicateType(pattern) => Feature::PredicateType(pattern.clone()),
-        FeatureArg::Key(key) => {
-            let identities = IdentityMatcher::keys(vec![context.public_key(key)?]).map_err(CliError::Identity)?;
-            Feature::Signer(Arc::new(Signers { identities, verifier: verifier.clone() }))
+        FeatureArg::Identity { name, issuer } => {
+            let identity = CertificateIdentity::new(name.clone(), issuer.clone());
+            signed_by(IdentityMatcher::certificates(vec![identity]), verifier)?
         }
+        FeatureArg::Key(key) => signed_by(IdentityMatcher::keys(vec![context.public_key(key)?]), verifier)?,
     })
+}
+
+fn signed_by(identities: Result<IdentityMatcher, EmptyIdentity>, verifier: &Verifier) -> Result<Feature, CliError> {
+    let identities = identities.map_err(CliError::Identity)?;
+    Ok(Feature::Signer(Arc::new(Signers { identities, verifier: verifier.clone() })))
 }

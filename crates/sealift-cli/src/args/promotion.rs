@@ -14,8 +14,8 @@ use super::predicate::PredicateType;
 #[command(next_help_heading = "Selection options")]
 pub(crate) struct SelectionArgs {
     /// Leave out attachments, and what is attached to them: an artifact type, or `predicate=TYPE`, `media=TYPE`,
-    /// `annotation=KEY[=VALUE]`, `key=PUBLIC-KEY` for what a key signed; `*` stands for any text without `/`, `**` for
-    /// any text; repeat for several
+    /// `annotation=KEY[=VALUE]`, `key=PUBLIC-KEY` for what a key signed, `identity=NAME[,ISSUER]` for what was signed
+    /// with a certificate; `*` stands for any text without `/`, `**` for any text; repeat for several
     #[arg(long, value_name = "FEATURE")]
     pub(crate) exclude: Vec<FeatureArg>,
 
@@ -31,6 +31,13 @@ pub(crate) struct SelectionArgs {
     /// and lists the others still, which some registries refuse: promote a platform there by its own digest
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Vec<String>,
+}
+
+impl SelectionArgs {
+    /// Says whether what was signed with a certificate is told apart by whose it is.
+    pub(crate) fn names_identities(&self) -> bool {
+        self.exclude.iter().chain(&self.include).any(|feature| matches!(feature, FeatureArg::Identity { .. }))
+    }
 }
 
 /// The tags a promotion moves
@@ -83,6 +90,8 @@ pub(crate) enum FeatureArg {
     Annotation { key: String, value: Option<Pattern> },
     /// `type=TYPE`, or the type alone
     ArtifactType(Pattern),
+    /// `identity=NAME`, whoever vouched for it, or `identity=NAME,ISSUER`
+    Identity { name: Pattern, issuer: Pattern },
     /// `key=KEY`
     Key(KeySource),
     /// `media=TYPE`
@@ -104,6 +113,13 @@ impl FromStr for FeatureArg {
                 let (key, value) = value.split_once('=').map_or((value, None), |(key, value)| (key, Some(value)));
                 Ok(Self::Annotation { key: key.to_owned(), value: value.map(Pattern::glob) })
             }
+            "identity" => {
+                let (name, issuer) = value.rsplit_once(',').unwrap_or((value, "**"));
+                if name.is_empty() || issuer.is_empty() {
+                    return Err(FeatureError::Empty);
+                }
+                Ok(Self::Identity { name: Pattern::glob(name), issuer: Pattern::glob(issuer) })
+            }
             "key" => value.parse().map(Self::Key).map_err(FeatureError::Key),
             "media" => Ok(Self::MediaType(Pattern::glob(value))),
             "predicate" => {
@@ -123,7 +139,7 @@ pub(crate) enum FeatureError {
     Empty,
     #[error(transparent)]
     Key(KeySourceError),
-    #[error("`{0}` is none of `annotation`, `key`, `media`, `predicate` and `type`")]
+    #[error("`{0}` is none of `annotation`, `identity`, `key`, `media`, `predicate` and `type`")]
     Kind(String),
 }
 
@@ -139,9 +155,18 @@ mod tests {
         assert!(matches!(parse("key=env://KEY"), Ok(FeatureArg::Key(KeySource::Environment(_)))));
         assert!(matches!(parse("annotation=a=b"), Ok(FeatureArg::Annotation { value: Some(_), .. })));
         assert!(matches!(parse("annotation=a"), Ok(FeatureArg::Annotation { value: None, .. })));
+        for (text, issuer) in [
+            ("identity=*@example.com", "https://any.example/at/all"),
+            ("identity=*@example.com,https://a.example", "https://a.example"),
+        ] {
+            let Ok(FeatureArg::Identity { name, issuer: pattern }) = parse(text) else { panic!("{text}") };
+            assert!(name.matches("ci@example.com") && pattern.matches(issuer), "{text}");
+        }
         let Ok(FeatureArg::PredicateType(pattern)) = parse("predicate=spdx") else { panic!("a short name is known") };
         assert!(pattern.matches("https://spdx.dev/Document"));
-        for wrong in ["", "media=", "colour=red", "key=awskms:///x"] {
+        for wrong in
+            ["", "media=", "colour=red", "key=awskms:///x", "identity=", "identity=,https://a.example", "identity=a,"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -88,7 +88,7 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Batch<P
         &destinations.iter().collect::<Vec<_>>(),
     )?;
     let (verifier, rules) = rules(context, &args.policy, &args.identity, BTreeMap::new()).await?;
-    let selection = promoting::selection(context, &args.selection, &verifier)?;
+    let selection = promoting::selection(context, &args.selection, &args.identity.trust, &verifier).await?;
     let judge = RulesJudge { rules, verifier };
     let promoter = Promoter {
         client,

@@ -399,3 +399,28 @@ fn sigstore_js_verifies_what_we_sign_and_we_what_it_does() {
     services.verify(&["verify-blob", "--bundle", "theirs.json"], &["blob"]).assert_code(0);
     services.verify(&["verify-blob", "--bundle", "theirs.json"], &["changed"]).assert_code(12);
 }
+
+#[test]
+fn a_promotion_leaves_behind_what_an_identity_signed() {
+    let services = Services::start();
+    services.user.run(&["key", "generate"]).assert_code(0);
+    let source = registry(RegistryOptions::default());
+    let image = source.reference("team/app:v1");
+    services.user.run(&["sign", "--key", "sealift.key", &image]).assert_code(0);
+    services.sign(&["sign"], &[&image]).assert_code(0);
+    let issuer = services.issuer();
+    let elsewhere = "identity=dev@example.com,https://issuer.example";
+    for (flags, arrive) in [
+        (vec![], 2),
+        (args(["--exclude", "identity=*@example.com"]), 1),
+        (args(["--exclude", &format!("identity=dev@example.com,{issuer}")]), 1),
+        (args(["--exclude", elsewhere]), 2),
+        (args(["--exclude", "identity=example.com"]), 2),
+        (args(["--exclude", "**", "--include", "identity=dev@*", "--include", "key=sealift.pub"]), 2),
+    ] {
+        let destination = Registry::start(RegistryOptions::default()).unwrap();
+        let promote = args(["promote", "--key", "sealift.pub", &image, &destination.reference("prod/app:v1")]);
+        services.run(&[&promote, &services.trust(), &flags]).assert_code(0);
+        assert_eq!(destination.referrers("prod/app", fixture::image(1).digest()).len(), arrive, "{flags:?}");
+    }
+}

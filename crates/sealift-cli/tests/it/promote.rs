@@ -245,13 +245,24 @@ fn chosen_platforms_travel_and_the_rest_is_told_or_refused() {
     let report = promote(&taking, "linux/arm64").assert_code(0).json();
     assert_eq!(taking.manifest("prod/multi", "v1").unwrap().descriptor(), index.descriptor());
     let excluded = &report["completeness"]["excluded"];
-    let amd64 = index.manifests().next().unwrap().descriptor().digest.to_string();
+    let amd64 = index.manifests().next().unwrap().descriptor().digest.clone();
     assert_eq!((&excluded[0]["digest"], &excluded[0]["reason"]), (&json!(amd64), &json!("other-platform")));
     assert_eq!(excluded[0]["artifactType"], "linux/amd64");
+    // What is attached to it stays behind with it, and is told.
+    let signature = source.referrers("team/multi", &amd64).remove(0).digest;
+    assert_eq!((&excluded[1]["subject"], &excluded[1]["digest"]), (&json!(amd64), &json!(signature)));
+    assert_eq!((&excluded[1]["reason"], excluded.as_array().unwrap().len()), (&json!("attached-to-skipped"), 2));
+    for absent in [&amd64, &signature] {
+        assert!(taking.manifest("prod/multi", &absent.to_string()).is_none());
+    }
+    let arm64 = index.manifests().nth(1).unwrap().descriptor().digest.clone();
+    assert_eq!(taking.referrers("prod/multi", &arm64).len(), 1);
     user.run(&["verify", "--key", "sealift.pub", &taking.reference("prod/multi:v1")]).assert_code(0);
     promote(&refusing, "linux/arm64").assert_code(1);
-    promote(&refusing, "plan9/arm64").assert_code(11);
     assert!(refusing.tags("prod/multi").is_empty());
+    refusing.clear_requests();
+    promote(&refusing, "plan9/arm64").assert_code(11);
+    assert!(refusing.requests().is_empty(), "a platform that the index lacks is noticed before anything is written");
 }
 
 #[test]
