@@ -57,12 +57,12 @@ impl Promoter<'_> {
     /// # Errors
     /// What concerns the source, and so every destination.
     pub(crate) async fn run(&self, job: &Job) -> Result<Vec<(String, Result<PromotionResult, CliError>)>, CliError> {
-        let subject = Subject::open_read(&self.client, &job.source, &job.selector).await?;
+        let (subject, root) = Subject::read(&self.client, &job.source, &job.selector).await?;
         for destination in &job.destinations {
             refuse_other_digest(destination, subject.digest())?;
         }
         // Gate 1 and the plan read the same things, and so does every destination: the registry is asked once.
-        let snapshot = Snapshot::new(&*subject.repository);
+        let snapshot = Snapshot::new(&*subject.repository).knowing([&root]);
         let promotion = Promotion {
             source_tag: job.source.tag().cloned(),
             platforms: job.platforms.clone(),

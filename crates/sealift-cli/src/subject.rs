@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sealift_core::oci::{Descriptor, Digest, Reference, Selector};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, Repository};
 use sealift_oci::Client;
 
@@ -70,6 +70,19 @@ impl Subject<dyn ReadRepository> {
         let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
         let descriptor = repository.resolve(selector).await.map_err(failed)?;
         Ok(Self { reference: reference.clone(), repository, descriptor })
+    }
+
+    /// Opens the repository for reading, and reads what the reference names: for commands that need its manifest anyway.
+    pub(crate) async fn read(
+        client: &Client,
+        reference: &Reference,
+        selector: &Selector,
+    ) -> Result<(Self, RawManifest), CliError> {
+        let failed = |source| failed(reference, source);
+        let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
+        let manifest = repository.manifest(selector).await.map_err(failed)?;
+        let descriptor = manifest.descriptor().clone();
+        Ok((Self { reference: reference.clone(), repository, descriptor }, manifest))
     }
 }
 

@@ -141,7 +141,8 @@ impl CopyReport {
         self.skipped.extend(other.skipped);
     }
 
-    fn count(&mut self, descriptor: &Descriptor, arrival: Arrival) {
+    /// Adds one object.
+    pub fn count(&mut self, descriptor: &Descriptor, arrival: Arrival) {
         let tally = match arrival {
             Arrival::Copied => &mut self.copied,
             Arrival::Mounted => &mut self.mounted,

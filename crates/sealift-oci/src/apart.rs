@@ -249,7 +249,7 @@ impl Repository for WritableSignaturesApart {
         self.signatures.revise_tag(tag, revision).await
     }
 
-    async fn settle(&self) -> Result<(), RepositoryError> {
+    async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.signatures.settle().await
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::lock::Mutex as AsyncMutex;
-use sealift_core::copy::CopyObserver;
+use sealift_core::copy::{CopyObserver, CopyReport};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, Snapshot,
@@ -16,7 +16,7 @@ use sealift_core::repository::{
 };
 
 /// What the destination lists for one subject.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Listing {
     /// Digests listed.
     pub(crate) digests: HashSet<Digest>,
@@ -25,18 +25,42 @@ pub(crate) struct Listing {
     pub(crate) is_proof: bool,
 }
 
+impl Listing {
+    fn of(entries: Vec<Descriptor>, is_proof: bool) -> Self {
+        Self { digests: entries.into_iter().map(|entry| entry.digest).collect(), is_proof }
+    }
+}
+
 /// Reads what the destination lists for `subject`: by its API, else under the fallback tag.
 pub(crate) async fn listing(destination: &Snapshot<'_>, subject: &Digest) -> Result<Listing, RepositoryError> {
-    let listed = async |listing| match destination.referrers(subject, listing).await {
+    match api_listing(destination, subject).await? {
+        Some(listing) => Ok(listing),
+        None => {
+            let entries = entries(destination, subject, ReferrersListing::FallbackTag).await?;
+            Ok(Listing::of(entries.unwrap_or_default(), false))
+        }
+    }
+}
+
+/// Reads what the destination's API lists for `subject`; `None` where it has none.
+pub(crate) async fn api_listing(
+    destination: &Snapshot<'_>,
+    subject: &Digest,
+) -> Result<Option<Listing>, RepositoryError> {
+    let entries = entries(destination, subject, ReferrersListing::Api).await?;
+    Ok(entries.map(|entries| Listing::of(entries, destination.name().host().is_some())))
+}
+
+async fn entries(
+    destination: &Snapshot<'_>,
+    subject: &Digest,
+    listing: ReferrersListing,
+) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+    match destination.referrers(subject, listing).await {
         // A repository that does not exist yet lists nothing.
         Err(error) if error.is_not_found() => Ok(None),
         listed => listed,
-    };
-    let (entries, is_proof) = match listed(ReferrersListing::Api).await? {
-        Some(entries) => (entries, destination.name().host().is_some()),
-        None => (listed(ReferrersListing::FallbackTag).await?.unwrap_or_default(), false),
-    };
-    Ok(Listing { digests: entries.into_iter().map(|entry| entry.digest).collect(), is_proof })
+    }
 }
 
 /// A repository that does not ask for what is known, and to which nothing is moved twice.
@@ -53,6 +77,8 @@ pub(crate) struct Destination<'a> {
 pub(crate) struct Known {
     present: Mutex<HashMap<Digest, Origin>>,
     absent: Mutex<HashSet<Digest>>,
+    /// What was copied and what was there, each object once.
+    counted: Mutex<(HashSet<Digest>, CopyReport)>,
     observer: Option<Arc<dyn CopyObserver>>,
 }
 
@@ -82,6 +108,11 @@ impl Known {
         lock(&self.present).entry(digest.clone()).or_insert(origin);
     }
 
+    /// Returns what was copied and what was there, each object once.
+    pub(crate) fn report(&self) -> CopyReport {
+        lock(&self.counted).1.clone()
+    }
+
     /// Notes that this is most likely not there, so that it is pushed without asking; pushing what is there is harmless.
     pub(crate) fn note_absent(&self, digest: &Digest) {
         lock(&self.absent).insert(digest.clone());
@@ -100,6 +131,10 @@ impl CopyObserver for Known {
     fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
         let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
         self.note(&descriptor.digest, origin);
+        let (counted, report) = &mut *lock(&self.counted);
+        if counted.insert(descriptor.digest.clone()) {
+            report.count(descriptor, arrival);
+        }
         self.observer.iter().for_each(|observer| observer.finished(descriptor, arrival));
     }
 }
@@ -209,7 +244,7 @@ impl Repository for Destination<'_> {
         self.repository.revise_tag(tag, revision).await
     }
 
-    async fn settle(&self) -> Result<(), RepositoryError> {
+    async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.repository.settle().await
     }
 

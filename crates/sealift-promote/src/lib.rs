@@ -18,6 +18,7 @@ mod judge;
 mod object;
 mod plan;
 mod platform;
+mod prove;
 mod publish;
 mod request;
 mod selection;

@@ -1,31 +1,31 @@
 //! The transfer: moves what was admitted, and proves that all of it is at the destination. Writes no tag of the user's.
 //!
-//! Order: the root, children before parents; then what is attached, each after what it is attached to, with one link for
-//! each subject; then cosign's tags. Whatever is interrupted leaves whole objects that nothing names yet.
+//! Order: blobs in any; the root, children before parents; then what is attached, each after what it is attached to, with
+//! one link for each subject; then cosign's tags. Whatever is interrupted leaves whole objects that nothing names yet.
 //!
 //! The one owner of moving evidence: `sealift copy` takes the same way, without a judge.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use futures_util::future::try_join3;
+use futures_util::future::{try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sealift_core::attach::{AttachError, CosignMerge, CosignSuffix, Storage, merge_cosign_tag};
 use sealift_core::copy::{CopyObserver as _, CopyOptions, CopyReport, Side, copy_graph};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag};
-use sealift_core::repository::{Arrival, Content, ReadRepository, Repository, RepositoryError, Snapshot, graph};
+use sealift_core::repository::{
+    Arrival, Content, ReadRepository, Repository, RepositoryError, Snapshot, graph::children,
+};
 
-use crate::completeness::{ArrivalProof, ArrivedObject, Completeness};
-use crate::destination::{Destination, Listing, Origin, listing};
+use crate::completeness::{ArrivalProof, Completeness};
+use crate::destination::{Destination, Listing, Origin, api_listing, listing};
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role};
 use crate::plan::{AdmittedPlan, Plan};
 use crate::request::Target;
 use crate::tag::{self, Tags};
 
-/// Questions asked at once.
-const CONCURRENCY: usize = 8;
-/// Attachments copied at once; each of them moves its blobs side by side.
-const GRAPHS: usize = 4;
+/// Questions asked, and small things copied, at once.
+pub(crate) const CONCURRENCY: usize = 8;
 
 /// Moves what `admitted` names from `source` to `destination`, and proves that it is there.
 ///
@@ -48,7 +48,10 @@ pub async fn transfer<'a>(
     let arrived = Snapshot::new(destination.as_read());
     let moving = Moving { plan: &plan, source: &source, target: &writing, options: &options, arrived: &arrived };
     let found = moving.look(&target).await?;
-    let (report, cosign) = moving.write(&found).await?;
+    let (copied, cosign) = moving.write(&found).await?;
+    // Shared blobs count once, as what they were first.
+    let mut report = writing.known().report();
+    report.skipped = copied.skipped;
     let completeness = moving.prove(&found, &cosign, &report).await?;
     Ok(Transferred { plan, destination, target, arrived, tags: found.tags, report, completeness })
 }
@@ -89,45 +92,48 @@ impl<'a> Transferred<'a> {
 }
 
 /// One of cosign's tags, and what the source keeps under it.
-type CosignTag<'a> = (Tag, &'a PlannedObject);
+pub(crate) type CosignTag<'a> = (Tag, &'a PlannedObject);
 
-struct Moving<'a> {
-    plan: &'a Plan,
+pub(crate) struct Moving<'a> {
+    pub(crate) plan: &'a Plan,
     source: &'a dyn ReadRepository,
-    target: &'a Destination<'a>,
+    pub(crate) target: &'a Destination<'a>,
     options: &'a CopyOptions,
-    arrived: &'a Snapshot<'a>,
+    pub(crate) arrived: &'a Snapshot<'a>,
 }
 
 /// What the destination held before anything was written.
-struct Found {
+pub(crate) struct Found {
     tags: Tags,
+    /// What it lists; nothing is asked of a destination that does not have the root.
     listings: HashMap<Digest, Listing>,
     cosign: BTreeMap<Tag, RawManifest>,
+    /// Whether it may hold the root.
+    has_root: bool,
+    /// Whether its listings prove what they list; `None` where that is not known.
+    pub(crate) listings_prove: Option<bool>,
 }
 
 impl Found {
-    fn lists(&self, object: &PlannedObject) -> bool {
-        let listing = object.subject.as_ref().and_then(|subject| self.listings.get(subject));
-        listing.is_some_and(|listing| listing.digests.contains(object.digest()))
+    fn listing_of(&self, object: &PlannedObject) -> Option<&Listing> {
+        object.subject.as_ref().and_then(|subject| self.listings.get(subject))
     }
 
-    /// Says whether the destination's listing of what `object` is attached to proves what it lists.
-    fn is_proof(&self, object: &PlannedObject) -> bool {
-        let listing = object.subject.as_ref().and_then(|subject| self.listings.get(subject));
-        listing.is_some_and(|listing| listing.is_proof)
+    fn lists(&self, object: &PlannedObject) -> bool {
+        self.listing_of(object).is_some_and(|listing| listing.digests.contains(object.digest()))
     }
 }
 
 /// What became of one of cosign's tags.
-struct WrittenTag<'a> {
-    tag: CosignTag<'a>,
+pub(crate) struct WrittenTag<'a> {
+    pub(crate) tag: CosignTag<'a>,
     /// How it is known to hold everything; `None` when that has still to be read back.
-    proof: Option<ArrivalProof>,
+    pub(crate) proof: Option<ArrivalProof>,
 }
 
 impl Moving<'_> {
-    /// Asks the destination, all at once, what of the plan it holds.
+    /// Asks the destination what of the plan it holds: first for the tags and one listing, and for more only where
+    /// those do not show that it has never seen the root.
     async fn look(&self, target: &Target) -> Result<Found, PromoteError> {
         let tags = tag::look(self.target, target, &self.plan.root.digest);
         let cosign = stream::iter(self.cosign_tags()).map(|(tag, _)| async move {
@@ -135,13 +141,46 @@ impl Moving<'_> {
             Ok::<_, PromoteError>(manifest.map(|manifest| (tag, manifest)))
         });
         let cosign = cosign.buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>();
-        let (tags, listings, cosign) = try_join3(tags, self.listings(), cosign).await?;
-        let found = Found { tags, listings, cosign: cosign.into_iter().flatten().collect() };
+        let (tags, first, cosign) = try_join3(tags, self.first_listing(), cosign).await?;
+        let cosign = cosign.into_iter().flatten().collect();
+        let has_root = self.has_root(&tags, first.as_ref()).await?;
+        let listings = if has_root { self.listings().await? } else { HashMap::new() };
+        let listings_prove = first.or_else(|| listings.values().next().cloned()).map(|listing| listing.is_proof);
+        let found = Found { tags, listings, cosign, has_root, listings_prove };
         self.note(&found);
         Ok(found)
     }
 
-    async fn listings(&self) -> Result<HashMap<Digest, Listing>, PromoteError> {
+    /// Reads what is listed by the API for the first subject of the plan; `None` where that does not tell anything.
+    async fn first_listing(&self) -> Result<Option<Listing>, PromoteError> {
+        let subject = self.referrers().find_map(|object| object.subject.as_ref());
+        let Some(subject) = subject else { return Ok(None) };
+        let listed = api_listing(self.arrived, subject).await.map_err(at_destination)?;
+        Ok(listed)
+    }
+
+    /// Says whether the destination may hold the root. If not, everything is written without asking: what is there in
+    /// spite of that is written once more, which is harmless, and large blobs are looked up all the same.
+    async fn has_root(&self, tags: &Tags, first: Option<&Listing>) -> Result<bool, PromoteError> {
+        let root = &self.plan.root;
+        let is_tagged = tags.values().flatten().any(|held| *held == root.digest);
+        // Looking up costs nothing in layouts and memory, and writing once more does.
+        if is_tagged || self.target.name().host().is_none() {
+            return Ok(true);
+        }
+        match first {
+            Some(listing) if listing.digests.is_empty() => Ok(false),
+            _ => {
+                let is_there = self.target.exists(root).await.map_err(at_destination)?;
+                if is_there {
+                    self.target.known().note(&root.digest, Origin::Found);
+                }
+                Ok(is_there)
+            }
+        }
+    }
+
+    pub(crate) async fn listings(&self) -> Result<HashMap<Digest, Listing>, PromoteError> {
         let subjects: HashSet<&Digest> = self.referrers().filter_map(|object| object.subject.as_ref()).collect();
         let listings = stream::iter(subjects).map(|subject| async move {
             Ok((subject.clone(), listing(self.arrived, subject).await.map_err(at_destination)?))
@@ -159,26 +198,34 @@ impl Moving<'_> {
         for manifest in found.cosign.values() {
             known.note(&manifest.descriptor().digest, Origin::Found);
         }
+        if !found.has_root {
+            self.plan.objects.iter().for_each(|object| known.note_absent(object.digest()));
+            return;
+        }
         for object in self.referrers() {
             // An index proves nothing about its manifests, so it is looked up with them.
             let is_index = object.manifest.descriptor().media_type.is_index();
-            match found.lists(object) {
-                true if found.is_proof(object) && !is_index => known.note(object.digest(), Origin::Found),
-                true => {}
-                false => known.note_absent(object.digest()),
+            match found.listing_of(object) {
+                Some(listing) if listing.digests.contains(object.digest()) => {
+                    if listing.is_proof && !is_index {
+                        known.note(object.digest(), Origin::Found);
+                    }
+                }
+                _ => known.note_absent(object.digest()),
             }
         }
     }
 
     /// Returns what was moved, and what became of cosign's tags.
     async fn write<'t>(&'t self, found: &Found) -> Result<(CopyReport, Vec<WrittenTag<'t>>), PromoteError> {
-        let mut report = self.write_members().await?;
+        let (mut report, ahead) = try_join(self.write_members(), self.write_blobs_ahead(found)).await?;
+        report.absorb(ahead);
         for level in self.levels() {
             self.write_level(found, &level, &mut report).await?;
         }
         let mut written = Vec::new();
         let tags = stream::iter(self.cosign_tags()).map(|tag| self.write_cosign_tag(found, tag));
-        let mut tags = tags.buffer_unordered(GRAPHS);
+        let mut tags = tags.buffer_unordered(CONCURRENCY);
         while let Some((copied, tag)) = tags.try_next().await? {
             report.absorb(copied);
             written.push(tag);
@@ -192,9 +239,13 @@ impl Moving<'_> {
         // The root is always the first object of a plan.
         let Some(root) = plan.objects.first().filter(|_| plan.is_sparse()) else { return self.copy(&plan.root).await };
         let mut report = CopyReport::default();
-        for object in plan.objects.iter().filter(|object| object.role == Role::Child) {
-            report.absorb(self.copy(object.manifest.descriptor()).await?);
+        let children = plan.objects.iter().filter(|object| object.role == Role::Child);
+        let mut copies =
+            stream::iter(children).map(|object| self.copy(object.manifest.descriptor())).buffer_unordered(CONCURRENCY);
+        while let Some(copied) = copies.try_next().await? {
+            report.absorb(copied);
         }
+        drop(copies);
         if self.target.exists(&plan.root).await.map_err(at_destination)? {
             self.target.known().finished(&plan.root, Arrival::Present);
             return Ok(report);
@@ -210,6 +261,24 @@ impl Moving<'_> {
         Ok(report)
     }
 
+    /// Copies the blobs of referrers that are not there, while the root is on its way: blobs need no order.
+    async fn write_blobs_ahead(&self, found: &Found) -> Result<CopyReport, PromoteError> {
+        let new = self.referrers().filter(|object| !found.lists(object));
+        let mut blobs = BTreeMap::new();
+        for manifest in new.filter_map(|object| object.manifest.parse().ok()) {
+            // A foreign layer may be missing, which only the manifest that names it may say.
+            let own = children(&manifest).filter(|child| !child.is_manifest && !child.is_foreign);
+            blobs.extend(own.map(|child| (child.descriptor.digest.clone(), child.descriptor)));
+        }
+        let mut report = CopyReport::default();
+        let copies = stream::iter(blobs.values()).map(|blob| self.copy(blob));
+        let mut copies = copies.buffer_unordered(CONCURRENCY);
+        while let Some(copied) = copies.try_next().await? {
+            report.absorb(copied);
+        }
+        Ok(report)
+    }
+
     /// Copies the referrers of one depth, and links them: once for each subject.
     async fn write_level(
         &self,
@@ -220,7 +289,7 @@ impl Moving<'_> {
         // An entry of a fallback tag proves nothing, so what it names is looked up, and copied if it is gone.
         let wanted = level.iter().filter(|object| !self.target.known().is_present(object.digest()));
         let copies = stream::iter(wanted).map(|object| self.copy(object.manifest.descriptor()));
-        let mut copies = copies.buffer_unordered(GRAPHS);
+        let mut copies = copies.buffer_unordered(CONCURRENCY);
         while let Some(copied) = copies.try_next().await? {
             report.absorb(copied);
         }
@@ -274,86 +343,18 @@ impl Moving<'_> {
         let parsed = object.manifest.parse();
         let parsed = parsed.map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
         // One after the other: signatures over one payload share their blob.
-        for child in graph::children(&parsed) {
+        for child in children(&parsed) {
             report.absorb(self.copy(&child.descriptor).await?);
         }
         self.target.tag(manifest, &tag).await.map_err(at_destination)?;
         Ok((report, written(tag, None)))
     }
 
-    /// Proves that the destination holds and lists everything, from what it answers after the last write.
-    async fn prove(
-        &self,
-        found: &Found,
-        cosign: &[WrittenTag<'_>],
-        report: &CopyReport,
-    ) -> Result<Completeness, PromoteError> {
-        let known = self.target.known();
-        // What was there, and what the referrers API lists, needs no question of its own.
-        let unproven = self.plan.objects.iter().filter(|object| {
-            let is_listed = object.role == Role::Referrer && found.is_proof(object);
-            object.role != Role::CosignTag && !is_listed && !known.is_found(object.digest())
-        });
-        let read_back = stream::iter(unproven).map(|object| async move {
-            let read = self.arrived.manifest(&Selector::Digest(object.digest().clone())).await;
-            Ok::<_, PromoteError>(absent_as_none(read)?.map(|_| object.digest()))
-        });
-        let read_back = read_back.buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>();
-        let (listings, read_back, cosign) =
-            try_join3(self.listings(), read_back, self.prove_cosign_tags(cosign)).await?;
-        let read_back: HashSet<&Digest> = read_back.into_iter().flatten().collect();
-        let mut completeness =
-            Completeness { arrived: Vec::new(), excluded: self.plan.skipped.clone(), foreign: report.skipped.clone() };
-        let mut missing = Vec::new();
-        for object in &self.plan.objects {
-            let listing = object.subject.as_ref().and_then(|subject| listings.get(subject));
-            let is_listed = listing.is_some_and(|listing| listing.digests.contains(object.digest()));
-            let proof = match object.role {
-                Role::CosignTag => cosign_tag(object).and_then(|tag| cosign.get(&tag).copied().flatten()),
-                Role::Referrer if !is_listed => None,
-                _ if known.is_found(object.digest()) => Some(ArrivalProof::Found),
-                _ if read_back.contains(object.digest()) => Some(ArrivalProof::ReadBack),
-                _ => (is_listed && listing.is_some_and(|listing| listing.is_proof)).then_some(ArrivalProof::Listed),
-            };
-            match proof {
-                Some(proof) => completeness.arrived.push(ArrivedObject::of(object, proof)),
-                None => missing.push(object.digest().clone()),
-            }
-        }
-        if missing.is_empty() {
-            return Ok(completeness);
-        }
-        Err(PromoteError::Missing { repository: self.target.name().clone(), missing })
-    }
-
-    /// Reads back the tags that were written: another writer may have come between. Several may hold one manifest.
-    async fn prove_cosign_tags<'t>(
-        &self,
-        written: &'t [WrittenTag<'t>],
-    ) -> Result<HashMap<&'t Tag, Option<ArrivalProof>>, PromoteError> {
-        let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
-            if proof.is_some() {
-                return Ok((tag, *proof));
-            }
-            let now = absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?;
-            let proof = match now {
-                Some(now) if now.descriptor().digest == *object.digest() => Some(ArrivalProof::ReadBack),
-                Some(now) => {
-                    let merge = merge_cosign_tag(self.target, tag, &now, &object.manifest).await?;
-                    matches!(merge, CosignMerge::KeepDestination).then_some(ArrivalProof::Merged)
-                }
-                None => None,
-            };
-            Ok::<_, PromoteError>((tag, proof))
-        });
-        proofs.buffer_unordered(CONCURRENCY).try_collect().await
-    }
-
     async fn copy(&self, root: &Descriptor) -> Result<CopyReport, PromoteError> {
         Ok(copy_graph(self.source, self.target, root, self.options).await?)
     }
 
-    fn referrers(&self) -> impl Iterator<Item = &PlannedObject> {
+    pub(crate) fn referrers(&self) -> impl Iterator<Item = &PlannedObject> {
         self.plan.objects.iter().filter(|object| object.role == Role::Referrer)
     }
 
@@ -379,18 +380,18 @@ impl Moving<'_> {
 }
 
 /// Returns the tag of cosign's that `object` is kept under.
-fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
+pub(crate) fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
     match (object.storage, &object.subject) {
         (Some(Storage::CosignTag(suffix)), Some(subject)) => Some(CosignSuffix::tag(suffix, subject)),
         _ => None,
     }
 }
 
-fn at_destination(source: RepositoryError) -> PromoteError {
+pub(crate) fn at_destination(source: RepositoryError) -> PromoteError {
     PromoteError::Repository { side: Side::Destination, source }
 }
 
-fn absent_as_none<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, PromoteError> {
+pub(crate) fn absent_as_none<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, PromoteError> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),

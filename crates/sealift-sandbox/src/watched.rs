@@ -210,7 +210,7 @@ impl<R: Repository> Repository for WatchedRepository<R> {
         self.inner.revise_tag(tag, revision).await
     }
 
-    async fn settle(&self) -> Result<(), RepositoryError> {
+    async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.inner.settle().await
     }
 

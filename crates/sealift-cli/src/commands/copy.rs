@@ -61,8 +61,8 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
     let (source, selector) = reference::parse_selecting(&args.source)?;
     let destination = reference::parse(&args.destination)?;
     let client = context.client_of_ends(&args.registry, &args.endpoints, &[&source], &[&destination])?;
-    let subject = Subject::open_read(&client, &source, &selector).await?;
-    let snapshot = Snapshot::new(&*subject.repository);
+    let (subject, manifest) = Subject::read(&client, &source, &selector).await?;
+    let snapshot = Snapshot::new(&*subject.repository).knowing([&manifest]);
     let root = root(args, &snapshot, &subject).await?;
     refuse_other_digest(&destination, &root.digest)?;
     let plan = match args.referrers {

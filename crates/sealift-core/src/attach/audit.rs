@@ -316,7 +316,7 @@ pub async fn repair(repository: &dyn Repository, audit: &Audit, squatter: Squatt
     let additions = missing(Storage::FallbackTag).filter_map(|manifest| manifest.to_referrer_entry().ok()).collect();
     let mending = Mending { subject: audit.subject.clone(), edits: audit.edits.clone(), additions, squatter };
     repository.revise_tag(&Tag::referrers_fallback(&audit.subject), Arc::new(mending)).await?;
-    repository.settle().await
+    repository.settle().await.map(drop)
 }
 
 /// The revision that mends a fallback tag.

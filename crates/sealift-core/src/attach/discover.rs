@@ -88,13 +88,19 @@ async fn walk(
         }
         let before = all.found.len();
         let tags = if depth == 0 && named == Named::Probed { unknown_tags() } else { listed.clone() };
-        for listed in list_level(repository, &level, &tags).await? {
-            let room = MAX_ATTACHMENTS.saturating_sub(all.found.len());
-            if listed.entries.len() + listed.tagged.len() > room {
-                all.unread.push(bound_reached(repository, &listed.subject, "number of attachments", MAX_ATTACHMENTS));
-                return Ok(all);
-            }
-            open_listed(repository, listed, &mut all).await;
+        let mut listed = list_level(repository, &level, &tags).await?;
+        let mut room = MAX_ATTACHMENTS.saturating_sub(all.found.len());
+        let too_many = listed.iter().position(|listed| {
+            let count = listed.entries.len() + listed.tagged.len();
+            let fits = room >= count;
+            room = room.saturating_sub(count);
+            !fits
+        });
+        let beyond = too_many.map(|position| listed.split_off(position));
+        open_listed(repository, listed, &mut all).await;
+        if let Some(listed) = beyond.iter().flatten().next() {
+            all.unread.push(bound_reached(repository, &listed.subject, "number of attachments", MAX_ATTACHMENTS));
+            return Ok(all);
         }
         if scope == Scope::Direct {
             break;
@@ -218,26 +224,28 @@ async fn read_tag(
     }
 }
 
-async fn open_listed(repository: &dyn ReadRepository, listed: Listed, all: &mut Attachments) {
-    all.problems.extend(listed.problems);
-    let subject = &listed.subject;
-    let opened: Vec<_> = stream::iter(&listed.entries)
-        .map(|entry| open(repository, subject, entry))
-        .buffered(CONCURRENCY)
-        .collect()
-        .await;
-    let tagged = listed.tagged.into_iter().map(|(suffix, manifest)| {
-        let storage = Storage::CosignTag(suffix);
-        match manifest {
-            Ok(manifest) => attachment(subject, storage, manifest),
-            Err(error) => Opened::Unread(Unread { subject: subject.clone(), storage, digest: None, error }),
-        }
-    });
-    for opened in opened.into_iter().chain(tagged) {
-        match opened {
-            Opened::Attachment(attachment) => all.found.push(attachment),
-            Opened::Problem(problem) => all.problems.push(problem),
-            Opened::Unread(unread) => all.unread.push(unread),
+/// Opens the entries of all listings of a level side by side; what is found keeps the listings' order.
+async fn open_listed(repository: &dyn ReadRepository, listed: Vec<Listed>, all: &mut Attachments) {
+    let entries = listed.iter().flat_map(|listed| listed.entries.iter().map(move |entry| (&listed.subject, entry)));
+    // Collected, because a future that holds the closure cannot be sent to another thread.
+    let opening: Vec<_> = entries.map(|(subject, entry)| open(repository, subject, entry)).collect();
+    let opened: Vec<_> = stream::iter(opening).buffered(CONCURRENCY).collect().await;
+    let mut opened = opened.into_iter();
+    for Listed { subject, entries, tagged, problems } in listed {
+        all.problems.extend(problems);
+        let tagged = tagged.into_iter().map(|(suffix, manifest)| {
+            let storage = Storage::CosignTag(suffix);
+            match manifest {
+                Ok(manifest) => attachment(&subject, storage, manifest),
+                Err(error) => Opened::Unread(Unread { subject: subject.clone(), storage, digest: None, error }),
+            }
+        });
+        for opened in opened.by_ref().take(entries.len()).chain(tagged) {
+            match opened {
+                Opened::Attachment(attachment) => all.found.push(attachment),
+                Opened::Problem(problem) => all.problems.push(problem),
+                Opened::Unread(unread) => all.unread.push(unread),
+            }
         }
     }
 }

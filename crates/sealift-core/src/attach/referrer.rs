@@ -12,11 +12,8 @@ use serde::Serialize;
 
 use super::AttachError;
 use crate::entity::{Bundle, BundleError, SignedContent};
-use crate::oci::{Descriptor, Digest, MediaType, RawManifest, annotation, media_type};
+use crate::oci::{Descriptor, Digest, EMPTY_JSON, MediaType, RawManifest, annotation, media_type};
 use crate::repository::{Content, Pushed, Repository, RepositoryError};
-
-/// The content of the empty descriptor.
-const EMPTY_JSON: &[u8] = b"{}";
 
 /// A blob of an artifact that does not exist yet.
 #[derive(Clone, Debug)]

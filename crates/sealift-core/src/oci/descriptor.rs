@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, MediaType};
 
+/// The content of the empty descriptor, which stands where a manifest has nothing to say.
+pub const EMPTY_JSON: &[u8] = b"{}";
+
 /// What the code passes around: media type, digest and size of content, with what was said about it.
 ///
 /// Fields this crate does not know are kept in `other`, so that an index read, extended and written again loses nothing.

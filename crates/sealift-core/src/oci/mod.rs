@@ -11,7 +11,7 @@ mod manifest;
 pub mod media_type;
 mod reference;
 
-pub use descriptor::{Descriptor, Platform};
+pub use descriptor::{Descriptor, EMPTY_JSON, Platform};
 pub use digest::{Digest, DigestAlgorithm, DigestError, Hasher};
 pub use index::{EntryEdit, IndexDocument};
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest};

@@ -1,7 +1,8 @@
 //! A view of a repository that asks for nothing twice.
 //!
 //! Verification, planning and copying of one command read the same listings and manifests; through a snapshot they read
-//! the same ones, so that what was verified is what is moved. Tags are never remembered: they move.
+//! the same ones, so that what was verified is what is moved. Tags are never remembered: they move. The empty
+//! configuration of artifacts is known without asking.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Content, ReadRepository, ReferrersListing, RepositoryError};
-use crate::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
+use crate::oci::{Descriptor, Digest, EMPTY_JSON, RawManifest, RepositoryName, Selector, Tag};
 
 /// The largest blob remembered, in bytes: signatures and attestations, not layers.
 const MAX_REMEMBERED_BLOB_BYTES: u64 = 256 * 1024;
@@ -52,21 +53,27 @@ impl<'a> Snapshot<'a> {
     /// Returns the view, knowing manifests that were read otherwise.
     #[must_use]
     pub fn knowing<'m>(self, manifests: impl IntoIterator<Item = &'m RawManifest>) -> Self {
-        manifests.into_iter().for_each(|manifest| self.remember(manifest));
+        manifests.into_iter().for_each(|manifest| self.learn(manifest));
         self
     }
 
-    /// Forgets the listings of `subject`, after something was attached to it.
-    pub fn forget_referrers(&self, subject: &Digest) {
-        self.remembered().listings.retain(|(listed, _), _| listed != subject);
-    }
-
-    fn remember(&self, manifest: &RawManifest) {
+    /// Remembers a manifest that the repository is known to hold.
+    pub fn learn(&self, manifest: &RawManifest) {
         let descriptor = manifest.descriptor();
         let mut remembered = self.remembered();
         if !remembered.manifests.contains_key(&descriptor.digest) && remembered.admits(descriptor.size) {
             remembered.manifests.insert(descriptor.digest.clone(), manifest.clone());
         }
+    }
+
+    /// Remembers what a listing of `subject` said just now.
+    pub fn learn_referrers(&self, subject: &Digest, listing: ReferrersListing, entries: Option<Vec<Descriptor>>) {
+        self.remembered().listings.insert((subject.clone(), listing), entries);
+    }
+
+    /// Forgets the listings of `subject`, after something was attached to it.
+    pub fn forget_referrers(&self, subject: &Digest) {
+        self.remembered().listings.retain(|(listed, _), _| listed != subject);
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -97,7 +104,7 @@ impl ReadRepository for Snapshot<'_> {
             return Ok(manifest.clone());
         }
         let manifest = self.repository.manifest(selector).await?;
-        self.remember(&manifest);
+        self.learn(&manifest);
         Ok(manifest)
     }
 
@@ -110,6 +117,9 @@ impl ReadRepository for Snapshot<'_> {
     }
 
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        if descriptor.size == EMPTY_JSON.len() as u64 && Digest::sha256(EMPTY_JSON) == descriptor.digest {
+            return Ok(Content::from(Bytes::from_static(EMPTY_JSON)));
+        }
         let known = {
             let remembered = self.remembered();
             let manifest = remembered.manifests.get(&descriptor.digest).map(RawManifest::bytes);

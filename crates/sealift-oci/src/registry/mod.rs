@@ -321,7 +321,7 @@ impl Repository for RegistryRepository {
         Ok(held)
     }
 
-    async fn settle(&self) -> Result<(), RepositoryError> {
+    async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.memory.shared_tags.settle(self).await
     }
 

@@ -32,12 +32,16 @@ const LISTING: &str = "referrers listing";
 #[derive(Debug, Default)]
 pub(super) struct ReferrersApi {
     known: Mutex<Known>,
+    /// Held by whoever asks first: the answer tells the others whether they need to ask.
+    first: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     /// Whether the API answers.
     exists: Option<bool>,
+    /// Whether it was asked, which need not tell.
+    was_asked: bool,
     /// Whether a manifest with a subject was taken without a word about it: then the client lists it.
     ignores_subjects: bool,
 }
@@ -57,11 +61,14 @@ impl ReferrersApi {
         endpoint: &Endpoint,
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+        let turn = self.turn().await;
         if self.known().exists == Some(false) {
             return Ok(None);
         }
         let mut pages = endpoint.pages();
-        let Some((mut page, mut next)) = self.first_page(endpoint, subject, &mut pages).await? else { return Ok(None) };
+        let first = self.first_page(endpoint, subject, &mut pages).await;
+        drop(turn);
+        let Some((mut page, mut next)) = first? else { return Ok(None) };
         let mut listed = Vec::new();
         loop {
             listed.extend(page.entries().cloned());
@@ -101,6 +108,7 @@ impl ReferrersApi {
     }
 
     async fn exists(&self, endpoint: &Endpoint, subject: &Digest) -> Result<bool, RepositoryError> {
+        let _turn = self.turn().await;
         match self.known().exists {
             Some(exists) => Ok(exists),
             None => {
@@ -108,6 +116,15 @@ impl ReferrersApi {
                 Ok(self.first_page(endpoint, subject, &mut pages).await?.is_some())
             }
         }
+    }
+
+    /// Waits while somebody else asks for the first time.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        if self.known().was_asked {
+            return None;
+        }
+        let turn = self.first.lock().await;
+        (!self.known().was_asked).then_some(turn)
     }
 
     /// Returns the first page and where the next one is, or `None` where there is no API.
@@ -120,7 +137,9 @@ impl ReferrersApi {
         let contradicts = |answer: &str| {
             endpoint.malformed(LISTING, format_args!("{answer}, though the referrers API answers other questions"))
         };
-        match ask(endpoint, subject, pages).await? {
+        let answer = ask(endpoint, subject, pages).await;
+        self.note(|known| known.was_asked = true);
+        match answer? {
             Answer::Listing(page, next) => {
                 self.note(|known| known.exists = Some(true));
                 Ok(Some((page, next)))

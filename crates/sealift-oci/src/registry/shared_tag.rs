@@ -116,17 +116,23 @@ impl SharedTags {
         }
     }
 
-    /// Watches every tag with open writes until it was left alone for its quiet time.
-    pub(super) async fn settle(&self, repository: &RegistryRepository) -> Result<(), RepositoryError> {
+    /// Watches every tag with open writes until it was left alone for its quiet time, and returns what was read then.
+    pub(super) async fn settle(
+        &self,
+        repository: &RegistryRepository,
+    ) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         let watches: Vec<_> = {
             let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
             tags.iter().map(|(tag, watch)| (tag.clone(), Arc::clone(watch))).collect()
         };
-        let settled = watches.iter().map(|(tag, watch)| settle(repository, tag, watch));
-        try_join_all(settled).await?;
+        let settled = watches.iter().map(|(tag, watch)| async move {
+            let held = settle(repository, tag, watch).await?;
+            Ok::<_, RepositoryError>(held.map(|held| (tag.clone(), held)))
+        });
+        let settled = try_join_all(settled).await?;
         drop(watches);
         self.forget_settled();
-        Ok(())
+        Ok(settled.into_iter().flatten().collect())
     }
 
     /// Drops what nobody uses any more; it is made anew when needed. What another task wrote since is not settled.
@@ -144,17 +150,18 @@ impl SharedTags {
     }
 }
 
+/// Returns what the tag held when it had settled; `None` where it had before, or holds nothing.
 async fn settle(
     repository: &RegistryRepository,
     tag: &Tag,
     watch: &tokio::sync::Mutex<Watch>,
-) -> Result<(), RepositoryError> {
+) -> Result<Option<RawManifest>, RepositoryError> {
     let mut watches = 0;
     loop {
         let since = {
             let watch = watch.lock().await;
             if watch.revisions.is_empty() {
-                return Ok(());
+                return Ok(None);
             }
             let due = watch.since + watch.quiet();
             let since = watch.since;
@@ -168,12 +175,12 @@ async fn settle(
             continue;
         }
         let revisions = watch.revisions.clone();
-        let (_, finality) = apply(repository, tag, &revisions, &mut watch).await?;
+        let (held, finality) = apply(repository, tag, &revisions, &mut watch).await?;
         watches += 1;
         let was_left_alone = watch.since == since;
         if was_left_alone || (watches >= MAX_WATCHES && finality == Finality::Final) {
             watch.revisions.clear();
-            return Ok(());
+            return Ok(held);
         }
         if watches > 2 * MAX_WATCHES {
             return Err(contended(&repository.endpoint, tag));

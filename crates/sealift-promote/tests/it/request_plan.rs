@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use sealift_core::oci::{Descriptor, Reference, Selector};
-use sealift_core::repository::Repository;
+use sealift_core::repository::{Repository, Snapshot};
 use sealift_core::statement::predicate;
 use sealift_oci::{Access, Client};
 use sealift_policy::Ruling;
-use sealift_promote::TagChange;
+use sealift_promote::{Promoted, TagChange};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
@@ -92,41 +92,25 @@ async fn a_verification_by_digest_costs_three_requests_or_four() {
 }
 
 #[tokio::test]
-async fn promoting_again_costs_four_requests_besides_verification() {
+async fn promoting_again_costs_two_requests_besides_verification() {
     for (staging, prod, verification, at_source, at_destination) in [
         (
             with_api(),
             with_api(),
             3,
-            // Besides: the tag; the root, the tags, and what is attached to the signature.
-            vec![
-                "GET Blob",
-                "GET Manifest",
-                "GET Manifest",
-                "GET Referrers",
-                "GET Referrers",
-                "GET Tags",
-                "HEAD Manifest",
-            ],
-            // Besides: the tag, which proves the root.
-            vec!["GET Blob", "GET Manifest", "GET Referrers", "HEAD Manifest"],
+            // Besides: the tags, and what is attached to the signature.
+            vec!["GET Blob", "GET Manifest", "GET Manifest", "GET Referrers", "GET Referrers", "GET Tags"],
+            // The tag proves the root, and the listing the signature.
+            vec!["GET Blob", "GET Referrers", "HEAD Manifest"],
         ),
         (
             without_api(),
             without_api(),
             4,
-            // Besides: the tag; the root and the tags, which show that nothing is attached to the signature.
-            vec![
-                "GET Blob",
-                "GET Manifest",
-                "GET Manifest",
-                "GET Manifest",
-                "GET Referrers",
-                "GET Tags",
-                "HEAD Manifest",
-            ],
-            // Besides: the tag, and the signature, which an entry of a fallback tag does not prove.
-            vec!["GET Blob", "GET Manifest", "GET Manifest", "GET Referrers", "HEAD Manifest", "HEAD Manifest"],
+            // Besides: the tags, which show that nothing is attached to the signature.
+            vec!["GET Blob", "GET Manifest", "GET Manifest", "GET Manifest", "GET Referrers", "GET Tags"],
+            // The signature is looked up: an entry of a fallback tag does not prove it.
+            vec!["GET Blob", "GET Manifest", "GET Referrers", "HEAD Manifest", "HEAD Manifest"],
         ),
     ] {
         let person = Person::new();
@@ -134,16 +118,113 @@ async fn promoting_again_costs_four_requests_besides_verification() {
         for change in [TagChange::Created, TagChange::Unchanged] {
             requests(&staging);
             requests(&prod);
-            let (source, target) = (open(&staging).await, open(&prod).await);
-            let root = source.resolve(&Selector::Tag(tag("v1"))).await.unwrap();
-            let record = person.promote(source.as_read(), &*target, &of(root)).await.unwrap();
-            assert_eq!(record.tags[&tag("v1")], change);
+            assert_eq!(promote(&staging, &prod, &person).await.tags[&tag("v1")], change);
         }
         let (found_at_source, found_at_destination) = (requests(&staging), requests(&prod));
         assert_eq!(found_at_source, at_source);
         assert_eq!(found_at_destination, at_destination);
-        // Verification by tag at the source, by digest at the destination.
-        let verification = (verification + 1) + verification;
-        assert_eq!(found_at_source.len() + found_at_destination.len() - verification, 4);
+        // Verification by tag at both ends.
+        let verification = 2 * (verification + 1);
+        assert_eq!(found_at_source.len() + found_at_destination.len(), verification + 1);
     }
+}
+
+/// 36 objects: 16 manifests and 20 blobs. Each is read once, but for the empty configuration, and written once.
+#[tokio::test]
+async fn an_index_with_eleven_referrers_costs_little_more_than_its_objects() {
+    for (staging, prod, at_source, at_destination) in [
+        (
+            with_api(),
+            with_api(),
+            // What is attached is asked of each manifest.
+            [("GET Blob", 19), ("GET Manifest", 16), ("GET Referrers", 16), ("GET Tags", 1)].as_slice(),
+            [
+                // The signature that the second gate judges.
+                ("GET Blob", 1),
+                // The five that no listing proves, and the tag before it is moved.
+                ("GET Manifest", 6),
+                // Whether anything is there; and afterwards the proof.
+                ("GET Referrers", 6),
+                ("HEAD Manifest", 1),
+                ("POST Upload", 20),
+                ("PUT Manifest", 17),
+            ]
+            .as_slice(),
+        ),
+        (
+            without_api(),
+            without_api(),
+            [("GET Blob", 19), ("GET Manifest", 21), ("GET Referrers", 1), ("GET Tags", 1)].as_slice(),
+            [
+                ("GET Blob", 1),
+                // All manifests, five fallback tags before and after they are written, the tag before it is moved.
+                ("GET Manifest", 27),
+                ("GET Referrers", 1),
+                // The tag and the root.
+                ("HEAD Manifest", 2),
+                ("POST Upload", 20),
+                ("PUT Manifest", 22),
+                ("PUT Upload", 20),
+            ]
+            .as_slice(),
+        ),
+    ] {
+        let person = Person::new();
+        index_of_eleven(&staging, &person).await;
+        let promoted = promote(&staging, &prod, &person).await;
+        assert_eq!(promoted.completeness.arrived.len(), 16);
+        assert_eq!(counted(&staging), at_source);
+        assert_eq!(counted(&prod), at_destination);
+    }
+}
+
+/// Promotes `v1` as the command does: what the tag holds is read with it.
+async fn promote(staging: &Registry, prod: &Registry, person: &Person) -> Promoted {
+    let (source, target) = (open(staging).await, open(prod).await);
+    let root = source.manifest(&Selector::Tag(tag("v1"))).await.unwrap();
+    let source = Snapshot::new(source.as_read()).knowing([&root]);
+    person.promote(&source, &*target, &of(root.descriptor().clone())).await.unwrap()
+}
+
+fn counted(registry: &Registry) -> Vec<(&'static str, usize)> {
+    const KINDS: [&str; 9] = [
+        "GET Blob",
+        "GET Manifest",
+        "GET Referrers",
+        "GET Tags",
+        "HEAD Blob",
+        "HEAD Manifest",
+        "POST Upload",
+        "PUT Manifest",
+        "PUT Upload",
+    ];
+    let requests = requests(registry);
+    let count = |kind| requests.iter().filter(|request| *request == kind).count();
+    let counted: Vec<_> = KINDS.map(|kind| (kind, count(kind))).into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted.iter().map(|(_, count)| count).sum::<usize>(), requests.len(), "{requests:?}");
+    counted
+}
+
+/// An index of four platforms with 11 referrers: a signature of each of its 5 manifests, five attestations of the index
+/// and one of its first platform.
+async fn index_of_eleven(registry: &Registry, person: &Person) -> Descriptor {
+    let fixture = fixture::index(3, &["amd64", "arm64", "s390x", "riscv64"]);
+    let index = registry.add("team/app", &fixture, Some("v1")).unwrap();
+    let repository = open(registry).await;
+    for manifest in fixture.manifests() {
+        person.attach(&*repository, manifest.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    }
+    let platform = fixture.manifests().next().unwrap().descriptor();
+    let types = [
+        predicate::SPDX,
+        predicate::CYCLONEDX,
+        predicate::SLSA_PROVENANCE_V1,
+        predicate::VULNERABILITY,
+        predicate::OPENVEX,
+    ];
+    for (subject, predicate_type) in types.map(|it| (&index, it)).into_iter().chain([(platform, predicate::SPDX)]) {
+        person.attach(&*repository, subject, predicate_type).await;
+    }
+    registry.clear_requests();
+    index
 }
