@@ -93,20 +93,42 @@ impl Fixture {
 
 /// Returns a Linux image of one layer with one file, different for each `seed`.
 pub fn image(seed: u64) -> Fixture {
-    platform_image(seed, "amd64")
+    platform_image(seed, "amd64", &OCI)
 }
 
 /// Returns an image whose only layer has `size` bytes, which are made as they are read.
 pub fn large_image(seed: u64, size: u64) -> Fixture {
     let pattern = Pattern::new(seed, size);
-    let config = image_config("amd64", &pattern.digest());
+    let config = image_config("amd64", &[pattern.digest()]);
     let layer = pattern.descriptor("application/vnd.oci.image.layer.v1.tar");
-    image_of(config, vec![(layer, FixtureBlob::Pattern(pattern))])
+    image_of(config, vec![(layer, FixtureBlob::Pattern(pattern))], &OCI)
+}
+
+/// Returns a Linux image of two layers, the first of which registries need not hold, as it is to be had at `url`.
+pub fn foreign_image(seed: u64, url: &str) -> Fixture {
+    let (base, archive) = (b"sandbox base", archive(seed, "amd64"));
+    let mut foreign = Descriptor::of(media_type::DOCKER_FOREIGN_LAYER, base);
+    foreign.other.insert("urls".to_owned(), json!([url]));
+    let config = image_config("amd64", &[Digest::sha256(base), Digest::sha256(&archive)]);
+    let (config, layer) = (blob(DOCKER.config, config.to_string().as_bytes()), blob(DOCKER.layer, &gzip(&archive)));
+    let body = json!({
+        "schemaVersion": 2, "mediaType": DOCKER.manifest, "config": config.0, "layers": [foreign, layer.0]
+    });
+    Fixture::of(DOCKER.manifest, &body, vec![config, layer])
 }
 
 /// Returns an index with one image for each of `architectures`, such as `amd64` and `arm64`.
 pub fn index(seed: u64, architectures: &[&str]) -> Fixture {
-    let images: Vec<_> = architectures.iter().map(|architecture| platform_image(seed, architecture)).collect();
+    index_of(seed, architectures, &OCI)
+}
+
+/// Returns an index as [`index`] does, of Docker's media types.
+pub fn docker_index(seed: u64, architectures: &[&str]) -> Fixture {
+    index_of(seed, architectures, &DOCKER)
+}
+
+fn index_of(seed: u64, architectures: &[&str], types: &Types) -> Fixture {
+    let images: Vec<_> = architectures.iter().map(|architecture| platform_image(seed, architecture, types)).collect();
     let entries = images.iter().zip(architectures).map(|(image, architecture)| {
         let descriptor = image.descriptor();
         json!({
@@ -115,9 +137,9 @@ pub fn index(seed: u64, architectures: &[&str]) -> Fixture {
         })
     });
     let body = json!({
-        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries.collect::<Vec<_>>()
+        "schemaVersion": 2, "mediaType": types.index, "manifests": entries.collect::<Vec<_>>()
     });
-    let mut fixture = Fixture::of(media_type::IMAGE_INDEX, &body, Vec::new());
+    let mut fixture = Fixture::of(types.index, &body, Vec::new());
     for image in images {
         fixture.blobs.extend(image.blobs);
         fixture.manifests.push(image.root);
@@ -127,22 +149,61 @@ pub fn index(seed: u64, architectures: &[&str]) -> Fixture {
 
 /// Returns an artifact of one layer and the empty configuration, referring to `subject` if there is one.
 pub fn artifact(artifact_type: &str, layer_type: &str, layer: &[u8], subject: Option<&Descriptor>) -> Fixture {
-    let (config, layer) = (blob(media_type::EMPTY, b"{}"), blob(layer_type, layer));
+    artifact_of(artifact_type, vec![blob(layer_type, layer)], subject)
+}
+
+/// Returns an artifact without layers, referring to `subject` if there is one.
+pub fn bare_artifact(artifact_type: &str, subject: Option<&Descriptor>) -> Fixture {
+    artifact_of(artifact_type, Vec::new(), subject)
+}
+
+fn artifact_of(
+    artifact_type: &str,
+    mut blobs: Vec<(Descriptor, FixtureBlob)>,
+    subject: Option<&Descriptor>,
+) -> Fixture {
+    let layers: Vec<_> = blobs.iter().map(|(descriptor, _)| descriptor).collect();
+    let config = blob(media_type::EMPTY, b"{}");
     let mut body = json!({
         "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "artifactType": artifact_type,
-        "config": config.0, "layers": [layer.0],
+        "config": config.0, "layers": layers,
         "annotations": { "org.opencontainers.image.created": CREATED }
     });
     if let Some(subject) = subject {
         body["subject"] = json!(subject.to_plain());
     }
-    Fixture::of(media_type::IMAGE_MANIFEST, &body, vec![config, layer])
+    blobs.push(config);
+    Fixture::of(media_type::IMAGE_MANIFEST, &body, blobs)
 }
 
 /// Returns a Helm chart whose only template runs `image`.
 ///
 /// Format: <https://helm.sh/docs/topics/registries/>.
 pub fn chart(name: &str, version: &str, image: &str) -> Fixture {
+    chart_of(name, version, image, |_| None)
+}
+
+/// Returns a Helm chart with a provenance file beside its package; nobody made the signature in it.
+///
+/// Format: <https://helm.sh/docs/topics/provenance/>.
+pub fn chart_with_provenance(name: &str, version: &str, image: &str) -> Fixture {
+    chart_of(name, version, image, |package| {
+        let text = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\napiVersion: v2\nname: {name}\nversion: {version}\n\n\
+             ...\nfiles:\n  {name}-{version}.tgz: {}\n-----BEGIN PGP SIGNATURE-----\n\nc2FuZGJveA==\n\
+             -----END PGP SIGNATURE-----\n",
+            package.digest
+        );
+        Some(blob(media_type::HELM_PROVENANCE, text.as_bytes()))
+    })
+}
+
+fn chart_of(
+    name: &str,
+    version: &str,
+    image: &str,
+    provenance: impl FnOnce(&Descriptor) -> Option<(Descriptor, FixtureBlob)>,
+) -> Fixture {
     let metadata = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
     let pod = format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n  containers:\n    - name: {name}\n      \
@@ -154,36 +215,65 @@ pub fn chart(name: &str, version: &str, image: &str) -> Fixture {
     ];
     let config = json!({ "apiVersion": "v2", "name": name, "version": version, "type": "application" });
     let config = blob(media_type::HELM_CONFIG, config.to_string().as_bytes());
-    let layer = blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &gzip(&tar(&files)));
+    let package = blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &gzip(&tar(&files)));
+    let provenance = provenance(&package.0);
+    let layers: Vec<_> = std::iter::once(package).chain(provenance).collect();
+    let listed: Vec<_> = layers.iter().map(|(descriptor, _)| descriptor).collect();
     let body = json!({
-        "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "config": config.0, "layers": [layer.0],
+        "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "config": config.0, "layers": listed,
         "annotations": { "org.opencontainers.image.title": name, "org.opencontainers.image.version": version }
     });
-    Fixture::of(media_type::IMAGE_MANIFEST, &body, vec![config, layer])
+    Fixture::of(media_type::IMAGE_MANIFEST, &body, std::iter::once(config).chain(layers).collect())
 }
 
-fn platform_image(seed: u64, architecture: &str) -> Fixture {
+/// The media types that one kind of images is made of.
+struct Types {
+    index: &'static str,
+    manifest: &'static str,
+    config: &'static str,
+    layer: &'static str,
+}
+
+const OCI: Types = Types {
+    index: media_type::IMAGE_INDEX,
+    manifest: media_type::IMAGE_MANIFEST,
+    config: media_type::IMAGE_CONFIG,
+    layer: media_type::IMAGE_LAYER_GZIP,
+};
+const DOCKER: Types = Types {
+    index: media_type::DOCKER_MANIFEST_LIST,
+    manifest: media_type::DOCKER_MANIFEST,
+    config: media_type::DOCKER_CONFIG,
+    layer: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+};
+
+fn platform_image(seed: u64, architecture: &str, types: &Types) -> Fixture {
+    let archive = archive(seed, architecture);
+    let layer = blob(types.layer, &gzip(&archive));
+    image_of(image_config(architecture, &[Digest::sha256(&archive)]), vec![layer], types)
+}
+
+fn archive(seed: u64, architecture: &str) -> Vec<u8> {
     let text = format!("sandbox image {seed} for {architecture}\n");
-    let archive = tar(&[("hello.txt".to_owned(), text.into_bytes())]);
-    let layer = blob(media_type::IMAGE_LAYER_GZIP, &gzip(&archive));
-    image_of(image_config(architecture, &Digest::sha256(&archive)), vec![layer])
+    tar(&[("hello.txt".to_owned(), text.into_bytes())])
 }
 
-fn image_config(architecture: &str, layer: &Digest) -> Value {
+fn image_config(architecture: &str, layers: &[Digest]) -> Value {
+    let history = vec![json!({ "created": CREATED }); layers.len()];
     json!({
         "created": CREATED, "architecture": architecture, "os": "linux", "config": { "Cmd": ["/hello"] },
-        "rootfs": { "type": "layers", "diff_ids": [layer] }, "history": [{ "created": CREATED }]
+        "rootfs": { "type": "layers", "diff_ids": layers }, "history": history
     })
 }
 
-fn image_of(config: Value, layers: Vec<(Descriptor, FixtureBlob)>) -> Fixture {
-    let config = blob(media_type::IMAGE_CONFIG, config.to_string().as_bytes());
+fn image_of(config: Value, layers: Vec<(Descriptor, FixtureBlob)>, types: &Types) -> Fixture {
+    let config = blob(types.config, config.to_string().as_bytes());
     let listed: Vec<_> = layers.iter().map(|(descriptor, _)| descriptor).collect();
     let body = json!({
-        "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "config": config.0, "layers": listed
+        "schemaVersion": 2, "mediaType": types.manifest, "config": config.0, "layers": listed
     });
     let blobs = std::iter::once(config).chain(layers.iter().cloned()).collect();
-    Fixture::of(media_type::IMAGE_MANIFEST, &body, blobs)
+    Fixture::of(types.manifest, &body, blobs)
 }
 
 fn blob(media_type: &str, bytes: &[u8]) -> (Descriptor, FixtureBlob) {

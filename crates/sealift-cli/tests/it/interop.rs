@@ -1,113 +1,11 @@
 //! The real peers on the same registries: what each side writes, the other reads.
 
 use sealift_core::oci::Tag;
-use sealift_sandbox::fixture::{self, Fixture};
+use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
-use crate::peers::{DockerRegistry, Peers};
-use crate::support::{Outcome, User};
-
-/// A registry to test on: the sandbox with and without the referrers API, and CNCF distribution.
-enum Place {
-    Distribution(DockerRegistry),
-    Sandbox(Registry),
-}
-
-impl Place {
-    fn all(peers: &Peers) -> Vec<Self> {
-        vec![
-            Self::Sandbox(Registry::start(RegistryOptions::default()).unwrap()),
-            Self::Sandbox(Registry::start(RegistryOptions::default().without_referrers_api()).unwrap()),
-            Self::Distribution(DockerRegistry::start(peers)),
-        ]
-    }
-
-    fn host(&self) -> String {
-        match self {
-            Self::Distribution(registry) => registry.host(),
-            Self::Sandbox(registry) => registry.host(),
-        }
-    }
-}
-
-/// A user with keys, the peers at hand, and what cosign needs to work without internet.
-struct Lab {
-    user: User,
-    peers: Peers,
-}
-
-impl Lab {
-    /// Returns nothing, having said so, where the peers are not installed.
-    fn open() -> Option<Self> {
-        let peers = Peers::find()?;
-        let lab = Self { user: User::with_key(), peers };
-        lab.peer("cosign3", &["signing-config", "create", "--out", "sc.json"]).assert_code(0);
-        lab.peer("cosign3", &["trusted-root", "create", "--out", "tr.json"]).assert_code(0);
-        Some(lab)
-    }
-
-    fn peer(&self, name: &str, args: &[&str]) -> Outcome {
-        self.user.run_command(self.user.command(self.peers.path(name)).args(args))
-    }
-
-    /// Copies as `cosign copy` does. It pushes an index beside its children, which docker-registry refuses whenever
-    /// the index comes first; then it is told to try again.
-    fn cosign_copies(&self, source: &str, destination: &str) {
-        for _ in 0..10 {
-            let copied = self.peer("cosign3", &["copy", "--force", source, destination]);
-            if !copied.stderr.contains("MANIFEST_BLOB_UNKNOWN") {
-                copied.assert_code(0);
-                return;
-            }
-        }
-        panic!("cosign copy lost its race ten times");
-    }
-
-    fn sealift(&self, args: &[&str]) -> Outcome {
-        self.user.run(args)
-    }
-
-    /// Pushes an image and returns its reference by digest.
-    fn push(&self, place: &Place, repository: &str, image: &Fixture) -> String {
-        let name = format!("{}/{repository}", place.host());
-        let layout = format!("layout-{}", image.digest().hex());
-        crate::support::write_layout(&self.user.path(&layout), image, "v1");
-        self.sealift(&["copy", &format!("oci-layout://{layout}:v1"), &format!("{name}:v1")]).assert_code(0);
-        format!("{name}@{}", image.digest())
-    }
-
-    fn cosign3_verifies(&self, reference: &str) {
-        self.peer("cosign3", &["verify", "--key", "sealift.pub", "--insecure-ignore-tlog", reference]).assert_code(0);
-    }
-
-    fn cosign2_verifies(&self, reference: &str) {
-        let args = ["verify", "--key", "sealift.pub", "--insecure-ignore-tlog", "--private-infrastructure", reference];
-        self.peer("cosign2", &args).assert_code(0);
-    }
-
-    fn cosign3_signs(&self, reference: &str) {
-        let config = ["--signing-config", "sc.json", "--trusted-root", "tr.json", "-y"];
-        self.peer("cosign3", &[&["sign", "--key", "sealift.key"], &config[..], &[reference]].concat()).assert_code(0);
-    }
-
-    /// Signs as the Notary Project does, with a certificate made for that.
-    fn notation_signs(&self, reference: &str) {
-        self.peer("notation", &["cert", "generate-test", "--default", "sealift.test"]).assert_code(0);
-        let policy = r#"{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],
-            "signatureVerification":{"level":"strict"},"trustStores":["ca:sealift.test"],"trustedIdentities":["*"]}]}"#;
-        self.user.write("notation.json", policy);
-        self.peer("notation", &["policy", "import", "notation.json"]).assert_code(0);
-        self.peer("notation", &["sign", "--insecure-registry", reference]).assert_code(0);
-    }
-
-    fn notation_verifies(&self, reference: &str) {
-        self.peer("notation", &["verify", "--insecure-registry", reference]).assert_code(0);
-    }
-
-    fn cosign2_signs(&self, reference: &str) {
-        self.peer("cosign2", &["sign", "--key", "sealift.key", "--tlog-upload=false", "-y", reference]).assert_code(0);
-    }
-}
+use crate::lab::{Lab, Place};
+use crate::peers::DockerRegistry;
 
 #[test]
 fn what_we_sign_both_cosigns_verify() {
