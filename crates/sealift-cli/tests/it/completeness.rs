@@ -7,9 +7,8 @@ use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 use serde_json::Value;
 
-use crate::lab::{Lab, Place};
+use crate::lab::{End, Lab, Place, SBOM};
 use crate::peers::DockerRegistry;
-use crate::support::Outcome;
 
 #[test]
 fn to_docker_registry_everything_is_promoted_that_the_peers_look_for() {
@@ -54,14 +53,9 @@ fn rows() -> Vec<Row> {
 
 fn promote_every_row(lab: &Lab, source: &Place, destination: &Place) {
     lab.user.write("predicate.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
-    lab.user.write("sbom.json", SBOM);
     for row in rows() {
         lab.push(source, &format!("team/{}", row.name), &row.artifact);
-        let at = |place: &Place, folder: &str| End {
-            lab,
-            repository: format!("{}/{folder}/{}", place.host(), row.name),
-            artifact: row.artifact.clone(),
-        };
+        let at = |place, folder: &str| lab.end(place, &format!("{folder}/{}", row.name), &row.artifact);
         let (from, to) = (at(source, "team"), at(destination, "prod"));
         lab.cosign3_signs(&from.root());
         (row.attach)(&from);
@@ -76,82 +70,6 @@ fn promote_every_row(lab: &Lab, source: &Place, destination: &Place) {
         to.unchanged(row.artifact.digest(), &from);
         lab.cosign3_verifies(&to.root());
         (row.judge)(&to, &from);
-    }
-}
-
-/// A row's artifact in one of the two registries.
-struct End<'a> {
-    lab: &'a Lab,
-    repository: String,
-    artifact: Fixture,
-}
-
-impl End<'_> {
-    fn root(&self) -> String {
-        self.by_digest(self.artifact.digest())
-    }
-
-    fn by_digest(&self, digest: &Digest) -> String {
-        format!("{}@{digest}", self.repository)
-    }
-
-    fn tagged(&self, tag: &str) -> String {
-        format!("{}:{tag}", self.repository)
-    }
-
-    /// Runs one of the peers, which must be content.
-    fn peer(&self, name: &str, args: &[&str]) -> Outcome {
-        self.lab.peer(name, args).assert_code(0)
-    }
-
-    /// Fails unless two peers read the same manifest here as in `other`.
-    fn unchanged(&self, digest: &Digest, other: &Self) {
-        let [here, there] = [self, other].map(|place| place.by_digest(digest));
-        let crane = |reference: &str| self.peer("crane", &["manifest", reference]).stdout;
-        assert_eq!(crane(&here), crane(&there));
-        let skopeo = |reference: &str| {
-            self.peer("skopeo", &["inspect", "--raw", "--tls-verify=false", &format!("docker://{reference}")]).stdout
-        };
-        assert_eq!(skopeo(&here), skopeo(&there));
-        assert_eq!(Digest::sha256(skopeo(&here).as_bytes()), *digest);
-    }
-
-    /// Attaches the SBOM with oras.
-    fn oras_attaches(&self, artifact_type: &str, subject: &Digest) -> Digest {
-        let file = format!("sbom.json:{artifact_type}");
-        let subject = self.by_digest(subject);
-        let attach = ["attach", "--plain-http", "--format", "json", "--artifact-type", artifact_type, &subject, &file];
-        self.peer("oras", &attach).json()["digest"].as_str().unwrap().parse().unwrap()
-    }
-
-    /// What oras finds attached to `subject`, at any depth.
-    fn oras_discovers(&self, subject: &Digest) -> BTreeSet<Digest> {
-        let discover = ["discover", "--plain-http", "--format", "json", &self.by_digest(subject)];
-        let found = self.peer("oras", &discover).json();
-        let (mut digests, mut nodes) = (BTreeSet::new(), vec![&found]);
-        while let Some(node) = nodes.pop() {
-            let referrers = node["referrers"].as_array().into_iter().flatten();
-            nodes.extend(referrers.clone());
-            digests.extend(referrers.map(|entry| entry["digest"].as_str().unwrap().parse::<Digest>().unwrap()));
-        }
-        digests
-    }
-
-    /// The only attachment of this type.
-    fn attached(&self, artifact_type: &str) -> Digest {
-        let discover = ["discover", "--plain-http", "--format", "json", "--artifact-type", artifact_type, &self.root()];
-        let found = self.peer("oras", &discover).json();
-        assert_eq!(found["referrers"].as_array().map(Vec::len), Some(1), "{found:#}");
-        found["referrers"][0]["digest"].as_str().unwrap().parse().unwrap()
-    }
-
-    /// Fails unless oras pulls the SBOM out of `artifact`.
-    fn oras_pulls_the_sbom(&self, artifact: &Digest) {
-        let pull = ["pull", "--plain-http", "--output", "pulled", &self.by_digest(artifact)];
-        self.peer("oras", &pull);
-        let pulled = self.lab.user.path("pulled/sbom.json");
-        assert_eq!(std::fs::read_to_string(&pulled).unwrap(), SBOM);
-        std::fs::remove_file(pulled).unwrap();
     }
 }
 
@@ -308,7 +226,6 @@ fn distribution(lab: &Lab) -> Place {
 }
 
 const FOREIGN_URL: &str = "https://layers.example.com/base.tar.gz";
-const SBOM: &str = r#"{"spdxVersion":"SPDX-2.3"}"#;
 const ATTEST: [&str; 8] =
     ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "predicate.json", "-y"];
 const VERIFY_ATTESTATION: [&str; 6] =

@@ -1,5 +1,8 @@
 //! A user beside the real peers, and the registries that they all work on.
 
+use std::collections::BTreeSet;
+
+use sealift_core::oci::Digest;
 use sealift_sandbox::fixture::Fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
@@ -42,6 +45,7 @@ impl Lab {
     pub(crate) fn open() -> Option<Self> {
         let peers = Peers::find()?;
         let lab = Self { user: User::with_key(), peers };
+        lab.user.write("sbom.json", SBOM);
         lab.peer("cosign3", &["signing-config", "create", "--out", "sc.json"]).assert_code(0);
         lab.peer("cosign3", &["trusted-root", "create", "--out", "tr.json"]).assert_code(0);
         Some(lab)
@@ -79,6 +83,11 @@ impl Lab {
         format!("{name}@{}", image.digest())
     }
 
+    /// Returns `artifact` in `repository` of a registry.
+    pub(crate) fn end(&self, place: &Place, repository: &str, artifact: &Fixture) -> End<'_> {
+        End { lab: self, repository: format!("{}/{repository}", place.host()), artifact: artifact.clone() }
+    }
+
     pub(crate) fn cosign3_verifies(&self, reference: &str) {
         self.peer("cosign3", &["verify", "--key", "sealift.pub", "--insecure-ignore-tlog", reference]).assert_code(0);
     }
@@ -111,3 +120,85 @@ impl Lab {
         self.peer("cosign2", &["sign", "--key", "sealift.key", "--tlog-upload=false", "-y", reference]).assert_code(0);
     }
 }
+
+/// An artifact at one end of a promotion, as the peers see it.
+pub(crate) struct End<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) repository: String,
+    pub(crate) artifact: Fixture,
+}
+
+impl End<'_> {
+    /// Its reference by digest.
+    pub(crate) fn root(&self) -> String {
+        self.by_digest(self.artifact.digest())
+    }
+
+    /// The reference of something beside it.
+    pub(crate) fn by_digest(&self, digest: &Digest) -> String {
+        format!("{}@{digest}", self.repository)
+    }
+
+    /// The reference of a tag beside it.
+    pub(crate) fn tagged(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.repository)
+    }
+
+    /// Runs one of the peers, which must be content.
+    pub(crate) fn peer(&self, name: &str, args: &[&str]) -> Outcome {
+        self.lab.peer(name, args).assert_code(0)
+    }
+
+    /// Fails unless two peers read the same manifest here as in `other`.
+    pub(crate) fn unchanged(&self, digest: &Digest, other: &Self) {
+        let [here, there] = [self, other].map(|place| place.by_digest(digest));
+        let crane = |reference: &str| self.peer("crane", &["manifest", reference]).stdout;
+        assert_eq!(crane(&here), crane(&there));
+        let skopeo = |reference: &str| {
+            self.peer("skopeo", &["inspect", "--raw", "--tls-verify=false", &format!("docker://{reference}")]).stdout
+        };
+        assert_eq!(skopeo(&here), skopeo(&there));
+        assert_eq!(Digest::sha256(skopeo(&here).as_bytes()), *digest);
+    }
+
+    /// Attaches the SBOM with oras.
+    pub(crate) fn oras_attaches(&self, artifact_type: &str, subject: &Digest) -> Digest {
+        let file = format!("sbom.json:{artifact_type}");
+        let subject = self.by_digest(subject);
+        let attach = ["attach", "--plain-http", "--format", "json", "--artifact-type", artifact_type, &subject, &file];
+        self.peer("oras", &attach).json()["digest"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// What oras finds attached to `subject`, at any depth.
+    pub(crate) fn oras_discovers(&self, subject: &Digest) -> BTreeSet<Digest> {
+        let discover = ["discover", "--plain-http", "--format", "json", &self.by_digest(subject)];
+        let found = self.peer("oras", &discover).json();
+        let (mut digests, mut nodes) = (BTreeSet::new(), vec![&found]);
+        while let Some(node) = nodes.pop() {
+            let referrers = node["referrers"].as_array().into_iter().flatten();
+            nodes.extend(referrers.clone());
+            digests.extend(referrers.map(|entry| entry["digest"].as_str().unwrap().parse::<Digest>().unwrap()));
+        }
+        digests
+    }
+
+    /// The only attachment of this type.
+    pub(crate) fn attached(&self, artifact_type: &str) -> Digest {
+        let discover = ["discover", "--plain-http", "--format", "json", "--artifact-type", artifact_type, &self.root()];
+        let found = self.peer("oras", &discover).json();
+        assert_eq!(found["referrers"].as_array().map(Vec::len), Some(1), "{found:#}");
+        found["referrers"][0]["digest"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Fails unless oras pulls the SBOM out of `artifact`.
+    pub(crate) fn oras_pulls_the_sbom(&self, artifact: &Digest) {
+        let pull = ["pull", "--plain-http", "--output", "pulled", &self.by_digest(artifact)];
+        self.peer("oras", &pull);
+        let pulled = self.lab.user.path("pulled/sbom.json");
+        assert_eq!(std::fs::read_to_string(&pulled).unwrap(), SBOM);
+        std::fs::remove_file(pulled).unwrap();
+    }
+}
+
+/// What `sbom.json` holds.
+pub(crate) const SBOM: &str = r#"{"spdxVersion":"SPDX-2.3"}"#;

@@ -22,6 +22,7 @@ mod policy;
 mod promote;
 mod referrers;
 mod registries;
+mod scenarios;
 mod services;
 mod sign;
 mod structure;
