@@ -2,6 +2,7 @@
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
+mod ahead;
 mod blob;
 pub(crate) mod client;
 pub(crate) mod error;

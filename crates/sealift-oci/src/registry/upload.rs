@@ -16,6 +16,7 @@ use sealift_core::oci::{Descriptor, Digest, media_type};
 use sealift_core::repository::{Content, ContentError, RepositoryError};
 use url::Url;
 
+use super::ahead::read_ahead;
 use super::client::{Body, Endpoint, Repeat, Request};
 use super::manifest::DOCKER_CONTENT_DIGEST;
 use super::response::Response;
@@ -103,7 +104,7 @@ impl Endpoint {
             return self.push_chunks(session, descriptor, content, chunk).await;
         }
         let source = SourceErrors::default();
-        let body = Body::Stream(source.watch(content.into_stream()), descriptor.size);
+        let body = Body::Stream(source.watch(read_ahead(content.into_stream())), descriptor.size);
         let finished = self.finish(session, &descriptor.digest, body).await;
         if matches!(finished, Err(RepositoryError::Registry { status: 413, .. })) {
             self.host.note(|habits| habits.wants_chunks = true);
