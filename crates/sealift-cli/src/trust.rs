@@ -32,7 +32,7 @@ impl TrustArgs {
         certificates: CertificateUse,
     ) -> Result<Vec<Instance>, CliError> {
         let mut roots = Vec::new();
-        let network = if self.offline == Some(true) { Network::Forbidden } else { Network::Allowed };
+        let network = self.network();
         for name in &self.instance {
             roots.push(context.installation(name, network).await?.trust_root);
         }
@@ -57,6 +57,11 @@ impl TrustArgs {
             Instance { root, requirements }
         };
         Ok(roots.into_iter().map(instance).collect())
+    }
+
+    /// Says whether Sigstore services may be asked.
+    pub(crate) fn network(&self) -> Network {
+        if self.offline == Some(true) { Network::Forbidden } else { Network::Allowed }
     }
 
     /// Returns the requirements with what the flags demand beyond or below them.

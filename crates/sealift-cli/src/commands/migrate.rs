@@ -6,11 +6,14 @@ use clap::ValueEnum;
 use sealift_core::attach::{
     Attachment, AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag, attachments,
 };
-use sealift_core::entity::{Bundle, SignedEntity};
+use sealift_core::entity::{Bundle, SignedContent, SignedEntity, UpgradeError};
 use sealift_core::identity::{Identity, IdentityMatcher};
 use sealift_core::oci::{Descriptor, Digest, media_type};
 use sealift_core::repository::{Repository, RepositoryError};
 use sealift_core::verify::{Artifact, Claim, Verified, Verifier, VerifyError};
+use sealift_keyless::rekor::{RekorError, RekorWitness};
+use sealift_keyless::signing_config::ApiVersion;
+use url::Url;
 
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
@@ -21,6 +24,7 @@ use crate::error::{CliError, causes};
 use crate::manifests;
 use crate::output::model::{Migrated, MigratedSignature, Migration};
 use crate::signed_content;
+use crate::sigstore::Network;
 use crate::subject::Subject;
 use crate::verification::requirements;
 
@@ -28,7 +32,8 @@ use crate::verification::requirements;
 ///
 /// The signed statement and the signature stay byte for byte; certificate, log entry and timestamp come along. What was
 /// there stays. Each signature must verify with the given key or identity before, and in its new form before it is
-/// published. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
+/// published. A bundle proves that a log holds the signature where `.att` has the log's promise only: the log is asked
+/// for that proof. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
 /// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything was not converted.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
@@ -91,7 +96,8 @@ pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrate
         if let Some(unread) = attached.unread.into_iter().next() {
             return Err(failed(unread.error));
         }
-        let migrating = Migrating { context, repository, target, verifier: &verifier, identity: &identity };
+        let network = args.identity.trust.network();
+        let migrating = Migrating { context, network, repository, target, verifier: &verifier, identity: &identity };
         signatures.extend(migrating.run(args.to, &attached.found).await?);
     }
     Ok(Migrated { reference: subject.by_digest().to_string(), signatures })
@@ -100,6 +106,7 @@ pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrate
 /// The conversion of what is attached to one manifest.
 struct Migrating<'a> {
     context: &'a Context,
+    network: Network,
     repository: &'a dyn Repository,
     target: &'a Descriptor,
     verifier: &'a Verifier,
@@ -162,13 +169,17 @@ impl Migrating<'_> {
 
     async fn to_bundle(&self, entity: &SignedEntity) -> Result<Migration, CliError> {
         let impossible = |reason: String| Ok(Migration::Impossible { reason });
-        // A legacy payload fails here, too; that it has no other form is the better reason.
-        if let Err(error) = entity.to_bundle(None) {
-            return impossible(error.to_string());
+        // It does not verify as an attestation; that it has no other form is the better reason.
+        if matches!(entity.content, SignedContent::SimpleSigning { .. }) {
+            return impossible(UpgradeError::SimpleSigning.to_string());
         }
         let verified = match self.verify(entity) {
             Ok(verified) => verified,
             Err(error) => return Ok(Migration::Unverified { reason: with_causes(&error) }),
+        };
+        let entity = match self.proven(entity).await? {
+            Ok(proven) => proven,
+            Err(error) => return impossible(with_causes(&error)),
         };
         let key_id = match verified.signer() {
             Identity::Key { key_id, .. } => Some(key_id.as_str()),
@@ -204,6 +215,30 @@ impl Migrating<'_> {
         attached.map(|manifest| Migration::Converted { manifest: manifest.digest }).map_err(CliError::Attach)
     }
 
+    /// Returns the signature with the inclusion proofs that came with none of its log entries, as the logs give them;
+    /// whether they hold is verified afterwards.
+    async fn proven(&self, entity: &SignedEntity) -> Result<Result<SignedEntity, UnprovenError>, CliError> {
+        let mut proven = entity.clone();
+        for entry in proven.material.log_entries.iter_mut().filter(|entry| entry.inclusion_proof.is_none()) {
+            if self.network == Network::Forbidden {
+                return Ok(Err(UnprovenError::Offline { log_index: entry.log_index }));
+            }
+            let log = self.verifier.logs().find(|log| log.id() == entry.log_id);
+            let Some(url) = log.and_then(|log| Url::parse(log.base_url()).ok()) else {
+                return Ok(Err(UnprovenError::UnknownLog { log_index: entry.log_index }));
+            };
+            let log = RekorWitness::new(url.clone(), ApiVersion::V1, self.context.transport()?);
+            match log.prove(entry).await {
+                Ok(found) => *entry = found,
+                Err(source) => {
+                    let source = Box::new(source);
+                    return Ok(Err(UnprovenError::Log { log_index: entry.log_index, url, source }));
+                }
+            }
+        }
+        Ok(Ok(proven))
+    }
+
     fn verify(&self, entity: &SignedEntity) -> Result<Verified, VerifyError> {
         let claim = Claim::Attestation { predicate_type: None };
         self.verifier.verify(entity, &Artifact::Digest(&self.target.digest), self.identity, &claim)
@@ -212,6 +247,20 @@ impl Migrating<'_> {
     fn failed(&self, source: RepositoryError) -> CliError {
         CliError::Repository { task: "read what is attached to", subject: self.target.digest.to_string(), source }
     }
+}
+
+/// Says why there is no proof that a log holds a signature.
+#[derive(Debug, thiserror::Error)]
+enum UnprovenError {
+    #[error("log entry {log_index} has no inclusion proof, and {url} did not give it")]
+    Log { log_index: i64, url: Url, source: Box<RekorError> },
+    #[error("log entry {log_index} has no inclusion proof, and `--offline` asks no log")]
+    Offline { log_index: i64 },
+    #[error(
+        "log entry {log_index} has no inclusion proof, and its log is in no trust root here; \
+         `--instance` or `--trusted-root` name one"
+    )]
+    UnknownLog { log_index: i64 },
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {

@@ -138,41 +138,6 @@ fn an_image_that_cosign_copied_is_read_as_what_it_is() {
 }
 
 #[test]
-fn what_is_migrated_the_cosigns_verify() {
-    let Some(lab) = Lab::open() else { return };
-    lab.user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
-    let verify = ["verify-attestation", "--key", "sealift.pub", "--insecure-ignore-tlog", "--type", "spdxjson"];
-    for place in Place::all(&lab.peers) {
-        let old = lab.push(&place, "team/old", &fixture::image(1));
-        let attest = ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json"];
-        lab.peer("cosign2", &[&attest[..], &["--tlog-upload=false", "-y", &old]].concat()).assert_code(0);
-        let migrate = |to: &str, reference: &str, code: i32| {
-            let args = ["migrate", "--key", "sealift.pub", "--output", "json", "--to", to, reference];
-            lab.sealift(&args).assert_code(code).json()
-        };
-        let converted = migrate("bundle", &old, 0);
-        assert_eq!(converted["signatures"][0]["outcome"], "converted", "{converted}");
-        assert_eq!(migrate("both", &old, 0)["signatures"][0]["outcome"], "present", "a second time");
-        // Without cosign 2's tag the bundle stands alone.
-        let digest = old.rsplit_once('@').unwrap().1.replace(':', "-");
-        let tag = format!("{}/team/old:{digest}.att", place.host());
-        lab.sealift(&["delete", "--yes", &tag]).assert_code(0);
-        lab.peer("cosign3", &[&verify[..], &[&old]].concat()).assert_code(0);
-        lab.sealift(&["verify-attestation", "--key", "sealift.pub", "--type", "spdxjson", &old]).assert_code(0);
-
-        let new = lab.push(&place, "team/new", &fixture::image(2));
-        lab.sealift(&[&attest[..], &["--format", "bundle", &new]].concat()).assert_code(0);
-        migrate("legacy", &new, 0);
-        lab.peer("cosign2", &[&verify[..], &["--private-infrastructure", &new]].concat()).assert_code(0);
-        // A signature of the image has no other form, and stays what it is.
-        lab.cosign2_signs(&new);
-        let left = migrate("bundle", &new, 1);
-        assert!(left.to_string().contains("cosign's own payload"), "{left}");
-        lab.cosign2_verifies(&new);
-    }
-}
-
-#[test]
 fn an_archive_carries_everything_over_an_air_gap() {
     let Some(lab) = Lab::open() else { return };
     let source = Place::Sandbox(Registry::start(RegistryOptions::default()).unwrap());

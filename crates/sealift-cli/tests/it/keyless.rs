@@ -10,16 +10,6 @@ use crate::services::{Services, args, sigstore_js, sigstore_python, text};
 use crate::support::{Outcome, registry};
 
 impl Services {
-    /// Returns the flags that sign with the sandbox's services, with either or one version of the log.
-    fn signing(&self, logs: &[LogVersion]) -> Vec<String> {
-        self.user.write("signing_config.json", self.sigstore.signing_config(logs));
-        args(["--signing-config", "signing_config.json", "--trusted-root", &text(&self.files.trusted_root)])
-    }
-
-    fn token(&self) -> Vec<String> {
-        args(["--identity-token", &text(&self.files.token), "--yes"])
-    }
-
     fn sign(&self, command: &[&str], what: &[&str]) -> Outcome {
         let (command, what) = (owned(command), owned(what));
         self.run(&[&command, &self.token(), &self.signing(&[LogVersion::V1]), &what])

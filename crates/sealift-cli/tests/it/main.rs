@@ -16,6 +16,7 @@ mod keyless;
 mod killed;
 mod lab;
 mod login;
+mod migrate;
 mod network;
 mod peers;
 mod policy;

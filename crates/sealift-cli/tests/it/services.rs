@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sealift_sandbox::sigstore::{Identity, Sigstore, SigstoreFiles, SigstoreOptions};
+use sealift_sandbox::sigstore::{Identity, LogVersion, Sigstore, SigstoreFiles, SigstoreOptions};
 
 use crate::support::{Outcome, User, say};
 
@@ -47,6 +47,17 @@ impl Services {
     /// Returns the flag that trusts the services.
     pub(crate) fn trust(&self) -> Vec<String> {
         vec!["--trusted-root".to_owned(), text(&self.files.trusted_root)]
+    }
+
+    /// Returns the flags that sign with the sandbox's services, with either or one version of the log.
+    pub(crate) fn signing(&self, logs: &[LogVersion]) -> Vec<String> {
+        self.user.write("signing_config.json", self.sigstore.signing_config(logs));
+        args(["--signing-config", "signing_config.json", "--trusted-root", &text(&self.files.trusted_root)])
+    }
+
+    /// Returns the flags that sign as the identity, unasked.
+    pub(crate) fn token(&self) -> Vec<String> {
+        args(["--identity-token", &text(&self.files.token), "--yes"])
     }
 
     /// Runs `sealift` with flags put together.

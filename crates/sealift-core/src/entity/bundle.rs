@@ -32,16 +32,8 @@ impl Bundle {
     }
 
     fn of(content: SignedContent, material: VerificationMaterial) -> Self {
-        Self::with_version(BundleVersion::V03, content, material)
-    }
-
-    pub(super) fn with_version(version: BundleVersion, content: SignedContent, material: VerificationMaterial) -> Self {
-        let media_type = MediaType::from_static(match version {
-            BundleVersion::V01 => V01,
-            BundleVersion::V02 => V02,
-            BundleVersion::V03 => media_type::SIGSTORE_BUNDLE_V03,
-        });
-        Self { media_type, version, content, material }
+        let media_type = MediaType::from_static(media_type::SIGSTORE_BUNDLE_V03);
+        Self { media_type, version: BundleVersion::V03, content, material }
     }
 
     /// Reads a bundle.

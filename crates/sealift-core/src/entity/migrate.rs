@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::cosign_layer::layer_annotations;
-use super::{Bundle, BundleVersion, MaterialKey, SignedContent, SignedEntity, UpgradeError};
+use super::{Bundle, MaterialKey, SignedContent, SignedEntity, UpgradeError};
 use crate::oci::annotation;
 use crate::statement::{Statement, predicate};
 use crate::x509::Certificate;
 
 impl SignedEntity {
-    /// Returns the bundle that holds the same signature: of version 0.3, or of 0.1 where the log only promised.
+    /// Returns the bundle of version 0.3 that holds the same signature; clients look for no older one beside an image.
     ///
     /// `key_id` names the key of a signature that brings none along.
     ///
@@ -26,14 +26,7 @@ impl SignedEntity {
         if let (MaterialKey::None, Some(key_id)) = (&entity.material.key, key_id) {
             entity.material.key = MaterialKey::PublicKey { hint: key_id.to_owned() };
         }
-        let has_promises = entity.material.log_entries.iter().all(|entry| entry.inclusion_promise.is_some());
-        match entity.clone().upgraded(None) {
-            Ok(upgraded) => Ok(upgraded.bundle),
-            Err(UpgradeError::NoInclusionProof { .. }) if has_promises => {
-                Ok(Bundle::with_version(BundleVersion::V01, entity.content, entity.material))
-            }
-            Err(error) => Err(error),
-        }
+        entity.upgraded(None).map(|upgraded| upgraded.bundle)
     }
 
     /// Returns the layer of an `.att` tag that holds the same signature: its content, and its annotations.
@@ -97,7 +90,7 @@ pub enum LegacyFormError {
 mod tests {
     use super::*;
     use crate::dsse::Envelope;
-    use crate::entity::{EntityFormat, LogEntry, VerificationMaterial};
+    use crate::entity::{BundleVersion, EntityFormat, InclusionProof, LogEntry, VerificationMaterial};
     use crate::oci::{Descriptor, media_type};
 
     fn attestation(predicate_type: &str, log_entries: Vec<LogEntry>) -> SignedEntity {
@@ -141,18 +134,32 @@ mod tests {
         }
     }
 
+    fn proven() -> LogEntry {
+        let proof = InclusionProof {
+            log_index: 7,
+            root_hash: vec![3; 32],
+            tree_size: 8,
+            hashes: vec![vec![4; 32]; 3],
+            checkpoint: Some("log.example\n8\n".to_owned()),
+        };
+        LogEntry { inclusion_proof: Some(proof), ..promised() }
+    }
+
     #[test]
     fn a_signature_goes_there_and_back_unchanged() {
-        for (entries, version) in [(vec![], BundleVersion::V03), (vec![promised()], BundleVersion::V01)] {
+        for entries in [vec![], vec![proven()]] {
             let entity = attestation(predicate::SPDX, entries);
             let bundle = entity.to_bundle(Some("key")).unwrap();
             let read = Bundle::parse(bundle.to_json().unwrap().as_bytes()).unwrap();
-            assert_eq!((read.version(), read.material().key.hint()), (version, Some("key")));
+            assert_eq!((read.version(), read.material().key.hint()), (BundleVersion::V03, Some("key")));
             let (content, annotations) = SignedEntity::from(read).to_attestation_layer().unwrap();
             let layer = Descriptor { annotations, ..Descriptor::of(media_type::DSSE_ENVELOPE, &content) };
             let back = SignedEntity::from_attestation_layer(&layer, content).unwrap();
             assert_eq!(back.content, entity.content);
-            assert_eq!(back.material, entity.material, "{version:?}");
+            // The old form has room for the promise only.
+            let mut material = entity.material;
+            material.log_entries.iter_mut().for_each(|entry| entry.inclusion_proof = None);
+            assert_eq!(back.material, material);
         }
     }
 
@@ -160,6 +167,8 @@ mod tests {
     fn what_has_no_other_form_says_why() {
         let image = attestation(predicate::IMAGE_SIGNATURE, vec![]);
         assert_eq!(image.to_attestation_layer(), Err(LegacyFormError::ImageSignature));
+        let promised_only = attestation(predicate::SPDX, vec![promised()]);
+        assert_eq!(promised_only.to_bundle(None).map(drop), Err(UpgradeError::NoInclusionProof { position: 0 }));
         let unpromised = LogEntry { inclusion_promise: None, ..promised() };
         let logged = attestation(predicate::SPDX, vec![unpromised]);
         assert_eq!(logged.to_attestation_layer(), Err(LegacyFormError::NoPromise));

@@ -14,7 +14,7 @@ use crate::identity::{Identity, IdentityMatcher};
 use crate::oci::{Digest, DigestAlgorithm};
 use crate::sign::SigningCertificate;
 use crate::statement::Statement;
-use crate::trust::TrustRoot;
+use crate::trust::{Log, TrustRoot};
 use crate::x509::{CertificateError, UnixTime};
 
 mod claimed;
@@ -68,6 +68,12 @@ impl Verifier {
     /// Returns the requirements.
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
+    }
+
+    /// Returns the transparency logs that any instance trusts.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        let others = self.alternatives.iter().map(|(trust, _)| trust);
+        std::iter::once(&self.trust).chain(others).flat_map(|trust| &trust.tlogs)
     }
 
     /// Verifies that someone `identity` accepts claimed `claim` about `artifact`.

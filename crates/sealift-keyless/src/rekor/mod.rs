@@ -56,6 +56,24 @@ impl RekorWitness {
         refuse_unproven(&entry)?;
         Ok(entry)
     }
+
+    /// Returns an entry of a log of version 1 with the proof that the log includes it, instead of its promise alone.
+    ///
+    /// # Errors
+    /// [`RekorError`] when the log did not answer, or answered with another entry or without a proof.
+    pub async fn prove(&self, promised: &LogEntry) -> Result<LogEntry, RekorError> {
+        let found = v1::fetch(&self.url, &self.transport, promised.log_index).await?;
+        let is_same = [
+            ("log", found.log_id == promised.log_id),
+            ("body", found.canonicalized_body == promised.canonicalized_body),
+            ("time", found.integrated_time == promised.integrated_time),
+        ];
+        if let Some((field, _)) = is_same.into_iter().find(|(_, is_same)| !is_same) {
+            return Err(RekorError::OtherEntry { field });
+        }
+        refuse_unproven(&found)?;
+        Ok(LogEntry { inclusion_proof: found.inclusion_proof, ..promised.clone() })
+    }
 }
 
 #[async_trait]

@@ -41,6 +41,16 @@ pub(super) async fn log(url: &Url, transport: &Transport, proposed: &Proposed<'_
     read(&body, kind)
 }
 
+/// Fetches the entry that has this number.
+pub(super) async fn fetch(url: &Url, transport: &Transport, log_index: i64) -> Result<LogEntry, RekorError> {
+    let mut there = endpoint(url, ENTRIES);
+    there.query_pairs_mut().append_pair("logIndex", &log_index.to_string());
+    let request = Request::get(there).header(ACCEPT, "application/json").limit(MAX_ANSWER_BYTES);
+    let answer = transport.send(&request).await.map_err(RekorError::Transport)?;
+    // Its kind is in its body, and nobody asks for it here.
+    read(&answer.into_body().map_err(RekorError::Refused)?, "")
+}
+
 fn hashed_rekord(proposed: &Proposed<'_>, signature: &[u8]) -> Result<Value, RekorError> {
     let digest = [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512]
         .into_iter()

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use sealift_core::crypto::{KeyAlgorithm, PrivateKey, PublicKey};
-use sealift_core::entity::{Bundle, SignedEntity};
+use sealift_core::entity::{Bundle, LogEntry, SignedEntity};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::Digest;
 use sealift_core::pattern::Pattern;
@@ -17,7 +17,7 @@ use sealift_core::trust::TrustRoot;
 use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
 use sealift_core::witness::{Retry, Witness};
 use sealift_keyless::oidc::IdentityToken;
-use sealift_keyless::rekor::RekorWitness;
+use sealift_keyless::rekor::{RekorError, RekorWitness};
 use sealift_keyless::signing_config::{ApiVersion, SigningConfig};
 use sealift_keyless::timestamp::{TimestampWitness, TimestampWitnessError};
 use sealift_keyless::transport::Request;
@@ -84,6 +84,32 @@ fn statement() -> Statement {
 fn witness_error(error: SignError) -> (Retry, String) {
     let SignError::Witness(error) = error else { panic!("{error:?}") };
     (error.retry, chain(&error))
+}
+
+#[tokio::test]
+async fn a_log_proves_what_it_promised_and_nothing_else() {
+    let world = World::new();
+    let log = world.rekor(ApiVersion::V1);
+    let mut promised = Vec::new();
+    for _ in 0..3 {
+        let bundle = sign(&statement(), &signer(KeyAlgorithm::EcdsaP256).0, &[&log]).await.unwrap();
+        promised.push(LogEntry { inclusion_proof: None, ..bundle.material().log_entries[0].clone() });
+    }
+    for entry in &promised {
+        let proven = log.prove(entry).await.unwrap();
+        assert_eq!(proven.inclusion_proof.as_ref().map(|proof| proof.tree_size), Some(3));
+        assert_eq!(LogEntry { inclusion_proof: None, ..proven }, *entry);
+    }
+    let first = promised[0].clone();
+    for (other, field) in [
+        (LogEntry { log_index: 1, ..first.clone() }, "body"),
+        (LogEntry { log_id: vec![0; 32], ..first.clone() }, "log"),
+        (LogEntry { integrated_time: Some(0), ..first.clone() }, "time"),
+    ] {
+        let refused = log.prove(&other).await;
+        assert!(matches!(refused, Err(RekorError::OtherEntry { field: found }) if found == field), "{refused:?}");
+    }
+    assert!(matches!(log.prove(&LogEntry { log_index: 9, ..first }).await, Err(RekorError::Refused(_))));
 }
 
 #[tokio::test]

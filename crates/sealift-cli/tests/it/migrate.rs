@@ -1,0 +1,121 @@
+//! `sealift migrate`: what it makes, the cosigns verify.
+
+use sealift_core::oci::Tag;
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::Registry;
+use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Times};
+
+use crate::lab::{Lab, Place};
+use crate::peers::Peers;
+use crate::services::{Services, args, text};
+use crate::support::{Outcome, both_kinds};
+
+#[test]
+fn what_is_migrated_the_cosigns_verify_with_a_key() {
+    let Some(lab) = Lab::open() else { return };
+    lab.user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let verify = ["verify-attestation", "--key", "sealift.pub", "--insecure-ignore-tlog", "--type", "spdxjson"];
+    for place in Place::all(&lab.peers) {
+        let old = lab.push(&place, "team/old", &fixture::image(1));
+        let attest = ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json"];
+        lab.peer("cosign2", &[&attest[..], &["--tlog-upload=false", "-y", &old]].concat()).assert_code(0);
+        let migrate = |to: &str, reference: &str, code: i32| {
+            let args = ["migrate", "--key", "sealift.pub", "--output", "json", "--to", to, reference];
+            lab.sealift(&args).assert_code(code).json()
+        };
+        let converted = migrate("bundle", &old, 0);
+        assert_eq!(converted["signatures"][0]["outcome"], "converted", "{converted}");
+        assert_eq!(migrate("both", &old, 0)["signatures"][0]["outcome"], "present", "a second time");
+        // Without cosign 2's tag the bundle stands alone.
+        let digest = old.rsplit_once('@').unwrap().1.replace(':', "-");
+        let tag = format!("{}/team/old:{digest}.att", place.host());
+        lab.sealift(&["delete", "--yes", &tag]).assert_code(0);
+        lab.peer("cosign3", &[&verify[..], &[&old]].concat()).assert_code(0);
+        lab.sealift(&["verify-attestation", "--key", "sealift.pub", "--type", "spdxjson", &old]).assert_code(0);
+
+        let new = lab.push(&place, "team/new", &fixture::image(2));
+        lab.sealift(&[&attest[..], &["--format", "bundle", &new]].concat()).assert_code(0);
+        migrate("legacy", &new, 0);
+        lab.peer("cosign2", &[&verify[..], &["--private-infrastructure", &new]].concat()).assert_code(0);
+        // A signature of the image has no other form, and stays what it is.
+        lab.cosign2_signs(&new);
+        let left = migrate("bundle", &new, 1);
+        assert!(left.to_string().contains("cosign's own payload"), "{left}");
+        lab.cosign2_verifies(&new);
+    }
+}
+
+#[test]
+fn what_is_migrated_the_cosigns_verify_without_a_key() {
+    let Some(peers) = Peers::find() else { return };
+    let services = Services::start();
+    services.user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let attest = ["attest", "--type", "spdxjson", "--predicate", "p.json"];
+    let verify = ["verify-attestation", "--type", "spdxjson"];
+    for (_, options) in both_kinds() {
+        let registry = Registry::start(options).unwrap();
+        let image = |repository: &str, seed| {
+            let image = fixture::image(seed);
+            registry.add(repository, &image, Some("v1")).unwrap();
+            (registry.reference(&format!("{repository}@{}", image.digest())), image.digest().clone())
+        };
+        let cosign = |program: &str, arguments: &[&str], more: &[String]| -> Outcome {
+            let mut cosign = services.user.command(peers.path(program));
+            cosign.args(arguments).args(more);
+            if program == "cosign2" {
+                let files = &services.files;
+                cosign
+                    .env("SIGSTORE_ROOT_FILE", &files.fulcio_chain)
+                    .env("SIGSTORE_REKOR_PUBLIC_KEY", &files.rekor_key);
+                cosign.env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", &files.ct_log_key);
+            }
+            services.user.run_command(&mut cosign)
+        };
+        let migrate = |to: &str, reference: &str| {
+            let migrate = args(["migrate", "--output", "json", "--to", to, reference]);
+            services.run(&[&migrate, &services.who(), &services.trust()]).assert_code(0).json()
+        };
+        let urls = services.sigstore.urls();
+
+        // What cosign 2 attested, as a bundle, without the tag it comes from.
+        let (old, digest) = image("team/old", 1);
+        let token = args(["--identity-token", &text(&services.files.token)]);
+        let at = args(["-y", "--fulcio-url", &urls.fulcio, "--rekor-url", &urls.rekor_v1, &old]);
+        cosign("cosign2", &attest, &[token, at].concat()).assert_code(0);
+        // The tag has the log's promise, and a bundle the proof, which only the log gives.
+        let unproven = |flags: &[&str], reason: &str| {
+            let migrate = args(["migrate", "--to", "bundle", &old]);
+            let refused = services.run(&[
+                &migrate,
+                &flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>(),
+                &services.who(),
+                &services.trust(),
+            ]);
+            refused.assert_code(1).assert_stdout(reason);
+            assert!(registry.referrers("team/old", &digest).is_empty(), "{reason}");
+        };
+        unproven(&["--offline"], "asks no log");
+        services.sigstore.inject(Service::RekorV1, Fault::Status(400), Times::Always);
+        unproven(&[], "did not give it");
+        services.sigstore.clear_faults();
+        let converted = migrate("bundle", &old);
+        assert_eq!(converted["signatures"][0]["outcome"], "converted", "{converted}");
+        let tag = registry.reference(&format!("team/old:{}", Tag::cosign(&digest, "att")));
+        services.user.run(&["delete", "--yes", &tag]).assert_code(0);
+        cosign("cosign3", &verify, &[services.who(), services.trust(), vec![old.clone()]].concat()).assert_code(0);
+        services.run(&[&args(verify), &services.who(), &services.trust(), std::slice::from_ref(&old)]).assert_code(0);
+        let stranger =
+            args(["--certificate-identity", "eve@example.com", "--certificate-oidc-issuer", &services.issuer()]);
+        let refused = cosign("cosign3", &verify, &[stranger, services.trust(), vec![old]].concat());
+        assert_ne!(refused.code, Some(0), "{refused:?}");
+
+        // What we attest as a bundle, under the tag.
+        let (new, _) = image("team/new", 2);
+        let signing = services.signing(&[LogVersion::V1]);
+        services.run(&[&args(attest), &services.token(), &signing, &args(["--format", "bundle", &new])]).assert_code(0);
+        let converted = migrate("legacy", &new);
+        assert_eq!(converted["signatures"][0]["outcome"], "converted", "{converted}");
+        let at = args(["--rekor-url", &urls.rekor_v1, &new]);
+        cosign("cosign2", &verify, &[services.who(), at].concat()).assert_code(0);
+    }
+}
