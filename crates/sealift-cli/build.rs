@@ -6,6 +6,7 @@
 
 use std::env;
 
+#[expect(clippy::disallowed_methods, reason = "cargo tells a build script by variables")]
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
