@@ -94,6 +94,10 @@ impl Promoter<'_> {
         let target = job.target(destination);
         let plan = admitted.plan();
         if self.extent == Extent::Plan {
+            if let Some(decision) = self.judge.foresee(&destination.repository(), &plan.root().digest) {
+                let reference = destination.with_digest(plan.root().digest.clone());
+                return Ok(PromotionResult::Refused(Refused { reference, decision }));
+            }
             let planned = Planned { destination: destination.clone(), tags: target.tags, plan: plan.clone() };
             return Ok(PromotionResult::Planned(planned));
         }

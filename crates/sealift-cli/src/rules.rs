@@ -71,6 +71,10 @@ impl Judge for RulesJudge {
         let policy = self.rules.policy_for(repository.name());
         policy.gather(repository, subject, &self.verifier, Effort::FirstMatch).await.evaluate()
     }
+
+    fn foresee(&self, repository: &RepositoryName, subject: &Digest) -> Option<Decision> {
+        self.rules.policy_for(repository).foresee(repository, subject)
+    }
 }
 
 /// Returns the verifier and what is demanded, as the flags say.

@@ -7,7 +7,7 @@ use sealift_core::repository::ReadRepository;
 use sealift_core::verify::Verifier;
 use serde::Serialize;
 
-use crate::check::Check;
+use crate::check::{Check, Outcome};
 use crate::decision::{Decision, Finding};
 use crate::facts::{Demand, Facts};
 
@@ -23,6 +23,13 @@ pub struct Policy {
 struct Rule {
     path: Option<String>,
     check: Box<dyn Check>,
+}
+
+impl Rule {
+    fn judge(&self, facts: Facts) -> Finding {
+        let assessment = self.check.evaluate(&facts);
+        Finding::new(self.check.name(), self.path.clone(), self.check.describe(), assessment, facts)
+    }
 }
 
 /// The document a policy is from.
@@ -89,6 +96,16 @@ impl Policy {
         self.rules.is_empty()
     }
 
+    /// Returns the decision about `subject` at `repository` where the policy denies it whatever is there: no check, or one
+    /// that fails without knowing anything. `None` where that depends on what is there.
+    pub fn foresee(&self, repository: &RepositoryName, subject: &Digest) -> Option<Decision> {
+        let known = self.rules.iter().filter(|rule| matches!(rule.check.demand(), Demand::Nothing));
+        let findings = known.map(|rule| rule.judge(Facts::default())).collect();
+        let decision = Decision::of(repository.clone(), subject.clone(), self.source.clone(), findings);
+        let is_known = self.is_empty() || decision.findings().iter().any(|found| found.outcome() == Outcome::Fail);
+        is_known.then_some(decision)
+    }
+
     /// Reads what the checks demand about `subject`, one check at a time, so that a
     /// [`Snapshot`](sealift_core::repository::Snapshot) answers the second from what the first read. `least` is how much
     /// to look at even where a check needs less.
@@ -120,10 +137,7 @@ pub struct Gathered<'a> {
 impl Gathered<'_> {
     /// Judges.
     pub fn evaluate(self) -> Decision {
-        let findings = self.policy.rules.iter().zip(self.facts).map(|(Rule { path, check }, facts)| {
-            let assessment = check.evaluate(&facts);
-            Finding::new(check.name(), path.clone(), check.describe(), assessment, facts)
-        });
+        let findings = self.policy.rules.iter().zip(self.facts).map(|(rule, facts)| rule.judge(facts));
         Decision::of(self.repository, self.digest, self.policy.source.clone(), findings.collect())
     }
 }
@@ -132,12 +146,14 @@ impl Gathered<'_> {
 mod tests {
     use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
     use sealift_core::identity::IdentityMatcher;
+    use sealift_core::oci::Reference;
+    use sealift_core::pattern::Pattern;
     use sealift_core::repository::MemoryRepository;
     use sealift_core::verify::Requirements;
 
     use super::*;
     use crate::Ruling;
-    use crate::check::SignedBy;
+    use crate::check::{ApprovedRegistry, SignedBy, Unmatched};
 
     async fn decide(policy: &Policy) -> Decision {
         let verifier = Verifier::new(Requirements::default());
@@ -149,6 +165,24 @@ mod tests {
     async fn denies_without_checks() {
         let decision = decide(&Policy::new()).await;
         assert_eq!((decision.ruling(), decision.verdict()), (Ruling::Deny, None));
+    }
+
+    #[test]
+    fn only_a_no_is_foreseen() {
+        let place: RepositoryName = "registry.example.com/app".parse::<Reference>().unwrap().repository();
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap().public_key().clone();
+        let signed = || SignedBy::new(IdentityMatcher::keys(vec![key.clone()]).unwrap());
+        let approved = |pattern: &str| ApprovedRegistry::new(place.clone(), vec![Pattern::glob(pattern)]);
+        for (policy, is_foreseen) in [
+            (Policy::new(), true),
+            (Policy::new().requiring(signed()), false),
+            (Policy::new().requiring(Unmatched::new(Vec::new())), true),
+            (Policy::new().requiring(signed()).requiring(approved("elsewhere.example.com")), true),
+            (Policy::new().requiring(approved("registry.example.com")), false),
+        ] {
+            let foreseen = policy.foresee(&place, &Digest::sha256(b"judged"));
+            assert_eq!(foreseen.map(|decision| decision.ruling()), is_foreseen.then_some(Ruling::Deny), "{policy:?}");
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::transfer::transfer;
 pub enum Gate<T> {
     /// It let pass.
     Passed(T),
-    /// It stopped the promotion: nothing was written at the first gate, no tag was moved at the second.
+    /// It stopped the promotion: no tag was moved, and nothing written unless what arrived had to be judged.
     Stopped(Decision),
 }
 
@@ -38,7 +38,7 @@ pub async fn admit(
     plan(source, promotion).await?.admit(&decision).map(Gate::Passed)
 }
 
-/// Moves an admitted plan, judges what arrived, and moves the tags.
+/// Moves an admitted plan, judges what arrived, and moves the tags. Nothing is moved to where the judge allows nothing.
 ///
 /// # Errors
 /// As [`transfer`] and [`Transferred::publish`](crate::Transferred::publish).
@@ -50,6 +50,10 @@ pub async fn deliver(
     judge: &dyn Judge,
     options: &CopyOptions,
 ) -> Result<Gate<Promoted>, PromoteError> {
+    let denied = judge.foresee(destination.name(), &admitted.plan().root().digest);
+    if let Some(decision) = denied.filter(|decision| !decision.is_allowed()) {
+        return Ok(Gate::Stopped(decision));
+    }
     let moved = transfer(admitted, source, destination, target, options).await?;
     // What arrived is judged, not what was sent.
     let decision = judge.judge(moved.arrived(), &moved.plan().root().digest).await;

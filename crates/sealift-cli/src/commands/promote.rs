@@ -26,7 +26,7 @@ use crate::rules::{RulesJudge, rules};
 /// verification off; `sealift copy` copies without it.
 ///
 /// With `--policy`, the source is judged by the rules that the file has for the source's repository, and what arrived by
-/// those for the destination's; both must allow it.
+/// those for the destination's; both must allow it. Nothing is moved to a destination that no scope covers.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:

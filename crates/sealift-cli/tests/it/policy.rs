@@ -301,10 +301,13 @@ fn each_end_of_a_promotion_is_judged_by_its_own_scope() {
     let refused = user.run(&["promote", "--policy", "p.yaml", "--output", "json", &from, &to]).assert_code(14).json();
     assert_eq!(refused["error"]["code"], "POLICY_DENIED");
     assert_eq!(refused["decision"]["findings"][0]["rule"], "scopes[1].signatures[0]");
-    // Without a scope for it, nothing gets there.
+    // Without a scope for it, nothing is even tried.
     policy("");
+    destination.clear_requests();
     promote(14).assert_stdout("no scope of the policy covers the repository");
-    assert!(destination.manifest("prod/app", "v1").is_none());
+    let plan = user.run(&["promote", "--policy", "p.yaml", "--dry-run", &from, &to]).assert_code(14);
+    plan.assert_stdout("no scope of the policy covers the repository");
+    assert!(destination.requests().is_empty(), "{:?}", destination.requests());
     policy("signatures: [{allOf: [release, other]}]");
     user.at(&source, &["sign", "--key", "other.key", "@team/app:v1"]).assert_code(0);
     promote(0);
