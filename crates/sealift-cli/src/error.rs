@@ -356,7 +356,7 @@ fn exit_of_promotion(error: &PromoteError) -> Exit {
         | PromoteError::TagMoved { .. }
         | PromoteError::TagTaken { .. }
         | PromoteError::TagUnexpected { .. } => Exit::TagTaken,
-        PromoteError::NoPlatform { .. } => Exit::NotFound,
+        PromoteError::Incomplete { .. } | PromoteError::NoPlatform { .. } => Exit::NotFound,
         PromoteError::SparseRefused { .. } => Exit::Failure,
         PromoteError::Missing { .. } | PromoteError::Undecided { .. } => Exit::Unavailable,
         PromoteError::Unread { source, .. } => undecided(exit_of_repository(source)),

@@ -85,6 +85,9 @@ fn of_refusal(error: &VerifyError) -> Option<String> {
 
 fn of_promotion(error: &PromoteError) -> Option<String> {
     Some(match error {
+        PromoteError::Incomplete { .. } => {
+            "choose what is there with --platform, or copy the missing images to the source first".to_owned()
+        }
         PromoteError::TagTaken { tag, existing, .. } => format!(
             "promote under another tag, or move `{tag}` with `--expect-previous {existing}`, or `--overwrite-tag` \
              whatever it holds"

@@ -32,6 +32,14 @@ pub enum PromoteError {
         /// What is missing: digests.
         missing: Vec<Digest>,
     },
+    /// The index lists manifests that travel with it, and the source does not hold them.
+    #[error("{repository} lacks {} of the manifests that its index lists, such as {}", .missing.len(), first(.missing))]
+    Incomplete {
+        /// The source.
+        repository: RepositoryName,
+        /// What is missing: digests.
+        missing: Vec<Digest>,
+    },
     /// The index has no image for a platform that was chosen.
     #[error("{repository} has no image for the platform {platform}")]
     NoPlatform {

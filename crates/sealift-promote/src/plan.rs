@@ -29,10 +29,12 @@ const CONCURRENCY: usize = 8;
 /// # Errors
 /// Fails when anything could not be read, because the plan would then not be whole.
 pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<Plan, PromoteError> {
-    let graph = graph::walk(source, &promotion.root, CONCURRENCY).await.map_err(at_source)?;
-    let chosen = platform::choose(&graph, &promotion.root, &promotion.platforms, source.name())?;
+    let held = graph::walk_held(source, &promotion.root, CONCURRENCY).await.map_err(at_source)?;
+    let chosen = platform::choose(&held, &promotion.root, &promotion.platforms, source.name())?;
     // What is attached to what stays behind is left behind too, and told.
-    let subjects: Vec<Digest> = graph.manifests().map(|manifest| manifest.descriptor().digest.clone()).collect();
+    let (graph, missing) = &held;
+    let read = graph.manifests().map(|manifest| &manifest.descriptor().digest);
+    let subjects: Vec<Digest> = read.chain(missing).cloned().collect();
     let attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
     let mut plan = Plan {
         source: source.name().clone(),
@@ -53,7 +55,8 @@ pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<
 /// # Errors
 /// As [`plan`].
 pub async fn plan_alone(source: &dyn ReadRepository, root: &Descriptor) -> Result<Plan, PromoteError> {
-    let graph = graph::walk(source, root, CONCURRENCY).await.map_err(at_source)?;
+    let held = graph::walk_held(source, root, CONCURRENCY).await.map_err(at_source)?;
+    let chosen = platform::choose(&held, root, &[], source.name())?;
     let mut plan = Plan {
         source: source.name().clone(),
         source_tag: None,
@@ -62,7 +65,7 @@ pub async fn plan_alone(source: &dyn ReadRepository, root: &Descriptor) -> Resul
         skipped: Vec::new(),
         bytes: 0,
     };
-    plan.add_members(graph.manifests().collect(), &mut HashSet::new());
+    plan.add_members(chosen.manifests, &mut HashSet::new());
     Ok(plan)
 }
 
@@ -97,7 +100,7 @@ impl Plan {
 
     /// Says whether manifests that the root lists stay behind.
     pub fn is_sparse(&self) -> bool {
-        self.skipped.iter().any(|skipped| skipped.reason == SkipReason::OtherPlatform)
+        self.skipped.iter().any(|skipped| skipped.storage.is_none())
     }
 
     /// Returns what is promoted.

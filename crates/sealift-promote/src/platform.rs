@@ -2,7 +2,8 @@
 //!
 //! The index keeps its digest, and with it every signature over it, so at the destination it lists images that are not
 //! there. Registries that refuse such an index are told apart by [`PromoteError::SparseRefused`]; a single platform is
-//! promoted there by its own digest, as what was signed is then the platform's manifest.
+//! promoted there by its own digest, as what was signed is then the platform's manifest. A source may hold such an index,
+//! too: then only what it holds can be chosen.
 
 use std::collections::HashSet;
 
@@ -18,15 +19,17 @@ pub(crate) struct Chosen<'a> {
     pub(crate) left_behind: Vec<Skipped>,
 }
 
-/// Chooses the images for `platforms`, with what BuildKit attests about them; everything when none is named.
+/// Chooses the images for `platforms`, with what BuildKit attests about them; everything when none is named. What is
+/// chosen must be held: what is `missing` can only be left behind.
 pub(crate) fn choose<'a>(
-    graph: &'a Graph,
+    (graph, missing): &'a (Graph, Vec<Digest>),
     root: &Descriptor,
     platforms: &[String],
     source: &RepositoryName,
 ) -> Result<Chosen<'a>, PromoteError> {
     let manifests: Vec<&RawManifest> = graph.manifests().collect();
     if platforms.is_empty() {
+        refuse_missing(source, missing.iter())?;
         return Ok(Chosen { manifests, left_behind: Vec::new() });
     }
     // The walk parsed it.
@@ -46,12 +49,13 @@ pub(crate) fn choose<'a>(
     let attesting: Vec<Digest> =
         entries.iter().filter(|entry| is_about(entry)).map(|entry| entry.digest.clone()).collect();
     kept.extend(attesting);
+    let absent: HashSet<&Digest> = missing.iter().collect();
     let left = entries.iter().filter(|entry| !kept.contains(&entry.digest)).map(|entry| Skipped {
         subject: root.digest.clone(),
         storage: None,
         digest: Some(entry.digest.clone()),
         artifact_type: entry.platform.as_ref().map(ToString::to_string),
-        reason: SkipReason::OtherPlatform,
+        reason: if absent.contains(&entry.digest) { SkipReason::Dangling } else { SkipReason::OtherPlatform },
     });
     let left_behind = left.collect();
     kept.insert(root.digest.clone());
@@ -66,7 +70,16 @@ pub(crate) fn choose<'a>(
             kept.extend(raw.parse().iter().flat_map(|index| &index.manifests).map(|entry| entry.digest.clone()));
         }
     }
+    refuse_missing(source, missing.iter().filter(|digest| kept.contains(digest)))?;
     Ok(Chosen { manifests: chosen, left_behind })
+}
+
+fn refuse_missing<'a>(source: &RepositoryName, missing: impl Iterator<Item = &'a Digest>) -> Result<(), PromoteError> {
+    let missing: Vec<Digest> = missing.cloned().collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(PromoteError::Incomplete { repository: source.clone(), missing }),
+    }
 }
 
 /// Says whether an entry is for `platform`; one named without a variant stands for all variants.

@@ -258,6 +258,11 @@ fn chosen_platforms_travel_and_the_rest_is_told_or_refused() {
     let arm64 = index.manifests().nth(1).unwrap().descriptor().digest.clone();
     assert_eq!(taking.referrers("prod/multi", &arm64).len(), 1);
     user.run(&["verify", "--key", "sealift.pub", &taking.reference("prod/multi:v1")]).assert_code(0);
+    // From where only one is, the others are named; that one may travel on.
+    let (from, to) = (taking.reference("prod/multi:v1"), taking.reference("live/multi:v1"));
+    let onward = ["promote", "--key", "sealift.pub", &from, &to];
+    user.run(&onward).assert_code(11).assert_stderr(&amd64.to_string()).assert_stderr("--platform");
+    user.run(&[&onward[..], &["--platform", "linux/arm64"]].concat()).assert_code(0);
     promote(&refusing, "linux/arm64").assert_code(1);
     assert!(refusing.tags("prod/multi").is_empty());
     refusing.clear_requests();

@@ -236,20 +236,44 @@ pub async fn walk(
     root: &Descriptor,
     concurrency: usize,
 ) -> Result<Graph, RepositoryError> {
+    let (graph, missing) = walk_held(repository, root, concurrency).await?;
+    match missing.first() {
+        None => Ok(graph),
+        Some(digest) => Err(RepositoryError::not_found(repository.name(), format_args!("manifest {digest}"))),
+    }
+}
+
+/// Reads the graph below `root` as far as the repository holds it, and returns besides which of the manifests that
+/// indexes list it does not hold.
+///
+/// # Errors
+/// As [`walk`], also where the root itself is missing.
+pub async fn walk_held(
+    repository: &dyn ReadRepository,
+    root: &Descriptor,
+    concurrency: usize,
+) -> Result<(Graph, Vec<Digest>), RepositoryError> {
     let mut walk = Walk::new(repository.name(), root);
+    let mut missing = Vec::new();
     loop {
         let level = walk.next_level()?;
         if level.is_empty() {
-            return Ok(walk.finish());
+            return Ok((walk.finish(), missing));
         }
         let mut read = stream::iter(level)
             .map(|descriptor| async move {
-                let raw = repository.manifest(&Selector::Digest(descriptor.digest.clone())).await?;
+                let raw = match repository.manifest(&Selector::Digest(descriptor.digest.clone())).await {
+                    Err(error) if error.is_not_found() && descriptor.digest != root.digest => None,
+                    raw => Some(raw?),
+                };
                 Ok::<_, RepositoryError>((descriptor, raw))
             })
             .buffered(concurrency.max(1));
         while let Some((descriptor, raw)) = read.try_next().await? {
-            walk.admit(&descriptor, raw)?;
+            match raw {
+                Some(raw) => walk.admit(&descriptor, raw)?,
+                None => missing.push(descriptor.digest),
+            }
         }
     }
 }

@@ -80,6 +80,39 @@ async fn a_registry_that_takes_no_sparse_index_gets_no_tag() {
 }
 
 #[tokio::test]
+async fn what_a_source_lists_but_lacks_is_named_and_can_only_be_left_behind() {
+    let (person, staging, prod) = (
+        Person::new(),
+        taking_sparse_indexes(RegistryOptions::default()),
+        taking_sparse_indexes(RegistryOptions::default()),
+    );
+    let index = fixture::index(7, &["amd64", "arm64"]);
+    let [amd64, arm64] = [0, 1].map(|nth| index.manifests().nth(nth).unwrap().descriptor().digest.clone());
+    for (descriptor, blob) in index.blobs() {
+        open(&staging, "team/app").await.push(descriptor, blob.content()).await.unwrap();
+    }
+    for manifest in index.manifests().skip(1) {
+        staging.add_manifest("team/app", manifest, None).unwrap();
+    }
+    let source = open(&staging, "team/app").await;
+    person.attach(&*source, index.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    let destination = open(&prod, "prod/app").await;
+    let promote = async |promotion| person.promote(source.as_read(), &*destination, &promotion).await;
+
+    let all = promote(of(index.descriptor().clone())).await;
+    assert!(matches!(&all, Err(PromoteError::Incomplete { missing, .. }) if *missing == [amd64.clone()]), "{all:?}");
+    let other = Promotion { platforms: vec!["linux/amd64".to_owned()], ..of(index.descriptor().clone()) };
+    assert!(matches!(promote(other).await, Err(PromoteError::Incomplete { .. })));
+    assert!(prod.requests().is_empty());
+
+    let proof = promote(only_arm64(&index)).await.unwrap().completeness;
+    let excluded: Vec<_> = proof.excluded.iter().map(|left| (left.digest.as_ref(), left.reason)).collect();
+    assert_eq!(excluded, [(Some(&amd64), SkipReason::Dangling)]);
+    assert!(prod.manifest("prod/app", &arm64.to_string()).is_some());
+    assert_eq!(prod.manifest("prod/app", "v1").unwrap().bytes(), index.root().bytes());
+}
+
+#[tokio::test]
 async fn a_listed_index_proves_nothing_about_its_manifests() {
     let (person, prod) = (Person::new(), taking_sparse_indexes(RegistryOptions::default()));
     let (staging, index) = staging(&person).await;
