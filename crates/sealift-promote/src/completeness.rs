@@ -40,7 +40,7 @@ pub struct ArrivedObject {
     pub media_type: MediaType,
     /// What it is to the promotion.
     pub role: Role,
-    /// What it is attached to.
+    /// What it is attached to; for a part, the index that lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
     /// Its own artifact type.

@@ -16,6 +16,7 @@ mod error;
 mod gate;
 mod judge;
 mod object;
+mod part;
 mod plan;
 mod platform;
 mod prove;

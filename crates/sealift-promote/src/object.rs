@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 pub struct PlannedObject {
     /// What it is to the promotion.
     pub role: Role,
-    /// What it is attached to.
+    /// What it is attached to; for a part, the index that lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
     /// What kind of attachment it is.
@@ -32,6 +32,11 @@ impl PlannedObject {
     /// Returns the root, or a manifest that it lists.
     pub(crate) fn member(role: Role, manifest: RawManifest) -> Self {
         Self { role, subject: None, kind: None, storage: None, artifact_type: None, manifest }
+    }
+
+    /// Returns a manifest that the attached `index` lists.
+    pub(crate) fn part(index: &Digest, manifest: RawManifest) -> Self {
+        Self { subject: Some(index.clone()), ..Self::member(Role::Part, manifest) }
     }
 
     pub(crate) fn attached(attachment: Attachment) -> Self {
@@ -63,6 +68,8 @@ pub enum Role {
     Child,
     /// What one of cosign's tags holds.
     CosignTag,
+    /// A manifest that an attached index lists.
+    Part,
     /// A manifest whose subject is another planned one.
     Referrer,
     /// What is promoted.
@@ -74,6 +81,7 @@ impl std::fmt::Display for Role {
         f.write_str(match self {
             Self::Child => "child",
             Self::CosignTag => "cosign tag",
+            Self::Part => "part",
             Self::Referrer => "referrer",
             Self::Root => "root",
         })

@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role, SkipReason, Skipped};
+use crate::part::{self, Parts};
 use crate::platform;
 use crate::request::Promotion;
 use crate::selection::Selection;
@@ -35,7 +36,8 @@ pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<
     let (graph, missing) = &held;
     let read = graph.manifests().map(|manifest| &manifest.descriptor().digest);
     let subjects: Vec<Digest> = read.chain(missing).cloned().collect();
-    let attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
+    let mut attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
+    let mut parts = part::follow(source, subjects, &mut attached).await.map_err(at_source)?;
     let mut plan = Plan {
         source: source.name().clone(),
         source_tag: promotion.source_tag.clone(),
@@ -46,7 +48,7 @@ pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<
     };
     let mut counted = HashSet::new();
     plan.add_members(chosen.manifests, &mut counted);
-    plan.add_attachments(attached, &promotion.selection, source, &mut counted).await?;
+    plan.add_attachments(attached, &mut parts, &promotion.selection, source, &mut counted).await?;
     Ok(plan)
 }
 
@@ -140,14 +142,8 @@ impl Plan {
 
     fn add_members(&mut self, manifests: Vec<&RawManifest>, counted: &mut HashSet<Digest>) {
         for manifest in manifests {
-            let descriptor = manifest.descriptor();
-            self.count(descriptor, counted);
-            // The walk parsed it.
-            let parsed = manifest.parse().ok();
-            for child in parsed.iter().flat_map(graph::children).filter(|child| !child.is_manifest) {
-                self.count(&child.descriptor, counted);
-            }
-            let role = if descriptor.digest == self.root.digest { Role::Root } else { Role::Child };
+            self.count_with_blobs(manifest, counted);
+            let role = if manifest.descriptor().digest == self.root.digest { Role::Root } else { Role::Child };
             self.objects.push(PlannedObject::member(role, manifest.clone()));
         }
     }
@@ -155,6 +151,7 @@ impl Plan {
     async fn add_attachments(
         &mut self,
         attached: Attachments,
+        parts: &mut Parts,
         selection: &Selection,
         source: &dyn ReadRepository,
         counted: &mut HashSet<Digest>,
@@ -176,12 +173,15 @@ impl Plan {
                 self.skipped.push(Skipped::of(&attachment, reason));
                 continue;
             }
-            travelling.insert(attachment.descriptor().digest.clone());
-            self.count(attachment.descriptor(), counted);
-            if let Ok(manifest) = attachment.manifest.parse() {
-                manifest.children().for_each(|child| self.count(child, counted));
-            }
+            let digest = attachment.descriptor().digest.clone();
+            self.count_with_blobs(&attachment.manifest, counted);
             self.objects.push(PlannedObject::attached(attachment));
+            for part in parts.remove(&digest).unwrap_or_default() {
+                travelling.insert(part.descriptor().digest.clone());
+                self.count_with_blobs(&part, counted);
+                self.objects.push(PlannedObject::part(&digest, part));
+            }
+            travelling.insert(digest);
         }
         self.skipped.extend(attached.problems.into_iter().map(|problem| Skipped {
             subject: problem.subject,
@@ -191,6 +191,15 @@ impl Plan {
             reason: SkipReason::of(&problem.reason),
         }));
         Ok(())
+    }
+
+    fn count_with_blobs(&mut self, manifest: &RawManifest, counted: &mut HashSet<Digest>) {
+        self.count(manifest.descriptor(), counted);
+        // It was parsed when it was read.
+        let parsed = manifest.parse().ok();
+        for child in parsed.iter().flat_map(graph::children).filter(|child| !child.is_manifest) {
+            self.count(&child.descriptor, counted);
+        }
     }
 
     fn count(&mut self, descriptor: &Descriptor, counted: &mut HashSet<Digest>) {

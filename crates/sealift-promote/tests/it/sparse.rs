@@ -1,9 +1,10 @@
 //! Some platforms of an index: the digest stays, what stays behind is told, and a registry may refuse.
 
-use sealift_core::oci::{RawManifest, media_type};
+use sealift_core::oci::{Digest, RawManifest, media_type};
+use sealift_core::pattern::Pattern;
 use sealift_core::statement::predicate;
 use sealift_policy::Ruling;
-use sealift_promote::{PromoteError, Promotion, Role, SkipReason};
+use sealift_promote::{ArrivalProof, Feature, PromoteError, Promotion, Role, SkipReason, plan};
 use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Quirks, Registry, RegistryOptions, SparseIndex};
 use serde_json::json;
@@ -127,6 +128,45 @@ async fn a_listed_index_proves_nothing_about_its_manifests() {
     staging.add_manifest("team/app", &attached, None).unwrap();
     prod.add_manifest("prod/app", &attached, None).unwrap();
     let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
-    person.promote(source.as_read(), &*destination, &of(index.descriptor().clone())).await.unwrap();
+    let signature = person.attach(&*source, part.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    let promoted = person.promote(source.as_read(), &*destination, &of(index.descriptor().clone())).await.unwrap();
     assert!(prod.manifest("prod/app", &part.digest().to_string()).is_some(), "the part was copied");
+    let arrived = |digest: &Digest| {
+        let arrived = promoted.completeness.arrived.iter().find(|object| object.digest == *digest).unwrap();
+        (arrived.role, arrived.subject.clone().unwrap(), arrived.proof)
+    };
+    let parts = attached.descriptor().digest.clone();
+    assert_eq!(arrived(&parts), (Role::Referrer, index.digest().clone(), ArrivalProof::Listed));
+    assert_eq!(arrived(part.digest()), (Role::Part, parts, ArrivalProof::ReadBack));
+    // What is attached to a part travels with it.
+    assert_eq!(arrived(&signature.digest).1, *part.digest());
+    assert_eq!(prod.referrers("prod/app", part.digest()).len(), 1);
+}
+
+#[tokio::test]
+async fn parts_of_what_stays_behind_stay_too() {
+    let person = Person::new();
+    let (staging, index) = staging(&person).await;
+    let prod = Registry::start(RegistryOptions::distribution()).unwrap();
+    let (part, kind) = (fixture::image(5), "application/x.parts");
+    staging.add("team/app", &part, None).unwrap();
+    // It lists an image of the root's too, which travels anyhow.
+    let own = index.manifests().next().unwrap().descriptor();
+    let attached = json!({
+        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "artifactType": kind,
+        "manifests": [part.descriptor().to_plain(), own.to_plain()], "subject": index.descriptor().to_plain()
+    });
+    staging.add_manifest("team/app", &RawManifest::new(media_type::IMAGE_INDEX, attached.to_string()), None).unwrap();
+    let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
+    person.attach(&*source, part.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    let mut promotion = of(index.descriptor().clone());
+    let all = plan(source.as_read(), &promotion).await.unwrap();
+    promotion.selection = promotion.selection.excluding(Feature::ArtifactType(Pattern::exact(kind)));
+    let promoted = person.promote(source.as_read(), &*destination, &promotion).await.unwrap();
+    let completeness = &promoted.completeness;
+    let reasons: Vec<_> = completeness.excluded.iter().map(|skipped| skipped.reason).collect();
+    assert_eq!(reasons, [SkipReason::Excluded, SkipReason::AttachedToSkipped]);
+    // The index, its part and the part's signature; the image that is listed twice is one object.
+    assert_eq!(completeness.arrived.len(), all.objects().len() - 3);
+    assert!(prod.manifest("prod/app", &part.digest().to_string()).is_none());
 }
