@@ -5,8 +5,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::args::global::GlobalArgs;
 use crate::commands::{
     attach, attest, attest_blob, bundle, completions, copy, delete, docs, download, env, inspect, key, lifecycle, load,
-    login, logout, man, migrate, policy, promote, referrers, registry, save, sign, sign_blob, tree, triangulate, trust,
-    verify, verify_attestation, verify_blob, verify_blob_attestation, version,
+    login, logout, man, migrate, policy, promote, quarantine, referrers, registry, save, sign, sign_blob, tree,
+    triangulate, trust, verify, verify_attestation, verify_blob, verify_blob_attestation, version,
 };
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Migrate(migrate::MigrateArgs),
     Referrers(referrers::ReferrersArgs),
     Triangulate(triangulate::TriangulateArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Registry(registry::RegistryCommandArgs),
     Login(login::LoginArgs),
     Logout(logout::LogoutArgs),

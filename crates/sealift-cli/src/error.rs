@@ -27,8 +27,8 @@ use sealift_keyless::fulcio::FulcioError;
 use sealift_keyless::oidc::IdentityError;
 use sealift_keyless::signing_config::SigningConfigError;
 use sealift_keyless::trust::{TrustConfigError, TrustError};
-use sealift_oci::ClientError;
 use sealift_oci::keychain::KeychainError;
+use sealift_oci::{ClientError, QuarantineError, ScanDetailsError};
 use sealift_promote::PromoteError;
 use serde::Serialize;
 
@@ -110,6 +110,12 @@ pub(crate) enum CliError {
     },
     #[error("not promoted")]
     Promote(#[source] PromoteError),
+    #[error("the quarantine of {subject} is not known")]
+    Quarantine {
+        subject: String,
+        #[source]
+        source: QuarantineError,
+    },
     #[error("reading {origin} failed")]
     Read {
         origin: Origin,
@@ -135,6 +141,12 @@ pub(crate) enum CliError {
         subject: String,
         #[source]
         source: RepositoryError,
+    },
+    #[error("`{path}` holds no details of a scan", path = path.display())]
+    ScanDetails {
+        path: PathBuf,
+        #[source]
+        source: ScanDetailsError,
     },
     #[error("the async runtime does not start")]
     Runtime(#[source] io::Error),
@@ -294,7 +306,11 @@ impl CliError {
     /// Returns what the process says about it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::CustomPredicate(_) | Self::Predicate { .. } | Self::Reference { .. } | Self::Usage(_) => Exit::Usage,
+            Self::CustomPredicate(_)
+            | Self::Predicate { .. }
+            | Self::Reference { .. }
+            | Self::ScanDetails { .. }
+            | Self::Usage(_) => Exit::Usage,
             Self::Authority { .. }
             | Self::Certificates { .. }
             | Self::Client(_)
@@ -321,7 +337,11 @@ impl CliError {
             Self::BundleFile { .. } => Exit::NoMatchingSignature,
             Self::Refused { source: VerifyError::NoCertificate, .. } => Exit::NoCertificate,
             Self::Refused { .. } => Exit::NoMatchingSignature,
-            Self::Repository { source, .. } => exit_of_repository(source),
+            Self::Quarantine { source: QuarantineError::RoleMissing { .. }, .. } => Exit::Unauthorized,
+            Self::Quarantine { source: QuarantineError::Repository(source), .. } | Self::Repository { source, .. } => {
+                exit_of_repository(source)
+            }
+            Self::Quarantine { .. } => Exit::Failure,
             Self::Undecided { exit, .. } => *exit,
             Self::Copy(error) | Self::Promote(error) => exit_of_promotion(error),
             Self::Attach(_) => repository_error(self).map_or(Exit::Failure, exit_of_repository),
@@ -367,14 +387,19 @@ fn exit_of_promotion(error: &PromoteError) -> Exit {
 
 /// Returns what it means that something listed could not be read: never that it is not there.
 pub(crate) fn undecided(exit: Exit) -> Exit {
-    if exit == Exit::Unauthorized { exit } else { Exit::Unavailable }
+    match exit {
+        // What is kept back is there, and another account may read it.
+        Exit::Quarantined | Exit::Unauthorized => Exit::Unauthorized,
+        _ => Exit::Unavailable,
+    }
 }
 
-/// Returns what a repository's error means: "not there" is a no, everything else is no answer.
+/// Returns what a repository's error means: "not there" and "kept back" are a no, everything else is no answer.
 pub(crate) fn exit_of_repository(error: &RepositoryError) -> Exit {
     match error {
         RepositoryError::NotFound { .. } => Exit::NotFound,
         RepositoryError::Denied { .. } | RepositoryError::Unauthenticated { .. } => Exit::Unauthorized,
+        RepositoryError::Quarantined { .. } => Exit::Quarantined,
         RepositoryError::Unsupported { .. } => Exit::Failure,
         RepositoryError::Source(source) => exit_of_repository(source),
         _ => Exit::Unavailable,

@@ -19,6 +19,7 @@ pub(crate) enum Exit {
     PolicyDenied,
     TagTaken,
     ReferrersWrong,
+    Quarantined,
     SeveralRefused,
     Configuration,
     Unauthorized,
@@ -84,7 +85,7 @@ impl From<Exit> for ExitCode {
 
 const REFUSALS: std::ops::RangeInclusive<u8> = 10..=19;
 
-const TABLE: [(Exit, u8, &str, &str); 16] = [
+const TABLE: [(Exit, u8, &str, &str); 17] = [
     (Exit::Ok, 0, "OK", "done; for `verify` and `promote`: yes"),
     (Exit::Failure, 1, "FAILURE", "it failed in a way that has no number of its own"),
     (Exit::Usage, 2, "USAGE", "the arguments do not make sense together"),
@@ -95,6 +96,7 @@ const TABLE: [(Exit, u8, &str, &str); 16] = [
     (Exit::PolicyDenied, 14, "POLICY_DENIED", "no: the policy denies it"),
     (Exit::TagTaken, 15, "TAG_TAKEN", "no: the destination tag holds another digest"),
     (Exit::ReferrersWrong, 16, "REFERRERS_WRONG", "no: a list of referrers is wrong or incomplete"),
+    (Exit::Quarantined, 17, "QUARANTINED", "no: the registry keeps it in quarantine"),
     (Exit::SeveralRefused, 19, "SEVERAL_REFUSED", "no: several subjects, refused for different reasons"),
     (Exit::Configuration, 20, "CONFIGURATION", "no answer: a key, a policy, a trust root or a setting is unusable"),
     (Exit::Unauthorized, 21, "UNAUTHORIZED", "no answer: credentials are missing or refused"),

@@ -8,6 +8,7 @@ use sealift_core::oci::ReferenceError;
 use sealift_core::repository::RepositoryError;
 use sealift_core::verify::{Claim, VerifyError};
 use sealift_keyless::trust::TrustError;
+use sealift_oci::QuarantineError;
 use sealift_promote::PromoteError;
 
 use crate::config::Origin;
@@ -25,6 +26,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::OwnCertificateRefused(_) => Some(
             "give the trusted root of the installation that signs, with `--trusted-root` or `--instance`".to_owned(),
         ),
+        CliError::Quarantine { source: QuarantineError::RoleMissing { role, .. }, .. } => {
+            Some(format!("give the account the role `{role}` on the registry, or log in with one that has it"))
+        }
         CliError::Refused { source, .. } => of_refusal(source),
         CliError::Trust(TrustError::Refresh { .. }) => {
             Some("`--offline` uses what is built in or kept; `--trusted-root` needs no service".to_owned())
@@ -55,6 +59,10 @@ pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
             let name = repository.path().map(|_| repository.to_string())?;
             Some(format!("check the spelling of `{name}` and of its tag; a private repository may answer the same"))
         }
+        RepositoryError::Quarantined { repository, digest, .. } => Some(format!(
+            "the registry gives it to accounts with the role `AcrQuarantineReader`, by its digest; \
+             `sealift quarantine release --native {repository}@{digest}` lets everybody have it"
+        )),
         RepositoryError::Throttled { .. } => {
             Some("wait and try again; a login often has a higher limit than anonymous access".to_owned())
         }

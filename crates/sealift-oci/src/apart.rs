@@ -60,7 +60,7 @@ impl SignaturesApart {
 }
 
 /// Says whether a tag is one that lists or holds what is attached: `sha256-<hex>`, with a suffix or without.
-fn is_of_attachments(tag: &Tag) -> bool {
+pub(crate) fn is_of_attachments(tag: &Tag) -> bool {
     let Some((algorithm, rest)) = tag.as_str().split_once('-') else { return false };
     let hex = rest.split('.').next().unwrap_or_default();
     matches!(algorithm, "sha256" | "sha512") && hex.len() >= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -16,6 +16,7 @@ pub mod keychain;
 pub mod layout;
 mod mirror;
 pub mod probe;
+mod quarantine;
 pub mod redact;
 mod registry;
 
@@ -32,6 +33,7 @@ use keychain::Credential;
 use layout::{LayoutRepository, Mode};
 pub use mirror::{MirrorRule, Original, RepositoryPrefix};
 use mirror::{Mirrored, MirroredRepository, mirrors_of};
+pub use quarantine::{Quarantine, QuarantineError, ScanDetails, ScanDetailsError, State as QuarantineState};
 use registry::client::{Endpoint, Host};
 use registry::{Memory, RegistryRepository};
 

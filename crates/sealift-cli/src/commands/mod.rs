@@ -20,6 +20,7 @@ pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod policy;
 pub(crate) mod promote;
+pub(crate) mod quarantine;
 pub(crate) mod referrers;
 pub(crate) mod registry;
 pub(crate) mod save;

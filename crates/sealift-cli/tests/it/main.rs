@@ -21,6 +21,7 @@ mod network;
 mod peers;
 mod policy;
 mod promote;
+mod quarantine;
 mod referrers;
 mod registries;
 mod scenarios;

@@ -20,7 +20,8 @@ fn logged_in(user: &User, emulation: Emulation) -> Registry {
 #[test]
 fn images_are_signed_verified_and_shown_at_every_registry() {
     let user = User::with_key();
-    for emulation in Emulation::all() {
+    // What is in quarantine is another matter: see `quarantine.rs`.
+    for emulation in Emulation::all().filter(|emulation| *emulation != Emulation::AcrQuarantine) {
         let registry = logged_in(&user, emulation);
         let reference = registry.reference("team/app:v1");
         user.run(&["sign", "--key", "sealift.key", &reference]).assert_code(0);

@@ -259,6 +259,16 @@ pub enum RepositoryError {
         /// What is missing, such as `tag v1`.
         what: String,
     },
+    /// The registry keeps a manifest back until somebody passes it: it is there, and may not be read.
+    #[error("{repository} keeps {digest} in quarantine (state `{state}`)")]
+    Quarantined {
+        /// The repository.
+        repository: RepositoryName,
+        /// The manifest.
+        digest: Digest,
+        /// Its state in the registry's words, bounded and without control characters.
+        state: String,
+    },
     /// The registry refused the request otherwise.
     #[error("{repository} refused the {operation} (HTTP {status}, {code}): {message}")]
     Registry {

@@ -225,6 +225,18 @@ impl Authenticator {
         }
     }
 
+    /// Says whether the registry asks for tokens as ACR does: of itself, under its own name, at `/oauth2/token`.
+    pub(crate) fn is_azure(&self) -> bool {
+        match &self.state().scheme {
+            Some(Scheme::Bearer(demand)) => {
+                realm::is_same_origin(&demand.realm, &self.base)
+                    && demand.realm.path() == "/oauth2/token"
+                    && demand.service.as_deref() == Some(self.host.as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// Returns what of a challenge's scope may be asked for.
     ///
     /// A token goes to the registry, so one for more than the request needs would be the registry's gain. Foreign

@@ -84,6 +84,16 @@ impl ScopeSet {
         Self(vec![Scope::repository(path, &["delete", "pull", "push"])])
     }
 
+    /// Returns reading the attributes that ACR keeps about a repository; older registries give them to who may pull.
+    pub(crate) fn attributes(path: &str) -> Self {
+        Self(vec![Scope::repository(path, &["metadata_read", "pull"])])
+    }
+
+    /// Returns changing these attributes; older registries let who may push.
+    pub(crate) fn attribute_changes(path: &str) -> Self {
+        Self(vec![Scope::repository(path, &["metadata_read", "metadata_write", "pull", "push"])])
+    }
+
     /// Returns listing all repositories.
     pub(crate) fn catalog() -> Self {
         Self(vec![Scope { resource: "registry:catalog".to_owned(), actions: vec!["*".to_owned()] }])

@@ -31,6 +31,13 @@ impl Endpoint {
         match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
+            // What ACR keeps in quarantine is there.
+            StatusCode::METHOD_NOT_ALLOWED if descriptor.media_type.is_manifest() => {
+                match self.resolve_manifest(&descriptor.digest.clone().into()).await {
+                    Err(RepositoryError::Quarantined { .. }) => Ok(true),
+                    found => found.map(|_| true),
+                }
+            }
             _ => Err(response.into_error(&self.name, "look up", format!("blob {}", descriptor.digest)).await),
         }
     }

@@ -111,6 +111,7 @@ impl ErrorBody {
         let repository = repository.clone();
         let Self { code, message } = self;
         match status.as_u16() {
+            _ if code == DISALLOWED => RepositoryError::Denied { repository, operation, message },
             401 => RepositoryError::Unauthenticated { repository, operation, message },
             403 => RepositoryError::Denied { repository, operation, message },
             404 if code == NAME_UNKNOWN => RepositoryError::NotFound { repository, what: REPOSITORY.to_owned() },
@@ -148,6 +149,8 @@ impl ErrorBody {
 
 /// The code for a repository that does not exist.
 const NAME_UNKNOWN: &str = "NAME_UNKNOWN";
+/// ACR's code, under several statuses, for what its rules do not let: locks, and the quarantine.
+pub(super) const DISALLOWED: &str = "REGISTRY_DISALLOWED_OPERATION";
 /// What is missing then.
 const REPOSITORY: &str = "such repository";
 
@@ -223,6 +226,7 @@ mod tests {
         assert!(matches!(of(404, ""), RepositoryError::NotFound { what, .. } if what == "tag v1"));
         assert!(matches!(of(404, "NAME_UNKNOWN"), RepositoryError::NotFound { what, .. } if what == "such repository"));
         assert!(matches!(of(405, ""), RepositoryError::Unsupported { .. }));
+        assert!(matches!(of(405, DISALLOWED), RepositoryError::Denied { .. }));
         assert!(matches!(of(429, ""), RepositoryError::Throttled { .. }));
         assert!(matches!(of(500, ""), RepositoryError::Unavailable { .. }));
         assert!(matches!(of(400, "X"), RepositoryError::Registry { status: 400, code, .. } if code == "X"));

@@ -70,7 +70,7 @@ impl Endpoint {
             }
             // Answers of gateways that know no HEAD; what they mean, GET will say.
             400 | 405 | 406 | 415 | 501 => {}
-            _ => return Err(response.into_error(&self.name, "resolve", format!("manifest {selector}")).await),
+            _ => return Err(self.refused_manifest(response, "resolve", selector).await),
         }
         self.read_manifest(selector).await.map(|read| read.manifest.descriptor().clone())
     }
@@ -79,7 +79,7 @@ impl Endpoint {
     pub(super) async fn read_manifest(&self, selector: &Selector) -> Result<Read, RepositoryError> {
         let response = self.send(self.manifest_request("read", Method::GET, selector)).await?;
         if response.status() != StatusCode::OK {
-            return Err(response.into_error(&self.name, "read", format!("manifest {selector}")).await);
+            return Err(self.refused_manifest(response, "read", selector).await);
         }
         self.note_etag(&response);
         let etag = response.header(ETAG).map(str::to_owned);

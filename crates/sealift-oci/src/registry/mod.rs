@@ -3,6 +3,7 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
 mod ahead;
+pub(crate) mod attributes;
 mod blob;
 pub(crate) mod client;
 pub(crate) mod error;

@@ -17,6 +17,7 @@ mod layout_names;
 mod load;
 mod mirror;
 mod probe;
+mod quarantine;
 mod quirks;
 mod redirect;
 mod referrers;

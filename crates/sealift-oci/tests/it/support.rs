@@ -85,6 +85,7 @@ fn error_kind(error: &RepositoryError) -> &'static str {
         RepositoryError::Malformed { .. } => "malformed",
         RepositoryError::Manifest { .. } => "manifest",
         RepositoryError::NotFound { .. } => "not found",
+        RepositoryError::Quarantined { .. } => "quarantined",
         RepositoryError::Registry { .. } => "registry",
         RepositoryError::Source(_) => "source",
         RepositoryError::Squatted { .. } => "squatted",

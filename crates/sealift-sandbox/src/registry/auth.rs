@@ -35,6 +35,8 @@ pub(super) fn needs(server: &Server, call: &Call) -> Vec<Need> {
         Need::on_repository(known_as, action)
     };
     let action = match call.method {
+        Method::PATCH if call.endpoint == Endpoint::Attributes => "metadata_write",
+        _ if call.endpoint == Endpoint::Attributes => "metadata_read",
         Method::GET | Method::HEAD if call.endpoint == Endpoint::Upload => "push",
         Method::GET | Method::HEAD => "pull",
         Method::DELETE if call.endpoint != Endpoint::Upload => "delete",
@@ -68,6 +70,14 @@ pub(super) fn basic(call: &Call) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
+/// Returns who asks, where that is known.
+pub(super) fn user(server: &Server, call: &Call) -> Option<String> {
+    match credentials(call, "bearer") {
+        Some(token) => server.tokens.user(token),
+        None => basic(call).map(|(user, _)| user),
+    }
+}
+
 /// Answers `GET /v2/`.
 pub(super) fn respond_to_ping() -> Reply {
     let version = HeaderName::from_static("docker-distribution-api-version");
@@ -86,7 +96,7 @@ fn check_basic(server: &Server, call: &Call, options: &BasicAuth) -> Result<(), 
 }
 
 fn check_token(server: &Server, call: &Call, needs: &[Need], options: &TokenAuth) -> Result<(), Refusal> {
-    let is_user = |(user, password)| user == options.user && password == options.password;
+    let is_user = |(user, password): (String, String)| options.knows(&user, &password);
     if options.takes_basic && basic(call).is_some_and(is_user) {
         return Ok(());
     }

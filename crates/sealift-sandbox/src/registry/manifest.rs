@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use sealift_core::oci::{Digest, DigestAlgorithm, MAX_MANIFEST_BYTES, RawManifest, Tag, media_type};
 use serde::Deserialize;
 
+use super::attributes;
 use super::blob::parse_digest;
 use super::reply::{DOCKER_CONTENT_DIGEST, OCI_SUBJECT, Refusal, Reply, empty, set, with_body};
 use super::route::Call;
@@ -17,6 +18,7 @@ use super::store::{Condition, check_name, check_repository, unknown_manifest};
 /// `GET` and `HEAD /v2/<name>/manifests/<reference>`
 pub(super) fn read(server: &Server, call: &Call) -> Result<Reply, Refusal> {
     let manifest = find(server, call)?;
+    attributes::check_pull(server, call, &manifest.descriptor().digest)?;
     let descriptor = manifest.descriptor();
     let digest = descriptor.digest.to_string();
     let etag = format!("\"{digest}\"");

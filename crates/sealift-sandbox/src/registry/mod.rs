@@ -3,6 +3,7 @@
 //! Runs on a thread of its own, so that it serves any test, with or without a runtime. Never speaks TLS.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
+mod attributes;
 mod auth;
 mod blob;
 mod emulation;
@@ -33,7 +34,7 @@ pub use emulation::Emulation;
 pub use fault::{Effect, RetryAfter, Rule};
 pub use log::{LoggedRequest, longest_chain};
 pub use options::{Auth, BasicAuth, Excess, Exchange, Mount, RegistryOptions, Storage, TokenAuth};
-pub use quirk::{Answer, MissingApi, PullLimit, Quirks, Root, SparseIndex, Throttle};
+pub use quirk::{Answer, MissingApi, PullLimit, Quarantine, Quirks, Root, SparseIndex, Throttle};
 pub use route::Endpoint;
 
 use crate::fixture::{Fixture, FixtureBlob};
@@ -136,7 +137,11 @@ impl Registry {
 
     /// Returns a refresh token of the token service, as its login gives it, without a request.
     pub fn refresh_token(&self) -> String {
-        self.server.tokens.new_refresh()
+        let user = match &self.server.options.auth {
+            Auth::Token(options) => options.user.as_str(),
+            Auth::Basic(_) | Auth::None => "",
+        };
+        self.server.tokens.new_refresh(user)
     }
 
     /// Stores a fixture, without a request.
@@ -202,6 +207,12 @@ impl Registry {
     /// Returns the tags of a repository in order, without a request; none where there is no such repository.
     pub fn tags(&self, repository: &str) -> Vec<String> {
         self.server.store.tags(repository).unwrap_or_default()
+    }
+
+    /// Returns what state of quarantine a manifest is in, where the registry has such a thing.
+    pub fn quarantine_state(&self, repository: &str, digest: &Digest) -> Option<String> {
+        let is_kept = self.server.options.quirks.quarantine.is_some();
+        is_kept.then(|| self.server.attributes.state(repository, digest))
     }
 
     /// Returns what refers to `subject`, without a request, whether or not the referrers API is on.

@@ -186,6 +186,8 @@ pub struct TokenAuth {
     pub user: String,
     /// Password of the user.
     pub password: String,
+    /// Names of more users, with the same password and the same rights.
+    pub others: &'static [&'static str],
     /// Where the token service is.
     pub path: &'static str,
     /// What the registry calls itself towards its token service; its address where this is empty.
@@ -229,11 +231,18 @@ pub struct TokenAuth {
     pub signed: Option<Arc<RegistryTokens>>,
 }
 
+impl TokenAuth {
+    pub(super) fn knows(&self, user: &str, password: &str) -> bool {
+        (user == self.user || self.others.contains(&user)) && password == self.password
+    }
+}
+
 impl Default for TokenAuth {
     fn default() -> Self {
         Self {
             user: String::new(),
             password: String::new(),
+            others: &[],
             path: "/token",
             service: "sealift-sandbox",
             anonymous_pull: false,

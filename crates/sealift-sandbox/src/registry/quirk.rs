@@ -37,6 +37,10 @@ pub struct Quirks {
     pub pull_limit: Option<PullLimit>,
     /// How many requests of any kind are answered.
     pub throttle: Option<Throttle>,
+    /// Whether manifests and tags have attributes below `/acr/v1`, as at ACR.
+    pub attributes_api: bool,
+    /// Who keeps images back until they are passed, as ACR does with its quarantine policy.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// A refusal that registries are known for.
@@ -91,6 +95,15 @@ pub enum Root {
     Redirect(&'static str),
     /// 200 and a page of HTML.
     WebPage,
+}
+
+/// Keeps every manifest back that nobody passed: no tag leads to it, and its digest leads nobody to it but these users.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quarantine {
+    /// The user who may pull what is kept back, as `AcrQuarantineReader` lets.
+    pub reader: &'static str,
+    /// The user who may pass it, too, as `AcrQuarantineWriter` lets.
+    pub writer: &'static str,
 }
 
 /// How many manifests may be pulled: `GET` counts, `HEAD` does not.

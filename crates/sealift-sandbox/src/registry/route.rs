@@ -7,6 +7,8 @@ use sealift_core::oci::Reference;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Endpoint {
+    /// `/acr/v1/<name>/_manifests/<digest>` and `/acr/v1/<name>/_tags/<tag>`
+    Attributes,
     /// `/v2/<name>/blobs/<digest>`
     Blob,
     /// `/v2/_catalog`
@@ -81,6 +83,10 @@ fn parts(path: &str) -> (Endpoint, &str, &str) {
         "/v2/_catalog" => return (Endpoint::Catalog, "", ""),
         _ => {}
     }
+    if let Some(rest) = path.strip_prefix("/acr/v1/") {
+        let found = ["/_manifests/", "/_tags/"].iter().find_map(|marker| rest.rsplit_once(marker));
+        return found.map_or((Endpoint::Other, "", ""), |(name, reference)| (Endpoint::Attributes, name, reference));
+    }
     let Some(rest) = path.strip_prefix("/v2/") else { return (Endpoint::Other, "", "") };
     if let Some(name) = rest.strip_suffix("/tags/list") {
         return (Endpoint::Tags, name, "");
@@ -141,6 +147,9 @@ mod tests {
             ("/v2/a/blobs/uploads/7", (Endpoint::Upload, "a", "7")),
             ("/v2/manifests/manifests/manifests/v1", (Endpoint::Manifest, "manifests/manifests", "v1")),
             ("/v2/a/referrers/sha256:00", (Endpoint::Referrers, "a", "sha256:00")),
+            ("/acr/v1/a/b/_manifests/sha256:00", (Endpoint::Attributes, "a/b", "sha256:00")),
+            ("/acr/v1/a/_tags/v1", (Endpoint::Attributes, "a", "v1")),
+            ("/acr/v1/a", (Endpoint::Other, "", "")),
             ("/v2/a", (Endpoint::Other, "", "")),
         ] {
             assert_eq!(parts(path), expected, "{path}");

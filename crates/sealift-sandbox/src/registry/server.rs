@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{Method, StatusCode};
 
+use super::attributes::Attributes;
 use super::auth::{needs, respond_to_ping};
 use super::fault::Faults;
 use super::limit::Limits;
@@ -21,7 +22,7 @@ use super::route::{Call, Endpoint};
 use super::store::Store;
 use super::token::Tokens;
 use super::upload::Uploads;
-use super::{LoggedRequest, RegistryError, auth, blob, listing, manifest, token, upload};
+use super::{LoggedRequest, RegistryError, attributes, auth, blob, listing, manifest, token, upload};
 
 /// Everything one registry is made of.
 pub(super) struct Server {
@@ -30,6 +31,7 @@ pub(super) struct Server {
     pub(super) store: Store,
     pub(super) uploads: Uploads,
     pub(super) tokens: Tokens,
+    pub(super) attributes: Attributes,
     pub(super) faults: Faults,
     pub(super) limits: Limits,
     pub(super) log: Log,
@@ -52,6 +54,7 @@ impl Server {
             store,
             uploads: Uploads::default(),
             tokens: Tokens::default(),
+            attributes: Attributes::default(),
             faults: Faults::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -141,6 +144,8 @@ async fn route(server: &Server, call: &Call, body: Body) -> Result<Reply, Refusa
         (Endpoint::Upload, &Method::PATCH) => upload::append(server, call, body).await,
         (Endpoint::Upload, &Method::PUT) => upload::finish(server, call, body).await,
         (Endpoint::Upload, &Method::DELETE) => upload::cancel(server, call),
+        (Endpoint::Attributes, &Method::GET) => attributes::read(server, call),
+        (Endpoint::Attributes, &Method::PATCH) => attributes::change(server, call, body).await,
         (Endpoint::Other, _) => Err(Refusal::not_found("UNSUPPORTED", "no such endpoint")),
         _ => Err(Refusal::unsupported("this method is not allowed here")),
     }

@@ -24,12 +24,15 @@ use super::server::Server;
 #[derive(Default)]
 pub(super) struct Tokens {
     access: Mutex<HashMap<String, Grant>>,
-    refresh: Mutex<HashSet<String>>,
+    /// By token: whose it is.
+    refresh: Mutex<HashMap<String, String>>,
 }
 
 struct Grant {
     /// Resources and what is allowed on them, as in `repository:team/app` and `pull`.
     actions: HashSet<(String, String)>,
+    /// Whose it is; nobody's when it was given to anybody.
+    user: Option<String>,
     expires: Instant,
 }
 
@@ -45,10 +48,15 @@ impl Tokens {
         Some(needs.iter().all(is_allowed))
     }
 
-    /// Returns a new refresh token.
-    pub(super) fn new_refresh(&self) -> String {
+    /// Returns whose token it is.
+    pub(super) fn user(&self, token: &str) -> Option<String> {
+        locked(&self.access).get(token)?.user.clone()
+    }
+
+    /// Returns a new refresh token of a user.
+    pub(super) fn new_refresh(&self, user: &str) -> String {
         let token = new_token("refresh");
-        locked(&self.refresh).insert(token.clone());
+        locked(&self.refresh).insert(token.clone(), user.to_owned());
         token
     }
 
@@ -73,7 +81,12 @@ pub(super) async fn issue(server: &Server, call: &Call, body: Body) -> Result<Re
         _ => return Err(Refusal::unsupported("this method is not allowed here")),
     };
     let caller = request.caller(server, options)?;
-    let grant = Grant { actions: request.granted(caller, options)?, expires: Instant::now() + options.lifetime };
+    let actions = request.granted(&caller, options)?;
+    let user = match &caller {
+        Caller::Anonymous => None,
+        Caller::User(name) => Some(name.clone()),
+    };
+    let grant = Grant { actions, user, expires: Instant::now() + options.lifetime };
     let token = match &options.signed {
         None => new_token("access"),
         Some(tokens) => tokens
@@ -88,8 +101,8 @@ pub(super) async fn issue(server: &Server, call: &Call, body: Body) -> Result<Re
     if let Some(seconds) = options.expires_in {
         answer["expires_in"] = seconds.into();
     }
-    if request.offline && caller == Caller::User {
-        answer["refresh_token"] = server.tokens.new_refresh().into();
+    if let (true, Caller::User(name)) = (request.offline, &caller) {
+        answer["refresh_token"] = server.tokens.new_refresh(name).into();
     }
     Ok(json(StatusCode::OK, &answer))
 }
@@ -118,13 +131,12 @@ async fn exchanged(
             "the token was not issued for this registry",
         ));
     }
-    Ok(json(StatusCode::OK, &json!({ "refresh_token": server.tokens.new_refresh() })))
+    Ok(json(StatusCode::OK, &json!({ "refresh_token": server.tokens.new_refresh(&options.user) })))
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
 enum Caller {
     Anonymous,
-    User,
+    User(String),
 }
 
 /// What is asked of the token service, in either of its two ways.
@@ -165,18 +177,18 @@ impl TokenRequest {
     }
 
     fn caller(&self, server: &Server, options: &TokenAuth) -> Result<Caller, Refusal> {
-        let is_known = match &self.proof {
+        let user = match &self.proof {
             Proof::None if options.anonymous_pull => return Ok(Caller::Anonymous),
-            Proof::None => false,
-            Proof::Password(user, password) => *user == options.user && *password == options.password,
-            Proof::Refresh(token) => locked(&server.tokens.refresh).contains(token),
+            Proof::None => None,
+            Proof::Password(user, password) => options.knows(user, password).then(|| user.clone()),
+            Proof::Refresh(token) => locked(&server.tokens.refresh).get(token).cloned(),
         };
         let refused = || Refusal::unauthorized("Basic realm=\"sandbox token service\"".to_owned());
-        is_known.then_some(Caller::User).ok_or_else(refused)
+        user.map(Caller::User).ok_or_else(refused)
     }
 
     /// Returns what is granted of the scopes asked for; the rest is left out without a word, or refused.
-    fn granted(&self, caller: Caller, options: &TokenAuth) -> Result<HashSet<(String, String)>, Refusal> {
+    fn granted(&self, caller: &Caller, options: &TokenAuth) -> Result<HashSet<(String, String)>, Refusal> {
         let mut actions = HashSet::new();
         let scopes = self.scopes.iter().flat_map(|scope| scope.split(' '));
         for (resource, asked) in scopes.filter_map(|scope| scope.rsplit_once(':')) {
@@ -192,13 +204,14 @@ impl TokenRequest {
     }
 }
 
-fn may(caller: Caller, resource: &str, action: &str, options: &TokenAuth) -> bool {
+fn may(caller: &Caller, resource: &str, action: &str, options: &TokenAuth) -> bool {
     if options.denied_actions.iter().any(|denied| denied == action) {
         return false;
     }
+    let is_user = matches!(caller, Caller::User(_));
     match resource.strip_prefix("repository:") {
-        Some(name) => caller == Caller::User || (action == "pull" && matches_glob(options.public, name)),
-        None => options.catalog && caller == Caller::User,
+        Some(name) => is_user || (action == "pull" && matches_glob(options.public, name)),
+        None => options.catalog && is_user,
     }
 }
 

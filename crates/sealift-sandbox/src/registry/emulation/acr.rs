@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Emulation;
 use crate::registry::options::{Auth, Exchange, RegistryOptions, TokenAuth};
-use crate::registry::quirk::Quirks;
+use crate::registry::quirk::{Quarantine, Quirks};
 
 /// A service principal or the admin; whoever has a refresh token calls himself `00000000-...`.
 pub(super) const USER: &str = "sandbox-principal";
@@ -28,7 +28,18 @@ pub(super) fn options() -> RegistryOptions {
     };
     RegistryOptions {
         auth: Auth::Token(auth),
-        quirks: Quirks { max_upload: Some(MAX_UPLOAD_BYTES), ..Quirks::default() },
+        quirks: Quirks { max_upload: Some(MAX_UPLOAD_BYTES), attributes_api: true, ..Quirks::default() },
         ..RegistryOptions::default()
     }
+}
+
+/// The same with the quarantine policy.
+pub(super) fn quarantine_options() -> RegistryOptions {
+    let mut options = options();
+    options.quirks.quarantine =
+        Some(Quarantine { reader: Emulation::QUARANTINE_READER, writer: Emulation::QUARANTINE_WRITER });
+    if let Auth::Token(auth) = &mut options.auth {
+        auth.others = &[Emulation::QUARANTINE_READER, Emulation::QUARANTINE_WRITER];
+    }
+    options
 }

@@ -26,6 +26,8 @@ use super::options::RegistryOptions;
 pub enum Emulation {
     /// Azure Container Registry.
     Acr,
+    /// Azure Container Registry with its quarantine policy.
+    AcrQuarantine,
     /// JFrog Artifactory 7.90 and later, with repositories named in the path.
     Artifactory,
     /// CNCF distribution, as docker-registry 2.8 and 3 are.
@@ -66,7 +68,7 @@ struct Row {
 }
 
 /// Every emulation, in the order of their names.
-const TABLE: [Row; 15] = {
+const TABLE: [Row; 16] = {
     use Emulation as E;
     const fn row(
         emulation: Emulation,
@@ -79,6 +81,7 @@ const TABLE: [Row; 15] = {
     }
     [
         row(E::Acr, "acr", "azurecr.io", acr::USER, acr::options),
+        row(E::AcrQuarantine, "acr-quarantine", "azurecr.io", acr::USER, acr::quarantine_options),
         row(E::Artifactory, "artifactory", "artifactory", USER, artifactory::options),
         row(E::Distribution, "distribution", "distribution", USER, distribution::options),
         row(E::DockerHub, "docker-hub", "docker.io", USER, docker_hub::options),
@@ -105,6 +108,12 @@ impl Emulation {
 
     /// The token of Microsoft's identity platform that the emulation of ACR exchanges.
     pub const AAD_ACCESS_TOKEN: &'static str = "sandbox-aad-access-token";
+
+    /// The user with the role `AcrQuarantineReader` where ACR has its quarantine policy.
+    pub const QUARANTINE_READER: &'static str = "sandbox-scanner";
+
+    /// The user with the role `AcrQuarantineWriter` there.
+    pub const QUARANTINE_WRITER: &'static str = "sandbox-processor";
 
     /// Returns every emulation, in the order of their names.
     pub fn all() -> impl Iterator<Item = Self> {
