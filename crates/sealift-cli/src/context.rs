@@ -279,19 +279,19 @@ impl Context {
         mut keychains: Vec<Arc<dyn Keychain>>,
         mut plain_http: BTreeSet<RegistryHost>,
     ) -> Result<Client, CliError> {
-        for host in &args.plain_http {
-            let host = host.parse().map_err(|source| CliError::Reference { text: host.clone(), source })?;
-            plain_http.insert(host);
-        }
+        plain_http.extend(hosts(&args.plain_http)?);
+        let mut https = hosts(&args.https)?;
         let signatures = self.signature_repository(args)?;
         if args.allow_http_registry {
             plain_http.extend(signatures.as_ref().and_then(|name| name.host().cloned()));
         }
         let settings = Settings::load(self.config.as_deref(), &self.environment)?;
         plain_http.extend(settings.plain_http);
+        https.extend(settings.https);
         keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
         keychains.extend(self.cloud_keychain());
         let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
+        access.https = https;
         access.plain_http = plain_http;
         access.mirrors = settings.mirrors;
         access.signatures = signatures;
@@ -304,6 +304,11 @@ impl Context {
         access.retry.budget = access.retry.budget.min(args.timeout);
         Client::new(access).map_err(CliError::Client)
     }
+}
+
+fn hosts(texts: &[String]) -> Result<BTreeSet<RegistryHost>, CliError> {
+    let host = |text: &String| text.parse().map_err(|source| CliError::Reference { text: text.clone(), source });
+    texts.iter().map(host).collect()
 }
 
 /// Returns the time, whatever is put into what is made.

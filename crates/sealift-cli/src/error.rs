@@ -398,7 +398,9 @@ pub(crate) fn undecided(exit: Exit) -> Exit {
 pub(crate) fn exit_of_repository(error: &RepositoryError) -> Exit {
     match error {
         RepositoryError::NotFound { .. } => Exit::NotFound,
-        RepositoryError::Denied { .. } | RepositoryError::Unauthenticated { .. } => Exit::Unauthorized,
+        RepositoryError::ClientCertificate { .. }
+        | RepositoryError::Denied { .. }
+        | RepositoryError::Unauthenticated { .. } => Exit::Unauthorized,
         RepositoryError::Quarantined { .. } => Exit::Quarantined,
         RepositoryError::Unsupported { .. } => Exit::Failure,
         RepositoryError::Source(source) => exit_of_repository(source),

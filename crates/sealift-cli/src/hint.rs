@@ -50,6 +50,9 @@ pub(crate) fn repository_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&
 pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
     let registry = |repository: &sealift_core::oci::RepositoryName| repository.host().map(ToString::to_string);
     match error {
+        RepositoryError::ClientCertificate { .. } => {
+            Some("give it with `--registry-client-cert` and `--registry-client-key`".to_owned())
+        }
         RepositoryError::Unauthenticated { repository, .. } => {
             registry(repository).map(|host| format!("log in with `sealift login {host}`"))
         }
@@ -70,7 +73,7 @@ pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
             "`cosign copy` leaves images under such tags; delete or move the tag `{tag}` and try again"
         )),
         RepositoryError::Unavailable { repository, .. } => repository.host().map(|host| match host.is_loopback() {
-            true => format!("is {host} up? `-vv` shows every request"),
+            true => format!("is {host} up? `--https {host}` speaks HTTPS with it; `-vv` shows every request"),
             false => format!("is {host} up, and does it speak HTTPS? `--plain-http {host}` speaks HTTP with it; `-vv` shows every request"),
         }),
         RepositoryError::Source(source) => of_repository(source),

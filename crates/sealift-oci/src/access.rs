@@ -23,6 +23,8 @@ pub struct Access {
     pub mirrors: Vec<MirrorRule>,
     /// The repository where signatures and all else that is attached are, when not beside the artifacts.
     pub signatures: Option<RepositoryName>,
+    /// Registries reached over HTTPS that would be plain otherwise: loopback registries, and those of `plain_http`.
+    pub https: BTreeSet<RegistryHost>,
     /// Registries reached over plain HTTP. Loopback registries are plain without being named here.
     pub plain_http: BTreeSet<RegistryHost>,
     /// Whom to trust, and as whom to appear.
@@ -53,6 +55,7 @@ impl Access {
             keychain,
             mirrors: Vec::new(),
             signatures: None,
+            https: BTreeSet::new(),
             plain_http: BTreeSet::new(),
             tls: Tls::default(),
             timeouts: Timeouts::default(),
@@ -66,7 +69,7 @@ impl Access {
 
     /// Says whether `host` is reached over plain HTTP.
     pub fn is_plain_http(&self, host: &RegistryHost) -> bool {
-        host.is_loopback() || self.plain_http.contains(host)
+        !self.https.contains(host) && (host.is_loopback() || self.plain_http.contains(host))
     }
 }
 

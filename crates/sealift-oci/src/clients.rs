@@ -33,6 +33,8 @@ pub(crate) struct Clients(Arc<Inner>);
 struct Inner {
     settings: Settings,
     own: reqwest::Client,
+    /// Speaks HTTP/1.1, where a server's last words before it closes a connection are not lost.
+    simple: OnceLock<reqwest::Client>,
     elsewhere: [OnceLock<reqwest::Client>; 3],
 }
 
@@ -40,8 +42,8 @@ impl Clients {
     /// Returns clients.
     pub(crate) fn new(access: &Access) -> Result<Self, ClientError> {
         let settings = Settings::new(access)?;
-        let own = settings.client(None).map_err(ClientError::Http)?;
-        Ok(Self(Arc::new(Inner { settings, own, elsewhere: Default::default() })))
+        let own = settings.builder(None).build().map_err(|error| settings.why_none(error))?;
+        Ok(Self(Arc::new(Inner { settings, own, simple: OnceLock::new(), elsewhere: Default::default() })))
     }
 
     /// Returns the client for the hosts that the user named.
@@ -49,21 +51,33 @@ impl Clients {
         &self.0.own
     }
 
+    /// Returns a client for the same hosts that learns why a connection was closed.
+    pub(crate) fn simple(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        made(&self.0.simple, || self.0.settings.builder(None).http1_only().build())
+    }
+
     /// Returns the client for a place that a registry named.
     pub(crate) fn elsewhere(&self, reach: Reach) -> Result<&reqwest::Client, reqwest::Error> {
-        let slot = &self.0.elsewhere[reach as usize];
-        match slot.get() {
-            Some(client) => Ok(client),
-            None => {
-                let client = self.0.settings.client(Some(reach))?;
-                Ok(slot.get_or_init(|| client))
-            }
-        }
+        made(&self.0.elsewhere[reach as usize], || self.0.settings.builder(Some(reach)).build())
     }
 
     /// Returns the addresses of a name.
     pub(crate) async fn look_up(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
         look_up(&self.0.settings.names, name).await
+    }
+}
+
+/// Returns what is in `slot`, made by `make` when first needed.
+fn made(
+    slot: &OnceLock<reqwest::Client>,
+    make: impl FnOnce() -> Result<reqwest::Client, reqwest::Error>,
+) -> Result<&reqwest::Client, reqwest::Error> {
+    match slot.get() {
+        Some(client) => Ok(client),
+        None => {
+            let client = make()?;
+            Ok(slot.get_or_init(|| client))
+        }
     }
 }
 
@@ -93,7 +107,16 @@ impl Settings {
         Ok(Self { access: access.clone(), authorities, identity, names: Arc::new(access.names.clone()) })
     }
 
-    fn client(&self, reach: Option<Reach>) -> Result<reqwest::Client, reqwest::Error> {
+    /// Says why there is no client: a key of another certificate is told only when both are used.
+    fn why_none(&self, error: reqwest::Error) -> ClientError {
+        let alone = Self { identity: None, ..self.clone() };
+        match self.identity.is_some() && alone.builder(None).build().is_ok() {
+            true => ClientError::KeyMismatch(error),
+            false => ClientError::Http(error),
+        }
+    }
+
+    fn builder(&self, reach: Option<Reach>) -> reqwest::ClientBuilder {
         let access = &self.access;
         let mut builder = reqwest::Client::builder()
             .user_agent(&access.user_agent)
@@ -121,7 +144,7 @@ impl Settings {
         if access.tls.is_insecure() {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
-        builder.build()
+        builder
     }
 }
 

@@ -215,6 +215,9 @@ pub enum ClientError {
     /// The client certificate or its key is not PEM.
     #[error("the client certificate file holds no PEM certificate with its private key")]
     Identity(#[source] reqwest::Error),
+    /// The private key is not the one of the client certificate.
+    #[error("the client certificate and the private key do not belong together")]
+    KeyMismatch(#[source] reqwest::Error),
 }
 
 #[cfg(test)]

@@ -7,6 +7,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Registry options")]
 pub(crate) struct RegistryArgs {
+    /// Speak HTTPS with this registry, as `host[:port]`, also when it is on this machine; repeat for several
+    #[arg(long, value_name = "HOST")]
+    pub(crate) https: Vec<String>,
+
     /// Speak plain HTTP with this registry, as `host[:port]`; repeat for several
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,

@@ -27,6 +27,7 @@ const MAX_ENTRIES: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) mirrors: Vec<MirrorRule>,
+    pub(crate) https: BTreeSet<RegistryHost>,
     pub(crate) plain_http: BTreeSet<RegistryHost>,
     /// Files of certificate authorities.
     pub(crate) authorities: Vec<PathBuf>,
@@ -69,7 +70,7 @@ impl Settings {
 
     fn add(&mut self, root: &Entry<'_>, directory: &Path, owner: Owner) -> Result<(), DocumentError> {
         let Some(registries) = root.fields(&["registries"])?.optional("registries") else { return Ok(()) };
-        let registries = registries.fields(&["certificateAuthorities", "mirrors", "plainHttp"])?;
+        let registries = registries.fields(&["certificateAuthorities", "https", "mirrors", "plainHttp"])?;
         for name in ["certificateAuthorities", "plainHttp"] {
             if let (Some(entry), Owner::Project) = (registries.optional(name), owner) {
                 return Err(entry.expected(NOT_OF_A_PROJECT));
@@ -80,9 +81,10 @@ impl Settings {
                 self.authorities.push(directory.join(file.text("a file")?));
             }
         }
-        if let Some(entry) = registries.optional("plainHttp") {
+        for (name, hosts) in [("https", &mut self.https), ("plainHttp", &mut self.plain_http)] {
+            let Some(entry) = registries.optional(name) else { continue };
             for host in entry.list("registries", MAX_ENTRIES)? {
-                self.plain_http.insert(host.parsed("a registry, as `host[:port]`")?);
+                hosts.insert(host.parsed("a registry, as `host[:port]`")?);
             }
         }
         if let Some(entry) = registries.optional("mirrors") {
@@ -138,6 +140,7 @@ mod tests {
                     mirrors:\n    - of: docker.io\n      at: [mirror.lan/hub]\n      original: never\n";
         let settings = read(text, Owner::User).unwrap();
         assert!(settings.plain_http.contains(&"reg.lan:5000".parse().unwrap()));
+        assert!(read("registries: {https: [localhost]}", Owner::Project).unwrap().https.len() == 1);
         assert_eq!(settings.authorities, [Path::new("dir/ca.pem"), Path::new("/etc/ca.pem")]);
         assert_eq!(settings.mirrors[0].original, Original::Never);
         assert_eq!(settings.mirrors[0].mirrors, ["mirror.lan/hub".parse().unwrap()]);

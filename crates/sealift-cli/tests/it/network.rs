@@ -1,6 +1,7 @@
 //! How requests reach registries: proxies, and the credentials that go along.
 
 use sealift_sandbox::registry::{Auth, RegistryOptions, TokenAuth};
+use sealift_sandbox::sigstore::LoopbackAuthority;
 
 use crate::support::{Outcome, User, registry};
 
@@ -61,4 +62,38 @@ fn hosts_without_proxy_are_reached_without() {
     let verify = [&VERIFY[..], &[&host, &image]].concat();
     run_with(&user, &verify, &[("HTTP_PROXY", &proxy)]).assert_code(22);
     run_with(&user, &verify, &[("HTTP_PROXY", &proxy), ("NO_PROXY", "127.0.0.1")]).assert_code(0);
+}
+
+#[test]
+fn https_is_spoken_where_the_user_says_so() {
+    let registry = registry(RegistryOptions::default());
+    let user = User::with_key();
+    let (host, image) = (registry.host(), registry.reference("team/app:v1"));
+    let tree = ["tree", "--timeout", "1s", &image];
+    user.run(&tree).assert_code(0);
+    // What listens there speaks no TLS.
+    user.run(&[&tree[..], &["--https", &host]].concat()).assert_code(22);
+    user.write(".sealift.yaml", format!("registries:\n  https: [\"{host}\"]\n"));
+    user.run(&tree).assert_code(22);
+    user.run(&[&tree[..], &["--plain-http", &host]].concat()).assert_code(22);
+}
+
+#[test]
+fn a_client_certificate_comes_with_its_own_key() {
+    let registry = registry(RegistryOptions::default());
+    let user = User::with_key();
+    let authority = LoopbackAuthority::new().unwrap();
+    for name in ["one", "two"] {
+        let files = authority.client(name).unwrap();
+        user.write(&format!("{name}.pem"), files.certificate);
+        user.write(&format!("{name}.key"), files.key);
+    }
+    let image = registry.reference("team/app:v1");
+    let tree = |certificate, key| {
+        user.run(&["tree", "--registry-client-cert", certificate, "--registry-client-key", key, &image])
+    };
+    tree("one.pem", "one.key").assert_code(0);
+    tree("one.pem", "two.key").assert_code(20).assert_stderr("do not belong together");
+    tree("one.key", "one.key").assert_code(20).assert_stderr("holds no PEM certificate with its private key");
+    tree("one.pem", "none.key").assert_code(20).assert_stderr("none.key");
 }

@@ -200,6 +200,17 @@ pub enum Arrival {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
+    /// The registry speaks only with clients whose certificate it knows, and there is none, or another one.
+    #[error("{repository} refuses the {operation} without a client certificate that it knows")]
+    ClientCertificate {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Content does not match its descriptor.
     #[error("content of {repository} is not what its descriptor says")]
     Content {

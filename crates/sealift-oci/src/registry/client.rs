@@ -53,6 +53,8 @@ pub(crate) struct Habits {
     pub(crate) wants_chunks: bool,
     /// Whether its manifests have entity tags, so that conditions may mean something to it.
     pub(crate) gives_etags: bool,
+    /// Whether it ever answered.
+    pub(crate) answers: bool,
     /// Whether it refuses a write whose condition does not hold; `None` until tried.
     pub(crate) honours_conditions: Option<bool>,
 }
@@ -278,11 +280,13 @@ impl Endpoint {
                     (asked, error, is_undone)
                 }
                 Ok(response) => {
+                    self.host.note(|habits| habits.answers = true);
                     self.host.limiter.answered();
                     return Ok(response);
                 }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transport(error)) => {
+                    let error = self.explained(error).await;
                     let may_pass = error.may_pass();
                     let error = self.unavailable(error, request.operation);
                     if !may_pass {
@@ -299,6 +303,23 @@ impl Endpoint {
                     tokio::time::sleep(delay).await;
                 }
             }
+        }
+    }
+
+    /// Asks anew in a simpler way why a registry that never answered closed the connection: what TLS says last is lost
+    /// in HTTP/2.
+    async fn explained(&self, error: TransportError) -> TransportError {
+        let host = &*self.host;
+        if host.base.scheme() != "https" || !error.is_unexplained() || host.habits().answers {
+            return error;
+        }
+        let Ok(client) = host.http.simple() else { return error };
+        let asked = client.head(host.base.clone()).send();
+        match tokio::time::timeout(host.timeouts.answer, asked).await {
+            Ok(Err(reason)) => {
+                Some(TransportError::http(reason)).filter(TransportError::is_client_refused).unwrap_or(error)
+            }
+            Ok(Ok(_)) | Err(_) => error,
         }
     }
 
@@ -380,7 +401,11 @@ impl Endpoint {
     }
 
     pub(crate) fn unavailable(&self, error: TransportError, operation: &'static str) -> RepositoryError {
-        RepositoryError::Unavailable { repository: self.name.clone(), operation, source: Box::new(error) }
+        let repository = self.name.clone();
+        if error.is_client_refused() {
+            return RepositoryError::ClientCertificate { repository, operation, source: Box::new(error) };
+        }
+        RepositoryError::Unavailable { repository, operation, source: Box::new(error) }
     }
 
     pub(crate) fn malformed(&self, what: &'static str, problem: impl std::fmt::Display) -> RepositoryError {

@@ -44,6 +44,19 @@ impl TransportError {
         }
     }
 
+    /// Says whether a connection that was made was closed before an answer, and nobody said why.
+    pub(crate) fn is_unexplained(&self) -> bool {
+        matches!(self, Self::Http(error) if error.is_request() && !error.is_connect() && !error.is_timeout())
+            && !self.is_client_refused()
+    }
+
+    /// Says whether the server wants another certificate of the client than it got, if any (RFC 8446, section 6.2).
+    pub(crate) fn is_client_refused(&self) -> bool {
+        let Self::Http(error) = self else { return false };
+        let mut causes = std::iter::successors(error.source(), |&error| error.source());
+        causes.any(|error| error.downcast_ref::<io::Error>().is_some_and(is_client_refusal))
+    }
+
     /// Says whether the host was not connected to, because of its address.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         let Self::Http(error) = self else { return false };
@@ -68,6 +81,25 @@ fn is_tls_refusal(error: &reqwest::Error) -> bool {
 fn is_invalid_data(error: &io::Error) -> bool {
     let inner = || error.get_ref()?.downcast_ref::<io::Error>();
     error.kind() == io::ErrorKind::InvalidData || inner().is_some_and(is_invalid_data)
+}
+
+fn is_client_refusal(error: &io::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let Some(inner) = error.get_ref() else { return false };
+    match inner.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::AlertReceived(alert)) => matches!(
+            alert,
+            Alert::AccessDenied
+                | Alert::BadCertificate
+                | Alert::CertificateExpired
+                | Alert::CertificateRequired
+                | Alert::CertificateRevoked
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::UnsupportedCertificate
+        ),
+        _ => inner.downcast_ref::<io::Error>().is_some_and(is_client_refusal),
+    }
 }
 
 fn and(message: &str) -> String {

@@ -10,11 +10,12 @@ use futures_util::future::join_all;
 use sealift_core::oci::{Digest, Reference, RegistryHost, RepositoryName};
 use sealift_core::repository::{Arrival, ReferrersListing};
 use sealift_oci::keychain::{Credential, ExplicitKeychain};
-use sealift_oci::{Access, Client, LoginCheck};
+use sealift_oci::redact::Secret;
+use sealift_oci::{Access, Client, ClientError, LoginCheck};
 use sealift_sandbox::conformance;
 use sealift_sandbox::fixture::{self, Pattern};
 use sealift_sandbox::registry::{Auth, Endpoint, RegistryOptions, TokenAuth};
-use sealift_sandbox::sigstore::{LoopbackAuthority, RegistryTokens};
+use sealift_sandbox::sigstore::{CertificateFiles, LoopbackAuthority, RegistryTokens};
 use tempfile::TempDir;
 
 use crate::support::{count, kind, read, start};
@@ -202,4 +203,49 @@ async fn it_speaks_tls_under_a_private_authority() {
     access.tls.authorities.push(authority.pem().into_bytes());
     conformance::repository(&*open(access).await).await;
     assert!(registry.files.path().join("data").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_knows_its_clients_by_their_certificates() {
+    let (servers, clients) = (LoopbackAuthority::new().unwrap(), LoopbackAuthority::new().unwrap());
+    let server = servers.server("registry.test").unwrap();
+    let Some(registry) = Distribution::start_with(|files| {
+        let [certificate, key, known] = ["cert.pem", "key.pem", "clients.pem"].map(|name| files.join(name));
+        std::fs::write(&certificate, &server.certificate).unwrap();
+        std::fs::write(&key, &server.key).unwrap();
+        std::fs::write(&known, clients.pem()).unwrap();
+        format!(
+            "http: {{addr: \"127.0.0.1:0\", tls: {{certificate: {}, key: {}, clientcas: [{}]}}}}",
+            certificate.display(),
+            key.display(),
+            known.display()
+        )
+    }) else {
+        return;
+    };
+    let access = |identity: Option<String>| {
+        let mut access = Access::anonymous();
+        access.https.insert(registry.host.clone());
+        access.retry.retries = 1;
+        access.tls.authorities.push(servers.pem().into_bytes());
+        access.tls.client_identity = identity.map(Secret::from);
+        access
+    };
+    let (known, other) = (clients.client("builder").unwrap(), clients.client("other").unwrap());
+    let stranger = servers.client("builder").unwrap();
+    let both = |files: &CertificateFiles| Some(format!("{}{}", files.certificate, files.key));
+    for (identity, expected) in [
+        (both(&known), "not found"),
+        (both(&other), "not found"),
+        (None, "client certificate"),
+        (both(&stranger), "client certificate"),
+    ] {
+        let repository = Client::new(access(identity)).unwrap().open(&registry.name("team/app")).await.unwrap();
+        let listed = repository.tags().await;
+        assert_eq!(kind(&listed), expected, "{listed:?}");
+    }
+    let mixed = Client::new(access(Some(format!("{}{}", known.certificate, other.key))));
+    assert!(matches!(mixed, Err(ClientError::KeyMismatch(_))), "{mixed:?}");
+    conformance::repository(&*Client::new(access(both(&known))).unwrap().open(&registry.name("app")).await.unwrap())
+        .await;
 }

@@ -80,6 +80,7 @@ pub(crate) fn kind<T>(result: &Result<T, RepositoryError>) -> &'static str {
 
 fn error_kind(error: &RepositoryError) -> &'static str {
     match error {
+        RepositoryError::ClientCertificate { .. } => "client certificate",
         RepositoryError::Content { .. } => "content",
         RepositoryError::Denied { .. } => "denied",
         RepositoryError::Malformed { .. } => "malformed",

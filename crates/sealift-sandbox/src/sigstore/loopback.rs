@@ -18,15 +18,15 @@ use super::certificate::{Authority, Body, CODE_SIGNING, Criticality, Lifetime, S
 use super::encoding::{base64, base64_url, pem};
 use super::key::{KeyKind, SigningKey};
 
-/// A private authority for servers on loopback.
+/// A private authority for servers on loopback and their clients.
 pub struct LoopbackAuthority {
     authority: Authority,
     lifetime: Lifetime,
 }
 
-/// What a server shows, and what it keeps, as PEM.
-pub struct ServerFiles {
-    /// Its certificate, for `127.0.0.1`, `localhost` and the name it was made for.
+/// What one end of a connection shows, and what it keeps, as PEM.
+pub struct CertificateFiles {
+    /// Its certificate.
     pub certificate: String,
     /// Its private key.
     pub key: String,
@@ -48,22 +48,35 @@ impl LoopbackAuthority {
         self.authority.pem()
     }
 
-    /// Makes a certificate for a server that goes by `host`, too, and its key.
+    /// Makes a certificate for a server on `127.0.0.1` and `localhost` that goes by `host`, too, and its key.
     ///
     /// # Errors
     /// Fails when the system has no randomness.
-    pub fn server(&self, host: &str) -> Result<ServerFiles, LoopbackError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-        let mut body = Body::new(&name(Some("127.0.0.1")), &spki(&pair)?, self.lifetime)?
-            .signs(SERVER_AUTH, Criticality::Ordinary);
+    pub fn server(&self, host: &str) -> Result<CertificateFiles, LoopbackError> {
         let names = asn1::sequence(&[
             &asn1::context_primitive(DNS_NAME, b"localhost"),
             &asn1::context_primitive(DNS_NAME, host.as_bytes()),
             &asn1::context_primitive(IP_ADDRESS, &[127, 0, 0, 1]),
         ]);
-        body.extensions.push(extension(SUBJECT_ALT_NAME, Criticality::Ordinary, &names));
+        self.issue("127.0.0.1", SERVER_AUTH, &names)
+    }
+
+    /// Makes a certificate for a client called `name`, and its key.
+    ///
+    /// # Errors
+    /// Fails when the system has no randomness.
+    pub fn client(&self, name: &str) -> Result<CertificateFiles, LoopbackError> {
+        let names = asn1::sequence(&[&asn1::context_primitive(DNS_NAME, name.as_bytes())]);
+        self.issue(name, CLIENT_AUTH, &names)
+    }
+
+    fn issue(&self, subject: &str, purpose: ObjectIdentifier, names: &[u8]) -> Result<CertificateFiles, LoopbackError> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let mut body =
+            Body::new(&name(Some(subject)), &spki(&pair)?, self.lifetime)?.signs(purpose, Criticality::Ordinary);
+        body.extensions.push(extension(SUBJECT_ALT_NAME, Criticality::Ordinary, names));
         let certificate = pem("CERTIFICATE", &self.authority.issue(&body)?);
-        Ok(ServerFiles { certificate, key: pem("PRIVATE KEY", pair.to_pkcs8v1()?.as_ref()) })
+        Ok(CertificateFiles { certificate, key: pem("PRIVATE KEY", pair.to_pkcs8v1()?.as_ref()) })
     }
 }
 
@@ -161,6 +174,8 @@ fn now() -> Timestamp {
 const TOKEN_SECONDS: i64 = 300;
 /// Purpose of certificates of servers.
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+/// Purpose of certificates of clients.
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 /// Tag of a host name among alternative names.
 const DNS_NAME: u8 = 2;
 /// Tag of an address among alternative names.

@@ -48,7 +48,7 @@ pub use fault::{Fault, Times};
 pub use files::SigstoreFiles;
 pub use identity::{Identity, Workflow};
 pub use key::KeyKind;
-pub use loopback::{LoopbackAuthority, LoopbackError, RegistryTokens, ServerFiles};
+pub use loopback::{CertificateFiles, LoopbackAuthority, LoopbackError, RegistryTokens};
 pub use oidc::DeviceAnswer;
 pub use service::{Service, ServiceRequest};
 pub use trust::TrustedRootVersion;
