@@ -4,6 +4,7 @@
 //! the destination itself.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -77,6 +78,8 @@ pub(crate) struct Destination<'a> {
 pub(crate) struct Known {
     present: Mutex<HashMap<Digest, Origin>>,
     absent: Mutex<HashSet<Digest>>,
+    /// Whether it left a referrer to be listed by a tag.
+    is_unlisting: AtomicBool,
     /// What was copied and what was there, each object once.
     counted: Mutex<(HashSet<Digest>, CopyReport)>,
     observer: Option<Arc<dyn CopyObserver>>,
@@ -106,6 +109,11 @@ impl Known {
     pub(crate) fn note(&self, digest: &Digest, origin: Origin) {
         // What was written stays so, even if the destination then says that it is there.
         lock(&self.present).entry(digest.clone()).or_insert(origin);
+    }
+
+    /// Says whether the destination was seen to leave a referrer unlisted, so that no listing of its own will prove it.
+    pub(crate) fn is_unlisting(&self) -> bool {
+        self.is_unlisting.load(Ordering::Relaxed)
     }
 
     /// Returns what was copied and what was there, each object once.
@@ -213,7 +221,11 @@ impl Repository for Destination<'_> {
     }
 
     async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
-        self.repository.push(descriptor, content).await
+        let pushed = self.repository.push(descriptor, content).await?;
+        if pushed == Pushed::Unlisted {
+            self.known.is_unlisting.store(true, Ordering::Relaxed);
+        }
+        Ok(pushed)
     }
 
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {

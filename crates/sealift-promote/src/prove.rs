@@ -33,7 +33,8 @@ impl Moving<'_> {
             |object: &&PlannedObject| object.role != Role::CosignTag && !self.target.known().is_found(object.digest());
         let objects = || self.plan.objects.iter().filter(unproven);
         // Whether listings prove the referrers is mostly known by now; they are read back only where they do not.
-        let first = objects().filter(|object| object.role != Role::Referrer || found.listings_prove == Some(false));
+        let proves_nothing = found.listings_prove == Some(false) || self.target.known().is_unlisting();
+        let first = objects().filter(|object| object.role != Role::Referrer || proves_nothing);
         let (listings, mut read_back, cosign) =
             try_join3(self.listings_afterwards(), self.read_back(first), self.prove_cosign_tags(cosign)).await?;
         let rest = objects().filter(|object| {
