@@ -117,6 +117,21 @@ pub fn foreign_image(seed: u64, url: &str) -> Fixture {
     Fixture::of(DOCKER.manifest, &body, vec![config, layer])
 }
 
+/// Returns a layer of `size` bytes, for several images to share.
+pub fn layer(seed: u64, size: u64) -> (Descriptor, FixtureBlob) {
+    let pattern = Pattern::new(seed, size);
+    (pattern.descriptor("application/vnd.oci.image.layer.v1.tar"), FixtureBlob::Pattern(pattern))
+}
+
+/// Returns a Linux image of one file, different for each `seed`, on top of the layers `base`.
+pub fn image_on(base: &[(Descriptor, FixtureBlob)], seed: u64) -> Fixture {
+    let archive = archive(seed, "amd64");
+    let below = base.iter().map(|(layer, _)| layer.digest.clone());
+    let contents: Vec<_> = below.chain([Digest::sha256(&archive)]).collect();
+    let top = blob(OCI.layer, &gzip(&archive));
+    image_of(image_config("amd64", &contents), base.iter().cloned().chain([top]).collect(), &OCI)
+}
+
 /// Returns an index with one image for each of `architectures`, such as `amd64` and `arm64`.
 pub fn index(seed: u64, architectures: &[&str]) -> Fixture {
     index_of(seed, architectures, &OCI)

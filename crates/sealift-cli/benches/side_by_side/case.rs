@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::program::{self, Cost, median};
-use crate::site::Site;
+use crate::site::{Requests, Site};
 use crate::table::Table;
 
 /// Runs of each tool; the median counts.
@@ -25,37 +25,59 @@ impl<'a> Tool<'a> {
     }
 }
 
-/// Runs every tool at a site and adds a row for each.
-pub(crate) fn at_site(table: &mut Table, job: &str, site: &Site, tools: &[Tool<'_>]) -> Result<(), Failure> {
+/// Runs every tool at a site and adds a row for each; returns what the first, ours, costs.
+pub(crate) fn at_site(table: &mut Table, job: &str, site: &Site, tools: &[Tool<'_>]) -> Result<Cost, Failure> {
+    at_site_times(table, job, site, tools, RUNS)
+}
+
+/// As [`at_site`], with so many runs of each tool.
+///
+/// # Errors
+/// When our own tool fails. A peer that fails is shown by the runs that succeed, and said to have failed.
+pub(crate) fn at_site_times(
+    table: &mut Table,
+    job: &str,
+    site: &Site,
+    tools: &[Tool<'_>],
+    runs: usize,
+) -> Result<Cost, Failure> {
     let mut costs = vec![Vec::new(); tools.len()];
     let mut requests = vec![None; tools.len()];
-    for run in 0..RUNS {
+    for run in 0..runs {
         for (number, tool) in tools.iter().enumerate() {
             let mut command = (tool.command)(run)?;
             site.clear_requests();
-            costs[number].push(program::run(&mut command)?);
-            requests[number] = site.requests();
+            match program::run(&mut command) {
+                Ok(cost) => {
+                    costs[number].push(cost);
+                    requests[number] = Some(site.requests());
+                }
+                Err(error) if number > 0 => println!("{} failed: {error}", tool.name),
+                Err(error) => return Err(error),
+            }
         }
     }
-    let best = median(&costs[0]);
+    let ours = median(&costs[0]);
     for (number, tool) in tools.iter().enumerate() {
-        let cost = median(&costs[number]);
-        table.row(row(job, site, tool.name, cost, best, requests[number]));
+        let name = match runs - costs[number].len() {
+            0 => tool.name.to_owned(),
+            failed => format!("{} ({failed} of {runs} failed)", tool.name),
+        };
+        table.row(row(job, site, name, median(&costs[number]), ours, requests[number]));
     }
-    Ok(())
+    Ok(ours)
 }
 
 /// The columns of [`at_site`]'s rows.
 pub(crate) const COLUMNS: [&str; 9] =
     ["job", "registries", "tool", "wall ms", "times ours", "cpu ms", "peak MiB", "requests", "rounds"];
 
-fn row(job: &str, site: &Site, tool: &str, cost: Cost, ours: Cost, requests: Option<(usize, usize)>) -> Vec<String> {
-    let mut row = vec![job.to_owned(), site.name.to_owned(), tool.to_owned()];
+fn row(job: &str, site: &Site, tool: String, cost: Cost, ours: Cost, requests: Option<Requests>) -> Vec<String> {
+    let mut row = vec![job.to_owned(), site.name.to_owned(), tool];
     row.extend(measures(cost, ours));
-    // Without latency, requests made side by side may not overlap, and rounds would be too many.
-    let is_told = !site.latency.is_zero();
-    row.push(requests.map_or(String::new(), |(requests, _)| requests.to_string()));
-    row.push(requests.filter(|_| is_told).map_or(String::new(), |(_, rounds)| rounds.to_string()));
+    let cell = |number: Option<usize>| number.map_or_else(String::new, |number| number.to_string());
+    row.push(cell(requests.map(|requests| requests.count)));
+    row.push(cell(requests.and_then(|requests| requests.rounds)));
     row
 }
 

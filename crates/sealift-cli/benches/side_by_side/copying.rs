@@ -6,7 +6,7 @@ use sealift_sandbox::fixture::{self, Fixture};
 
 use crate::Failure;
 use crate::case::{COLUMNS, Tool, at_site};
-use crate::program;
+use crate::program::{self, Cost};
 use crate::site::Site;
 use crate::stage::Stage;
 use crate::table::Table;
@@ -16,17 +16,54 @@ const LARGE: u64 = 500_000_000;
 
 pub(crate) fn tables(stage: &Stage) -> Result<(), Failure> {
     let mut table = Table::new("Move an image, and an index of 4 platforms with 11 referrers", &COLUMNS);
+    let columns = ["job", "registries", "rounds", "path ms", "wall ms", "times path"];
+    let mut paths = Table::new("Critical path of a promotion", &columns);
     for site in Site::all(stage.peers())? {
         let small = fixture::image(2);
         sign_at(stage, &site, "small", &small)?;
-        at_site(&mut table, "signed image", &site, &movers(stage, &site, "small", &small, Repeat::Fresh))?;
+        let cost = at_site(&mut table, "signed image", &site, &movers(stage, &site, "small", &small, Repeat::Fresh))?;
+        critical_path(&mut paths, stage, &site, "signed image", &by_digest(&source(&site, "small"), &small), cost)?;
         let index = fixture::index(3, &["amd64", "arm64", "s390x", "riscv64"]);
         with_referrers(stage, &site, "index", &index)?;
-        at_site(&mut table, "index", &site, &movers(stage, &site, "index", &index, Repeat::Fresh))?;
+        let cost = at_site(&mut table, "index", &site, &movers(stage, &site, "index", &index, Repeat::Fresh))?;
+        critical_path(&mut paths, stage, &site, "index", &by_digest(&source(&site, "index"), &index), cost)?;
         at_site(&mut table, "index again", &site, &movers(stage, &site, "index", &index, Repeat::Again))?;
     }
     table.print();
+    paths.print();
     Ok(())
+}
+
+/// Compares what a promotion took with its critical path: the longest chain of requests that wait for each other where
+/// none waits for its turn, at what a request costs there.
+fn critical_path(
+    table: &mut Table,
+    stage: &Stage,
+    site: &Site,
+    job: &str,
+    image: &str,
+    cost: Cost,
+) -> Result<(), Failure> {
+    let destination = format!("{}/path/{}:v1", site.destination.host(), job.replace(' ', "-"));
+    let promote = ["promote", "--key", "sealift.pub", "--concurrency", "64", image, &destination];
+    site.clear_requests();
+    program::run(&mut stage.sealift(&promote))?;
+    let Some(rounds) = site.requests().rounds else { return Ok(()) };
+    let path = site.latency.as_secs_f64() * f64::from(u32::try_from(rounds)?);
+    table.row(vec![
+        job.to_owned(),
+        site.name.to_owned(),
+        rounds.to_string(),
+        format!("{:.0}", path * 1e3),
+        format!("{:.1}", cost.wall.as_secs_f64() * 1e3),
+        format!("{:.2}", cost.wall.as_secs_f64() / path),
+    ]);
+    Ok(())
+}
+
+/// Returns where a site keeps what is moved.
+fn source(site: &Site, name: &str) -> String {
+    format!("{}/{name}", site.source.host())
 }
 
 pub(crate) fn large(stage: &Stage) -> Result<(), Failure> {
@@ -42,17 +79,22 @@ pub(crate) fn large(stage: &Stage) -> Result<(), Failure> {
 
 /// Whether a run finds the destination as the run before left it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeat {
+pub(crate) enum Repeat {
     Again,
     Fresh,
 }
 
+impl Repeat {
+    /// Returns the number of the place that a run moves to.
+    pub(crate) fn number(self, run: usize) -> usize {
+        if self == Self::Fresh { run + 1 } else { 0 }
+    }
+}
+
 fn movers<'a>(stage: &'a Stage, site: &'a Site, name: &'a str, image: &'a Fixture, repeat: Repeat) -> Vec<Tool<'a>> {
-    let source = by_digest(&format!("{}/{name}", site.source.host()), image);
-    let destination = move |tool: &str, run: usize| {
-        let run = if repeat == Repeat::Fresh { run + 1 } else { 0 };
-        format!("{}/{tool}/{name}/{run}:v1", site.destination.host())
-    };
+    let source = by_digest(&source(site, name), image);
+    let destination =
+        move |tool: &str, run: usize| format!("{}/{tool}/{name}/{}:v1", site.destination.host(), repeat.number(run));
     let mover =
         |name: &'static str, program: fn(&Stage) -> Command, args: &'static [&'static str], scheme: &'static str| {
             let source = source.clone();

@@ -3,12 +3,13 @@
 //! ```text
 //! crates/sealift-cli/tests/peers/install
 //! cargo bench --package sealift-cli                 # every table
-//! cargo bench --package sealift-cli -- verify copy  # those whose name contains a word
+//! cargo bench --package sealift-cli -- sign copy    # those whose name contains a word
 //! ```
 //!
 //! Every tool is run as a whole process, the tools of a case in turn, and the median of the runs is shown. Requests and
-//! rounds (the longest chain of requests that had to wait for each other) are counted by the sandbox registry while
-//! each request takes 50 ms. Nothing here passes or fails: compare ratios, not single times.
+//! rounds (the longest chain of requests that had to wait for each other) are counted by the sandbox registries while
+//! each request takes 50 ms; for docker-registry, requests are counted by the wire before it. Nothing here passes or
+//! fails: compare ratios, not single times.
 #![expect(clippy::print_stdout, reason = "the tables are for people")]
 #![expect(clippy::unwrap_used, reason = "the module shared with the tests fails by panicking")]
 

@@ -1,12 +1,13 @@
 //! Many images in one go, which share their base layers.
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use sealift_sandbox::fixture;
 
 use crate::Failure;
-use crate::case::{COLUMNS, Tool, at_site};
-use crate::copying::by_digest;
+use crate::case::{COLUMNS, Tool, at_site, at_site_times};
+use crate::copying::{Repeat, by_digest};
 use crate::program;
 use crate::site::Site;
 use crate::stage::Stage;
@@ -16,6 +17,12 @@ use crate::table::Table;
 const IMAGES: u64 = 200;
 /// Processes of a peer at once: none of them takes more than one image.
 const PROCESSES: &str = "8";
+/// Layers that all images share.
+const SHARED_LAYERS: u64 = 3;
+/// Bytes of each of them.
+const SHARED_BYTES: u64 = 1_000_000;
+/// Runs of each tool that moves all images.
+const MOVES: usize = 3;
 
 pub(crate) fn tables(stage: &Stage) -> Result<(), Failure> {
     let mut table = Table::new(format!("{IMAGES} signed images"), &COLUMNS);
@@ -34,7 +41,7 @@ pub(crate) fn tables(stage: &Stage) -> Result<(), Failure> {
                 Ok(stage.sealift(&[&["verify", "--key", "sealift.pub"][..], &references].concat()))
             }),
             Tool::new("cosign 3 verify, 8 processes", |_| {
-                let mut command = each(stage, "1");
+                let mut command = each(stage, "images", "1");
                 command.arg(stage.peers().path("cosign3"));
                 command.args(["verify", "--key", "sealift.pub", "--insecure-ignore-tlog"]);
                 Ok(command)
@@ -48,12 +55,65 @@ pub(crate) fn tables(stage: &Stage) -> Result<(), Failure> {
         at_site(&mut table, "verify all", &site, &verify)?;
     }
     table.print();
+    moves(stage)
+}
+
+/// Moves all images into one repository, and once more with nothing left to do.
+fn moves(stage: &Stage) -> Result<(), Failure> {
+    let mut table = Table::new(format!("Move {IMAGES} signed images that share {SHARED_LAYERS} layers"), &COLUMNS);
+    let base: Vec<_> = (0..SHARED_LAYERS).map(|seed| fixture::layer(seed, SHARED_BYTES)).collect();
+    for site in Site::all(stage.peers())? {
+        let mut images = Vec::new();
+        for seed in 0..IMAGES {
+            let image = fixture::image_on(&base, seed);
+            site.source.push_as("many", &format!("v{seed}"), &image)?;
+            images.push(by_digest(&format!("{}/many", site.source.host()), &image));
+        }
+        let references: Vec<&str> = images.iter().map(String::as_str).collect();
+        program::run(&mut stage.sealift(&[&["sign", "--key", "sealift.key"][..], &references].concat()))?;
+        for (job, repeat) in [("move all", Repeat::Fresh), ("again", Repeat::Again)] {
+            at_site_times(&mut table, job, &site, &movers(stage, &site, repeat), MOVES)?;
+        }
+    }
+    table.print();
     Ok(())
 }
 
-/// Returns a command that runs another for every image of the list, several at once.
-fn each(stage: &Stage, images: &str) -> Command {
+fn movers<'a>(stage: &'a Stage, site: &'a Site, repeat: Repeat) -> Vec<Tool<'a>> {
+    let peer = |name: &'static str, program: &'static str, args: &'static [&'static str]| {
+        Tool::new(name, move |run| {
+            write_pairs(stage, site, program, repeat.number(run))?;
+            let mut command = each(stage, "pairs", "2");
+            command.arg(stage.peers().path(program)).args(args);
+            Ok(command)
+        })
+    };
+    vec![
+        Tool::new("sealift promote, 8 processes", move |run| {
+            write_pairs(stage, site, "sealift", repeat.number(run))?;
+            let mut command = each(stage, "pairs", "2");
+            command.arg(env!("CARGO_BIN_EXE_sealift")).args(["promote", "--key", "sealift.pub"]);
+            Ok(command)
+        }),
+        peer("oras copy -r, 8 processes", "oras", &["copy", "-r", "--from-plain-http", "--to-plain-http"]),
+        peer("crane copy, 8 processes", "crane", &["copy"]),
+    ]
+}
+
+/// Writes what is moved where, one image a line; each run of each tool has a repository to itself.
+fn write_pairs(stage: &Stage, site: &Site, tool: &str, number: usize) -> Result<(), Failure> {
+    let (source, destination) = (site.source.host(), site.destination.host());
+    let mut lines = String::new();
+    for seed in 0..IMAGES {
+        writeln!(lines, "{source}/many:v{seed} {destination}/{tool}/{number}/many:v{seed}")?;
+    }
+    std::fs::write(stage.path("pairs"), lines)?;
+    Ok(())
+}
+
+/// Returns a command that runs another for every so many words of a list, several at once.
+fn each(stage: &Stage, list: &str, words: &str) -> Command {
     let mut command = stage.plain("xargs");
-    command.arg("--arg-file").arg(stage.path("images")).args(["-P", PROCESSES, "-n", images]);
+    command.arg("--arg-file").arg(stage.path(list)).args(["-P", PROCESSES, "-n", words]);
     command
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,6 +14,7 @@ use crate::Failure;
 /// A relay on a free port of loopback, stopped when dropped.
 pub(crate) struct Relay {
     address: SocketAddr,
+    requests: Arc<AtomicUsize>,
     _runtime: Runtime,
 }
 
@@ -23,22 +24,39 @@ impl Relay {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, upstream.clone(), delay));
+                tokio::spawn(relay(client, upstream.clone(), delay, Arc::clone(&counted)));
             }
         });
-        Ok(Self { address, _runtime: runtime })
+        Ok(Self { address, requests, _runtime: runtime })
     }
 
     /// Returns host and port.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
+
+    /// Returns how many requests passed since they were last forgotten.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the requests so far.
+    pub(crate) fn clear_requests(&self) {
+        self.requests.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Relays one connection. HTTP/1.1 asks one question at a time: the first bytes after an answer begin the next.
-async fn relay(client: TcpStream, upstream: String, delay: Duration) -> std::io::Result<()> {
+async fn relay(
+    client: TcpStream,
+    upstream: String,
+    delay: Duration,
+    requests: Arc<AtomicUsize>,
+) -> std::io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -54,6 +72,7 @@ async fn relay(client: TcpStream, upstream: String, delay: Duration) -> std::io:
                 return to_server.shutdown().await;
             }
             if asking.swap(false, Ordering::AcqRel) {
+                requests.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(delay).await;
             }
             to_server.write_all(&buffer[..read]).await?;

@@ -67,21 +67,35 @@ impl Site {
     /// Forgets the requests of earlier runs.
     pub(crate) fn clear_requests(&self) {
         for host in [&self.source, &self.destination] {
-            if let Host::Sandbox(registry) = host {
-                registry.clear_requests();
+            match host {
+                Host::Distribution { relay, .. } => relay.clear_requests(),
+                Host::Sandbox(registry) => registry.clear_requests(),
             }
         }
     }
 
-    /// Returns how many requests both registries answered, and how many rounds they took; nothing where nobody counts.
-    pub(crate) fn requests(&self) -> Option<(usize, usize)> {
-        let (Host::Sandbox(source), Host::Sandbox(destination)) = (&self.source, &self.destination) else {
-            return None;
-        };
-        // Two logs have no common order: the longer chain is what one end alone imposes.
-        let (source, destination) = (source.requests(), destination.requests());
-        Some((source.len() + destination.len(), longest_chain(&source).max(longest_chain(&destination))))
+    /// Returns how many requests both registries answered, and how many rounds they took.
+    pub(crate) fn requests(&self) -> Requests {
+        match (&self.source, &self.destination) {
+            (Host::Sandbox(source), Host::Sandbox(destination)) => {
+                // Both logs have one clock, so that one chain leads through both.
+                let all = [source.requests(), destination.requests()].concat();
+                // Without latency, requests made side by side may not overlap, and rounds would be too many.
+                let rounds = (!self.latency.is_zero()).then(|| longest_chain(&all));
+                Requests { count: all.len(), rounds }
+            }
+            (source, destination) => Requests { count: source.relayed() + destination.relayed(), rounds: None },
+        }
     }
+}
+
+/// What the registries of a site were asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requests {
+    /// How often.
+    pub(crate) count: usize,
+    /// The longest chain of requests that had to wait for each other; nothing where that is not seen.
+    pub(crate) rounds: Option<usize>,
 }
 
 /// A registry.
@@ -106,17 +120,30 @@ impl Host {
         }
     }
 
+    /// Returns how many requests passed the wire; none where there is none.
+    fn relayed(&self) -> usize {
+        match self {
+            Self::Distribution { relay, .. } => relay.requests(),
+            Self::Sandbox(_) => 0,
+        }
+    }
+
     /// Puts an image into a repository, with the tag `v1`, past the wire.
     pub(crate) fn push(&self, repository: &str, image: &Fixture) -> Result<(), Failure> {
+        self.push_as(repository, "v1", image)
+    }
+
+    /// Puts an image into a repository, past the wire.
+    pub(crate) fn push_as(&self, repository: &str, tag: &str, image: &Fixture) -> Result<(), Failure> {
         let registry = match self {
             Self::Sandbox(registry) => {
-                registry.add(repository, image, Some("v1"))?;
+                registry.add(repository, image, Some(tag))?;
                 return Ok(());
             }
             Self::Distribution { registry, .. } => registry,
         };
-        let reference: Reference = format!("{}/{repository}:v1", registry.host()).parse()?;
-        let tag: Tag = "v1".parse()?;
+        let reference: Reference = format!("{}/{repository}:{tag}", registry.host()).parse()?;
+        let tag: Tag = tag.parse()?;
         let client = sealift_oci::Client::new(sealift_oci::Access::anonymous())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {

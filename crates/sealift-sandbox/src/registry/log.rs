@@ -3,6 +3,7 @@
 //! Never holds a credential: of `Authorization` only its presence is kept.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::locked;
 use super::route::{Call, Endpoint};
@@ -29,9 +30,9 @@ pub struct LoggedRequest {
     pub headers: Vec<(&'static str, String)>,
     /// Status of the answer, 0 until there is one.
     pub status: u16,
-    /// Position of the request's arrival among all arrivals and answers.
+    /// Position of the request's arrival among all arrivals and answers of all registries of the process.
     pub started: u64,
-    /// Position of the answer's departure among all arrivals and answers; `u64::MAX` until there is one.
+    /// Position of the answer's departure among the same; `u64::MAX` until there is one.
     pub ended: u64,
 }
 
@@ -55,7 +56,7 @@ impl std::fmt::Display for LoggedRequest {
 /// Returns the length of the longest chain of requests in which each began after the one before was answered.
 ///
 /// An upper bound for the round trips that depend on each other; give the registry some latency, so that requests
-/// made side by side overlap.
+/// made side by side overlap. The requests may be of several registries of one process.
 pub fn longest_chain(requests: &[LoggedRequest]) -> usize {
     let mut spans: Vec<_> = requests.iter().map(|request| (request.ended, request.started)).collect();
     spans.sort_unstable();
@@ -79,15 +80,20 @@ struct LogState {
     requests: Vec<LoggedRequest>,
     /// Number of the first request kept, which grows as the log is cleared.
     first: usize,
-    clock: u64,
+}
+
+/// One clock for all registries, so that their logs have one order.
+static CLOCK: AtomicU64 = AtomicU64::new(0);
+
+fn tick() -> u64 {
+    CLOCK.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl Log {
     /// Notes a request's arrival and returns its number.
     pub(super) fn start(&self, call: &Call) -> usize {
         let mut state = locked(&self.0);
-        state.clock += 1;
-        let started = state.clock;
+        let started = tick();
         state.requests.push(LoggedRequest {
             method: call.method.to_string(),
             path: call.path.clone(),
@@ -106,8 +112,7 @@ impl Log {
     /// Notes the answer to the request `number` and returns the request, if the log still has it.
     pub(super) fn end(&self, number: usize, status: u16) -> Option<LoggedRequest> {
         let mut state = locked(&self.0);
-        state.clock += 1;
-        let ended = state.clock;
+        let ended = tick();
         let index = number.checked_sub(state.first)?;
         let request = state.requests.get_mut(index)?;
         (request.status, request.ended) = (status, ended);
