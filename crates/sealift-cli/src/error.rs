@@ -260,6 +260,8 @@ pub(crate) enum UsageError {
     NoTag { reference: String },
     #[error("a passphrase is needed and there is no terminal to ask on")]
     NoTerminal,
+    #[error("`{reference}` names no version that could be a tag; `--tag` names the tag that follows it")]
+    NoVersion { reference: String },
     #[error("`{flag}` is needed, and nothing else says which service to ask")]
     NoService { flag: &'static str },
     #[error("`{text}` is neither a file nor a signature in base64")]

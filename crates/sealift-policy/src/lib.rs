@@ -13,6 +13,7 @@ mod age;
 pub mod check;
 mod decision;
 pub mod document;
+pub mod edition;
 mod facts;
 pub mod lifecycle;
 mod policy;

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use clap::Subcommand;
 use sealift_core::attach::attach;
-use sealift_policy::lifecycle;
+use sealift_core::identity::IdentityMatcher;
+use sealift_core::oci::{Digest, Reference, Selector, Tag};
+use sealift_core::repository::ReadRepository;
+use sealift_core::verify::Verifier;
+use sealift_oci::Client;
+use sealift_policy::edition::Edition;
+use sealift_policy::lifecycle::{self, Markers};
 
 use crate::args::identity::IdentityArgs;
 use crate::args::output::{Format, OutputArgs};
@@ -13,11 +19,11 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
-use crate::output::model::{Attached, Lifecycle};
+use crate::output::model::{Attached, Dated, Latest, Lifecycle};
 use crate::subject::Subject;
 use crate::verification::requirements;
 
-/// Mark artifacts as past their end of life, and show such marks
+/// Mark artifacts as past their end of life, show such marks, and find what replaces an artifact
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LifecycleArgs {
     #[command(subcommand)]
@@ -27,6 +33,7 @@ pub(crate) struct LifecycleArgs {
 /// What to do with marks.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum LifecycleCommand {
+    Latest(Box<LatestArgs>),
     Set(Box<SetArgs>),
     Show(Box<ShowArgs>),
 }
@@ -85,10 +92,40 @@ pub(crate) struct ShowArgs {
     output: OutputArgs,
 }
 
+/// Find the newest edition of an artifact's version
+///
+/// Reads the version that the artifact names in its annotation or label `org.opencontainers.image.version`, and looks up
+/// the tag of that name, which publishers move to every new edition. Prints the digest that the tag holds now. Exits with
+/// 11 when that one is past its end of life too. Neither the version nor the tag is signed: verify what is found.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  sealift lifecycle latest registry.example.com/app@sha256:...
+  sealift lifecycle latest --tag 1.0 --output json registry.example.com/app@sha256:...")]
+pub(crate) struct LatestArgs {
+    /// Artifact whose newest edition is looked for
+    #[arg(value_name = "REFERENCE")]
+    reference: String,
+
+    /// Tag that follows the version, where that is not the version itself
+    #[arg(long, value_name = "TAG")]
+    tag: Option<Tag>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
 impl LifecycleCommand {
     /// Returns how to write the result.
     pub(crate) fn format(&self) -> Format {
         match self {
+            Self::Latest(args) => args.output.output,
             Self::Set(args) => args.output.output,
             Self::Show(args) => args.output.output,
         }
@@ -98,6 +135,7 @@ impl LifecycleCommand {
     pub(crate) async fn run(&self, context: &Context) -> Result<Exit, CliError> {
         let format = self.format();
         match self {
+            Self::Latest(args) => context.printer.report(format, &latest(args, context).await?),
             Self::Set(args) => context.printer.report(format, &set(args, context).await?),
             Self::Show(args) => context.printer.report(format, &show(args, context).await?),
         }
@@ -122,15 +160,56 @@ async fn set(args: &SetArgs, context: &Context) -> Result<Attached, CliError> {
 }
 
 async fn show(args: &ShowArgs, context: &Context) -> Result<Lifecycle, CliError> {
-    let signers = if args.identity.is_empty() {
-        None
-    } else {
-        Some(requirements(context, &args.identity, BTreeMap::new()).await?)
-    };
+    let signers = Signers::of(&args.identity, context).await?;
     let (reference, selector) = reference::parse_selecting(&args.reference)?;
     let client = context.client(&args.registry, &[&reference])?;
     let subject = Subject::open_read(&client, &reference, &selector).await?;
-    let signers = signers.as_ref().map(|(verifier, identities)| (verifier, identities));
-    let markers = lifecycle::read(&*subject.repository, subject.digest(), signers).await;
+    let markers = signers.markers(&*subject.repository, subject.digest()).await;
     Ok(Lifecycle { reference: subject.by_digest(), markers, now: Context::clock() })
+}
+
+async fn latest(args: &LatestArgs, context: &Context) -> Result<Latest, CliError> {
+    let signers = Signers::of(&args.identity, context).await?;
+    let (reference, selector) = reference::parse_selecting(&args.reference)?;
+    let client = context.client(&args.registry, &[&reference])?;
+    let asked = signers.dated(&client, &reference, &selector).await?;
+    let tag = match &args.tag {
+        Some(tag) => tag.clone(),
+        None => {
+            followed_tag(&asked.edition).ok_or_else(|| UsageError::NoVersion { reference: reference.to_string() })?
+        }
+    };
+    let newest = signers.dated(&client, &reference.with_tag(tag.clone()), &Selector::Tag(tag.clone())).await?;
+    Ok(Latest { asked, tag, newest, now: Context::clock() })
+}
+
+/// Returns the tag that is named like the version; `+`, which no tag has, is `_` in the tags of charts.
+fn followed_tag(edition: &Edition) -> Option<Tag> {
+    edition.version.as_ref()?.replace('+', "_").parse().ok()
+}
+
+/// Whose markers count; without anybody, everyone's.
+struct Signers(Option<(Verifier, IdentityMatcher)>);
+
+impl Signers {
+    async fn of(identity: &IdentityArgs, context: &Context) -> Result<Self, CliError> {
+        match identity.is_empty() {
+            true => Ok(Self(None)),
+            false => requirements(context, identity, BTreeMap::new()).await.map(|signers| Self(Some(signers))),
+        }
+    }
+
+    async fn markers(&self, repository: &dyn ReadRepository, digest: &Digest) -> Markers {
+        let signers = self.0.as_ref().map(|(verifier, identities)| (verifier, identities));
+        lifecycle::read(repository, digest, signers).await
+    }
+
+    async fn dated(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Dated, CliError> {
+        let (subject, manifest) = Subject::read(client, reference, selector).await?;
+        let edition = Edition::read(&*subject.repository, &manifest).await;
+        let failed =
+            |source| CliError::Repository { task: "read the version of", subject: reference.to_string(), source };
+        let markers = self.markers(&*subject.repository, subject.digest()).await;
+        Ok(Dated { reference: subject.by_digest(), edition: edition.map_err(failed)?, markers })
+    }
 }

@@ -15,6 +15,7 @@ mod interop;
 mod keyless;
 mod killed;
 mod lab;
+mod lifecycle;
 mod login;
 mod migrate;
 mod network;

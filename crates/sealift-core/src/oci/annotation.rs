@@ -6,6 +6,8 @@
 pub const CREATED: &str = "org.opencontainers.image.created";
 /// Tag of an entry in a layout's `index.json`: <https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md>.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What the packaged software was made from, such as a commit.
+pub const REVISION: &str = "org.opencontainers.image.revision";
 /// Human-readable title; the file name of an attached file.
 pub const TITLE: &str = "org.opencontainers.image.title";
 /// Version of the packaged software.

@@ -69,6 +69,17 @@ impl Reference {
         }
         reference
     }
+
+    /// Returns the same place with `tag` and no digest.
+    #[must_use]
+    pub fn with_tag(&self, tag: Tag) -> Self {
+        let mut reference = self.clone();
+        match &mut reference {
+            Self::Layout(reference) => (reference.tag, reference.digest) = (Some(tag), None),
+            Self::Registry(reference) => (reference.tag, reference.digest) = (Some(tag), None),
+        }
+        reference
+    }
 }
 
 impl fmt::Display for Reference {
