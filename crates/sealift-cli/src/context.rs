@@ -254,7 +254,8 @@ impl Context {
         self.client_with(args, keychains, plain_http)
     }
 
-    fn signature_repository(&self, args: &RegistryArgs) -> Result<Option<RepositoryName>, CliError> {
+    /// Returns where signatures are, when not beside the artifacts.
+    pub(crate) fn signature_repository(&self, args: &RegistryArgs) -> Result<Option<RepositoryName>, CliError> {
         let variable = self.environment.signature_repository.as_ref();
         let Some(text) = args.signature_repository.as_ref().or(variable) else { return Ok(None) };
         let reference = reference::parse(text)?;

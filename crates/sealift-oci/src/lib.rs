@@ -144,7 +144,7 @@ impl Client {
         path: &str,
     ) -> Result<Arc<dyn ReadRepository>, RepositoryError> {
         let open = |name: &RepositoryName, host: &RegistryHost, path: &str| {
-            self.registry(name, host, path, Mode::Read).map(|opened| Arc::new(opened) as Arc<dyn ReadRepository>)
+            self.registry(name, host, path, Mode::Read).map(Arc::new)
         };
         let original = open(name, host, path)?;
         let Some(Mirrored { mirrors, original: rule }) = mirrors_of(&self.shared.access.mirrors, host, path) else {

@@ -12,7 +12,7 @@ use crate::subject::Subject;
 
 /// Print the name under which something is attached to an artifact
 ///
-/// The tag need not exist; `sealift tree` shows what does.
+/// The tag need not exist; `sealift tree` shows what does. With `--signature-repository` it is a tag there.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,11 +58,13 @@ pub(crate) async fn run(args: &TriangulateArgs, context: &Context) -> Result<Doc
             Subject::open_read(&client, &reference, &selector).await?.descriptor.digest
         }
     };
-    let repository = reference.repository();
     let Some(tag) = args.kind.tag(&digest) else {
         return Ok(Document::line(reference.with_digest(digest)));
     };
-    Ok(Document::line(format_args!("{repository}:{tag}")))
+    let apart = context.signature_repository(&args.registry)?;
+    // Layouts keep their signatures with them.
+    let apart = apart.filter(|_| reference.repository().host().is_some());
+    Ok(Document::line(format_args!("{}:{tag}", apart.unwrap_or_else(|| reference.repository()))))
 }
 
 impl Attached {

@@ -92,3 +92,18 @@ fn cosign_finds_what_we_keep_apart_and_we_what_cosign_does() {
         }
     }
 }
+
+#[test]
+fn the_names_of_attachments_are_those_apart() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let apart = Apart { user: &user, registry: &registry };
+    let image = registry.reference("team/app:v1");
+    apart.sealift(&["sign", "--key", "sealift.key", "--format", "legacy", &image]).assert_code(0);
+    let named = apart.sealift(&["triangulate", &image]).assert_code(0).stdout;
+    let tag = registry.tags("sigs/all").pop().unwrap();
+    assert_eq!(named.trim(), registry.reference(&format!("sigs/all:{tag}")));
+    let flag = ["triangulate", "--type", "referrers", "--signature-repository", "other.test/sigs", &image];
+    user.run(&flag).assert_code(0).assert_stdout("other.test/sigs:sha256-");
+    let digest = apart.sealift(&["triangulate", "--type", "digest", &image]).assert_code(0);
+    digest.assert_stdout(&registry.reference("team/app@sha256:"));
+}

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use crate::oci::{Descriptor, Digest, Hasher};
@@ -72,6 +73,15 @@ impl Content {
             }
         });
         Self { size, body: Body::Stream(stream.boxed()) }
+    }
+
+    /// Returns the same content, whose errors are changed.
+    #[must_use]
+    pub fn map_err(self, change: impl FnMut(ContentError) -> ContentError + Send + 'static) -> Self {
+        match self.body {
+            Body::Bytes(_) => self,
+            Body::Stream(stream) => Self { size: self.size, body: Body::Stream(stream.map_err(change).boxed()) },
+        }
     }
 
     /// Reads everything.
@@ -167,6 +177,9 @@ pub enum ContentError {
         /// Digest of the bytes.
         found: Digest,
     },
+    /// A mirror gave other content; it is not asked again, so the same content may be right when it is read anew.
+    #[error("a mirror gave other content")]
+    Mirror(#[source] Box<Self>),
     /// Reading failed on the way.
     #[error("reading the content failed")]
     Read(#[source] Box<dyn std::error::Error + Send + Sync>),

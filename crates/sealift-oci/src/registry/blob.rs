@@ -3,7 +3,8 @@
 //! A download whose connection breaks goes on where it was, and its digest is computed over both parts as one.
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream, Stream};
 use http::header::{CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
 use sealift_core::oci::Descriptor;
@@ -17,6 +18,9 @@ use super::response::Response;
 const MAX_RESUMES: u32 = 5;
 /// Progress after which a download may be resumed as often as before.
 const RESUME_PROGRESS_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The bytes of a blob as they come.
+pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ContentError>>;
 
 impl Endpoint {
     /// Says whether the content is here.
@@ -44,27 +48,46 @@ impl Endpoint {
 
     /// Returns a blob as a checked stream.
     pub(super) async fn fetch_blob(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
-        let response = self.send(self.blob_request(descriptor)).await?;
-        if response.status() != StatusCode::OK {
+        self.read_blob(descriptor, 0).await.map(|stream| Content::verified(descriptor, stream))
+    }
+
+    /// Returns a blob from a byte on, unchecked.
+    pub(super) async fn read_blob(&self, descriptor: &Descriptor, from: u64) -> Result<Pieces, RepositoryError> {
+        let response = self.send(self.blob_request(descriptor, from)).await?;
+        let Some(to_skip) = self.repeated(&response, from)? else {
             return Err(response.into_error(&self.name, "read", format!("blob {}", descriptor.digest)).await);
-        }
+        };
         if let Some(length) = response.content_length() {
-            self.check_size(descriptor.size, length)?;
+            self.check_size(descriptor.size, length.saturating_add(from - to_skip))?;
         }
         let download = Download {
             endpoint: self.clone(),
             descriptor: descriptor.to_plain(),
             response,
-            received: 0,
-            to_skip: 0,
+            received: from,
+            to_skip,
             resumes: 0,
-            received_at_resume: 0,
+            received_at_resume: from,
         };
-        Ok(Content::verified(descriptor, download.into_stream()))
+        Ok(download.into_stream().boxed())
     }
 
-    fn blob_request(&self, descriptor: &Descriptor) -> Request {
-        Request::new("read", Method::GET, self.url(&format!("blobs/{}", descriptor.digest)), self.to_pull())
+    fn blob_request(&self, descriptor: &Descriptor, from: u64) -> Request {
+        let url = self.url(&format!("blobs/{}", descriptor.digest));
+        let request = Request::new("read", Method::GET, url, self.to_pull());
+        if from == 0 { request } else { request.header(RANGE, &format!("bytes={from}-")) }
+    }
+
+    /// Returns how many bytes before `from` an answer repeats, or `None` when it holds nothing of the blob.
+    fn repeated(&self, response: &Response, from: u64) -> Result<Option<u64>, RepositoryError> {
+        match response.status() {
+            StatusCode::OK => Ok(Some(from)),
+            StatusCode::PARTIAL_CONTENT if from > 0 && first_byte(response) == Some(from) => Ok(Some(0)),
+            StatusCode::PARTIAL_CONTENT if from > 0 => {
+                Err(self.malformed("range of a blob", "it begins elsewhere than asked for"))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -123,17 +146,13 @@ impl Download {
         self.resumes += 1;
         self.received_at_resume = self.received;
         tracing::debug!(digest = %self.descriptor.digest, received = self.received, "resuming a download");
-        let request = self.endpoint.blob_request(&self.descriptor).turn(Turn::Skipped);
-        let response = self.endpoint.send(request.header(RANGE, &format!("bytes={}-", self.received))).await?;
-        self.to_skip = match response.status() {
-            StatusCode::OK => self.received,
-            StatusCode::PARTIAL_CONTENT if first_byte(&response) == Some(self.received) => 0,
-            StatusCode::PARTIAL_CONTENT => {
-                return Err(self.endpoint.malformed("range of a blob", "it begins elsewhere than asked for"));
-            }
+        let request = self.endpoint.blob_request(&self.descriptor, self.received).turn(Turn::Skipped);
+        let response = self.endpoint.send(request).await?;
+        match self.endpoint.repeated(&response, self.received)? {
+            Some(repeated) => self.to_skip = repeated,
             // Not the answer that there is no such blob: its first part came from here.
-            _ => return Err(self.endpoint.unavailable(error, "read")),
-        };
+            None => return Err(self.endpoint.unavailable(error, "read")),
+        }
         self.response = response;
         Ok(())
     }

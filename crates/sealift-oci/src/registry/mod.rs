@@ -4,7 +4,7 @@
 
 mod ahead;
 pub(crate) mod attributes;
-mod blob;
+pub(crate) mod blob;
 pub(crate) mod client;
 pub(crate) mod error;
 mod limiter;
@@ -88,6 +88,11 @@ impl Memory {
 impl RegistryRepository {
     pub(crate) fn new(endpoint: Endpoint, memory: Arc<Memory>) -> Self {
         Self { endpoint, memory }
+    }
+
+    /// Returns a blob from a byte on, unchecked.
+    pub(crate) async fn read_blob(&self, descriptor: &Descriptor, from: u64) -> Result<blob::Pieces, RepositoryError> {
+        self.endpoint.read_blob(descriptor, from).await
     }
 
     async fn push_manifest(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {

@@ -308,6 +308,10 @@ pub(super) fn may_begin_anew(error: &RepositoryError) -> bool {
         // The session is gone, or in a state that the client does not know of; or a large body was refused, and goes
         // in chunks next time.
         RepositoryError::Registry { status, .. } => matches!(status, 404 | 413 | 416),
+        // Another place gives it the next time.
+        RepositoryError::Source(source) => {
+            matches!(**source, RepositoryError::Content { source: ContentError::Mirror(_), .. })
+        }
         _ => false,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sealift_core::oci::{Descriptor, Selector};
-use sealift_core::repository::{ReadRepository, ReferrersListing};
+use sealift_core::oci::{Descriptor, Digest, Selector};
+use sealift_core::repository::{Arrival, ContentError, ReadRepository, ReferrersListing, RepositoryError};
 use sealift_oci::{Client, MirrorRule, Original};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Auth, Effect, Registry, RegistryOptions, Rule};
@@ -140,4 +140,77 @@ async fn a_mirror_with_other_content_is_passed_over() {
     let repository = world.open(Original::First).await;
     let manifest = repository.manifest(&Selector::Digest(image.digest().clone())).await.unwrap();
     assert_eq!(manifest.descriptor().digest, image.descriptor().digest);
+}
+
+/// An image of which the first blob has 6 MiB.
+fn large() -> fixture::Fixture {
+    fixture::large_image(7, 6 << 20)
+}
+
+fn large_blob(image: &fixture::Fixture) -> Descriptor {
+    image.blobs().map(|(descriptor, _)| descriptor).max_by_key(|descriptor| descriptor.size).unwrap().clone()
+}
+
+/// Returns the byte from which a registry was first asked for a blob.
+fn begun_at(registry: &Registry) -> u64 {
+    let first = registry.requests().into_iter().next().unwrap();
+    let range = first.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("range"));
+    range.map_or(0, |(_, range)| range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_blob_goes_on_at_the_next_place_where_a_mirror_breaks_off() {
+    let world = World::start();
+    let (image, blob) = (large(), large_blob(&large()));
+    for registry in [&world.first, &world.second] {
+        registry.add("hub/app", &image, None).unwrap();
+    }
+    world.original.add("team/app", &image, None).unwrap();
+    // The first mirror dies after 2 MiB, and stays dead; the second after another one.
+    world.first.set_faults([Rule::new(Effect::CutAfter(2 << 20)).nth(1), Rule::new(Effect::Status(403)).nth(2)]);
+    world.second.set_faults([Rule::new(Effect::CutAfter(1 << 20)).nth(1), Rule::new(Effect::Status(404)).nth(2)]);
+    let repository = world.open(Original::First).await;
+    let bytes = read(&*repository, &blob).await.unwrap();
+    assert_eq!(Digest::sha256(&bytes), blob.digest);
+    let begun = [&world.first, &world.second, &world.original].map(begun_at);
+    assert!(begun[0] == 0 && begun[1] > 0 && begun[2] > begun[1] && begun[2] <= 3 << 20, "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_small_blob_that_is_wrong_is_replaced_unseen() {
+    let world = World::start();
+    let image = fixture::image(1);
+    world.first.add("hub/app", &image, None).unwrap();
+    world.first.set_faults([Rule::new(Effect::Corrupt)]);
+    let repository = world.open(Original::First).await;
+    read(&*repository, &blob(&image)).await.unwrap();
+    take_log(&world.first);
+    read(&*repository, &blob(&image)).await.unwrap();
+    assert_eq!(take_log(&world.first), Vec::<String>::new(), "it is not asked again");
+    // Where there is nobody else to ask, it is an error.
+    world.second.add("hub/app", &image, None).unwrap();
+    world.second.set_faults([Rule::new(Effect::Corrupt)]);
+    let never = world.open(Original::Never).await;
+    for _ in 0..2 {
+        assert_eq!(kind(&read(&*never, &blob(&image)).await), "content");
+    }
+}
+
+#[tokio::test]
+async fn a_large_blob_that_is_wrong_is_pushed_from_another_place() {
+    let world = World::start();
+    let (image, blob) = (large(), large_blob(&large()));
+    world.first.add("hub/app", &image, None).unwrap();
+    world.original.add("team/app", &image, None).unwrap();
+    world.first.set_faults([Rule::new(Effect::Corrupt)]);
+    let source = world.open(Original::First).await;
+    let destination = registry();
+    let target = Client::new(access()).unwrap().open(&name(&destination, "new")).await.unwrap();
+    assert_eq!(target.transfer(&blob, &*source).await.unwrap(), Arrival::Copied);
+    assert!(destination.has_blob("new", &blob.digest));
+    // Who only reads learns it at the end, and gets the right one the next time.
+    let source = world.open(Original::First).await;
+    let wrong = read(&*source, &blob).await;
+    assert!(matches!(&wrong, Err(RepositoryError::Content { source: ContentError::Mirror(_), .. })), "{wrong:?}");
+    assert_eq!(Digest::sha256(&read(&*source, &blob).await.unwrap()), blob.digest);
 }

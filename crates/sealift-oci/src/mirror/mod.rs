@@ -4,6 +4,8 @@
 //! which tags there are and what refers to what is the original's to say, unless a rule says otherwise. The name, and so
 //! everything that is verified, stays the original's.
 
+mod blob;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ use sealift_core::oci::{
     Descriptor, Digest, RawManifest, Reference, ReferenceError, RegistryHost, RepositoryName, Selector, Tag,
 };
 use sealift_core::repository::{Content, ReadRepository, ReferrersListing, RepositoryError};
+
+use self::blob::Place;
+use crate::registry::RegistryRepository;
 
 /// A registry, or the part of one below a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,9 +125,9 @@ pub(crate) fn mirrors_of(rules: &[MirrorRule], host: &RegistryHost, path: &str) 
 pub(crate) struct MirroredRepository {
     name: RepositoryName,
     /// In the order in which content is asked for.
-    content: Vec<Arc<dyn ReadRepository>>,
+    content: Vec<Arc<Place>>,
     /// In the order in which tags and listings are asked for.
-    listings: Vec<Arc<dyn ReadRepository>>,
+    listings: Vec<Arc<Place>>,
     /// Whether the original, asked last, has the word on what is not there.
     verdict: Verdict,
 }
@@ -140,10 +145,12 @@ impl MirroredRepository {
     /// Returns the repository `name` at `mirrors`, with its `original` in the place that the rule gives it.
     pub(crate) fn new(
         name: RepositoryName,
-        mirrors: Vec<Arc<dyn ReadRepository>>,
-        original: Arc<dyn ReadRepository>,
+        mirrors: Vec<Arc<RegistryRepository>>,
+        original: Arc<RegistryRepository>,
         rule: Original,
     ) -> Self {
+        let mirrors: Vec<_> = mirrors.into_iter().map(Place::mirror).collect();
+        let original = Place::original(original);
         let last = |original| mirrors.iter().cloned().chain([original]).collect::<Vec<_>>();
         let (content, listings, verdict) = match rule {
             Original::First => (last(Arc::clone(&original)), vec![original], Verdict::Last),
@@ -163,7 +170,7 @@ impl ReadRepository for MirroredRepository {
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
         for place in self.places_of(selector) {
-            match place.resolve(selector).await {
+            match place.repository().resolve(selector).await {
                 Ok(descriptor) => return Ok(descriptor),
                 Err(error) => asked.note(error),
             }
@@ -174,7 +181,7 @@ impl ReadRepository for MirroredRepository {
     async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
         for place in self.places_of(selector) {
-            match place.manifest(selector).await {
+            match place.repository().manifest(selector).await {
                 Ok(manifest) => return Ok(manifest),
                 Err(error) => asked.note(error),
             }
@@ -185,7 +192,7 @@ impl ReadRepository for MirroredRepository {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
         for place in &self.content {
-            match place.exists(descriptor).await {
+            match place.repository().exists(descriptor).await {
                 Ok(true) => return Ok(true),
                 Ok(false) => asked.note_absence(),
                 Err(error) => asked.note(error),
@@ -196,13 +203,16 @@ impl ReadRepository for MirroredRepository {
 
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
+        if !descriptor.media_type.is_manifest() {
+            return blob::fetch(descriptor, &self.content, &self.name, asked).await;
+        }
         for place in &self.content {
-            match place.fetch(descriptor).await {
+            match place.repository().fetch(descriptor).await {
                 Ok(content) => return Ok(content),
                 Err(error) => asked.note(error),
             }
         }
-        Err(asked.into_error(&self.name, "such content"))
+        Err(asked.into_error(&self.name, CONTENT))
     }
 
     async fn referrers(
@@ -213,7 +223,7 @@ impl ReadRepository for MirroredRepository {
         let mut asked = Asked::new(self.verdict);
         let mut is_absent = false;
         for place in &self.listings {
-            match place.referrers(subject, listing).await {
+            match place.repository().referrers(subject, listing).await {
                 Ok(Some(listed)) => return Ok(Some(listed)),
                 // As a tag that is not there: caches often pass everything on but these.
                 Ok(None) => {
@@ -232,7 +242,7 @@ impl ReadRepository for MirroredRepository {
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
         let mut asked = Asked::new(self.verdict);
         for place in &self.listings {
-            match place.tags().await {
+            match place.repository().tags().await {
                 Ok(tags) => return Ok(tags),
                 Err(error) => asked.note(error),
             }
@@ -242,13 +252,16 @@ impl ReadRepository for MirroredRepository {
 }
 
 impl MirroredRepository {
-    fn places_of(&self, selector: &Selector) -> &[Arc<dyn ReadRepository>] {
+    fn places_of(&self, selector: &Selector) -> &[Arc<Place>] {
         match selector {
             Selector::Digest(_) => &self.content,
             Selector::Tag(_) => &self.listings,
         }
     }
 }
+
+/// What is missing where no place has a blob or a manifest.
+const CONTENT: &str = "such content";
 
 /// What the places asked so far said instead of an answer.
 struct Asked {
