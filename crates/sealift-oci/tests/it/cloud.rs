@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use sealift_core::crypto::PrivateKey;
+use sealift_core::oci::Selector;
 use sealift_oci::keychain::{CloudKeychain, CloudSources, Credential, Keychain, KeychainError, Resolved, Resource};
 use sealift_sandbox::cloud::{self, CloudOptions, CloudServices, Machine};
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::{Auth, Emulation, Endpoint};
 use serde_json::json;
+
+use crate::support::{access_with, open};
 
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 const ACR: &str = "team.azurecr.io";
@@ -216,6 +221,66 @@ async fn a_machine_without_identity_is_anonymous() {
         assert!(ask(&here, host).await.unwrap().is_anonymous(), "{host}");
         assert!(ask(&outside, host).await.unwrap().is_anonymous(), "{host}");
     }
+}
+
+#[tokio::test]
+async fn the_metadata_of_another_cloud_is_no_obstacle() {
+    // 401 is what EC2 says without a session, 400 what Azure says without its header.
+    for status in [400, 401, 403, 404, 405] {
+        let services = start(CloudOptions { machine: Machine::Other(status), ..CloudOptions::default() });
+        let keychain = keychain(&services, &machine(&services));
+        for host in [ECR, ACR, GAR, "public.ecr.aws"] {
+            assert!(ask(&keychain, host).await.unwrap().is_anonymous(), "{host} {status}");
+        }
+    }
+    // Who is named must be there.
+    let services = start(CloudOptions { machine: Machine::Other(401), ..CloudOptions::default() });
+    let named = keychain(&services, &with(&services, &[("AZURE_CLIENT_ID", cloud::CLIENT)]));
+    assert!(ask(&named, ACR).await.unwrap_err().to_string().contains("managed identity of the machine"));
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_know_this_machine_is_read_anonymously() {
+    let services = start(CloudOptions::default());
+    let here = keychain(&services, &machine(&services));
+    assert!(ask(&here, cloud::FOREIGN_REGISTRY).await.unwrap().is_anonymous());
+    assert!(!ask(&here, ACR).await.unwrap().is_anonymous());
+    // Who chose an identity is told that it does not do.
+    let principal = [
+        ("AZURE_TENANT_ID", cloud::TENANT),
+        ("AZURE_CLIENT_ID", cloud::CLIENT),
+        ("AZURE_CLIENT_SECRET", cloud::CLIENT_SECRET),
+    ];
+    for chosen in [&principal[..], &principal[1..2]] {
+        let refused = ask(&keychain(&services, &with(&services, chosen)), cloud::FOREIGN_REGISTRY).await;
+        assert!(refused.unwrap_err().to_string().contains("authentication required"), "{chosen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_of_azure_ends_as_a_token_of_the_registry() {
+    let services = start(CloudOptions::default());
+    let mut options = Emulation::Acr.options();
+    if let Auth::Token(auth) = &mut options.auth {
+        auth.service = ACR;
+        if let Some(exchange) = &mut auth.exchange {
+            exchange.access_token = "entra-machine".to_owned();
+        }
+    }
+    let registry = crate::support::start(options);
+    let image = registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+    let variables = machine(&services);
+    let mut sources = CloudSources::new(|name| variables.get(name).cloned(), noon);
+    sources.acr_origin = Some(registry.url().parse().unwrap());
+    let found = ask(&CloudKeychain::new(sources), ACR).await.unwrap();
+    let repository = open(access_with(&registry, found.credential().clone()), &registry, "team/app").await;
+    let v1 = Selector::Tag("v1".parse().unwrap());
+    assert_eq!(repository.resolve(&v1).await.unwrap().digest, image.digest);
+    fixture::image(2).push(&*repository, Some(&"v2".parse().unwrap())).await.unwrap();
+    let tokens: Vec<_> =
+        registry.requests().into_iter().filter(|request| request.endpoint == Endpoint::Token).collect();
+    let paths: Vec<_> = tokens.iter().map(|request| request.line()).collect();
+    assert_eq!(paths, ["POST /oauth2/exchange", "POST /oauth2/token"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ pub const CLIENT_SECRET: &str = "sp-secret";
 /// The federated token of [`CLIENT`].
 pub const FEDERATED_TOKEN: &str = "federated.jwt.token";
 
+/// The registry where none of these identities may do anything.
+pub const FOREIGN_REGISTRY: &str = "foreign.azurecr.io";
+
 const AUDIENCE: &str = "https://containerregistry.azure.net";
 
 /// Answers `/entra/<tenant>/oauth2/v2.0/token`.
@@ -75,6 +78,9 @@ pub(super) fn exchange(call: &Call) -> Reply {
         return refuse("unsupported grant");
     }
     let service = field(&form, "service").unwrap_or_default();
+    if service == FOREIGN_REGISTRY {
+        return refuse("authentication required");
+    }
     match field(&form, "access_token").and_then(|token| token.strip_prefix("entra-")) {
         Some(who) => Reply::json(200, &json!({ "refresh_token": format!("refresh-of-{who}-at-{service}") })),
         None => refuse("authentication required"),

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use aws::{ACCESS_KEY, CONTAINER_TOKEN, INSTANCE_KEY, INSTANCE_ROLE, ROLE_ARN, SECRET_KEY, WEB_IDENTITY_TOKEN};
-pub use azure::{CLIENT, CLIENT_SECRET, FEDERATED_TOKEN, TENANT};
+pub use azure::{CLIENT, CLIENT_SECRET, FEDERATED_TOKEN, FOREIGN_REGISTRY, TENANT};
 pub use google::{REFRESH_TOKEN, SERVICE_ACCOUNT, SUBJECT_TOKEN};
 
 /// The largest request read.
@@ -48,6 +48,8 @@ pub enum Machine {
     Known,
     /// The metadata services know of none.
     Nobody,
+    /// It is of a cloud that is not emulated, whose metadata service answers everything with this status.
+    Other(u16),
 }
 
 /// Running services, which stop when dropped.
@@ -194,7 +196,11 @@ async fn answer(State(state): State<Arc<Mutex<CloudState>>>, request: Request) -
 
 fn dispatch(call: &Call, options: &CloudOptions) -> Reply {
     let path = call.path.as_str();
-    match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
+    let place = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if let (Machine::Other(status), "latest" | "metadata" | "computeMetadata") = (options.machine, place) {
+        return Reply::text(status, "text/html", "<html>");
+    }
+    match place {
         "ecr" => aws::password(call, "ecr"),
         "ecr-public" => aws::password(call, "ecr-public"),
         "sts" => aws::assume_role(call),

@@ -144,9 +144,16 @@ impl Surroundings {
 
 const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// Takes what a metadata service does not have, or is told not to tell, for absent.
+/// Takes what a metadata service does not have, or is told not to tell, for absent. Other clouds' services, which have
+/// the same address, say the same in more ways.
 fn there(answer: Option<Answer>) -> Result<Option<Answer>, CloudProblem> {
-    const ABSENT: [StatusCode; 3] = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::METHOD_NOT_ALLOWED];
+    const ABSENT: [StatusCode; 5] = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::FORBIDDEN,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::NOT_FOUND,
+        StatusCode::UNAUTHORIZED,
+    ];
     answer.filter(|answer| !ABSENT.contains(&answer.status)).map(Answer::success).transpose()
 }
 

@@ -15,6 +15,7 @@ use super::sources::{
 use super::transport::{self, CloudProblem};
 use super::{CloudFailure, Surroundings, of};
 use crate::redact::Secret;
+use crate::registry::retry::is_transient;
 
 const SERVICE_PRINCIPAL: &str = "Azure service principal";
 const FEDERATED: &str = "Azure federated token";
@@ -32,6 +33,8 @@ pub(super) struct EntraToken {
     /// The tenant, where the environment says it.
     pub(super) tenant: Option<String>,
     pub(super) origin: &'static str,
+    /// Whether it is that of whatever runs here, which nobody chose for this registry.
+    pub(super) is_of_surroundings: bool,
 }
 
 impl Surroundings {
@@ -40,11 +43,16 @@ impl Surroundings {
         let sources = &self.sources;
         let principal = sources.value(AZURE_TENANT_ID).zip(sources.value(AZURE_CLIENT_ID));
         if let Some((tenant, client)) = principal {
-            let tenant_of = Some(tenant.to_owned());
+            let chosen = |token, origin| EntraToken {
+                token,
+                tenant: Some(tenant.to_owned()),
+                origin,
+                is_of_surroundings: false,
+            };
             if let Some(secret) = sources.value(AZURE_CLIENT_SECRET) {
                 let proof = [("client_secret", secret)];
                 let token = self.client_token(azure, tenant, client, &proof).await.map_err(of(SERVICE_PRINCIPAL))?;
-                return Ok(Some(EntraToken { token, tenant: tenant_of, origin: SERVICE_PRINCIPAL }));
+                return Ok(Some(chosen(token, SERVICE_PRINCIPAL)));
             }
             if let Some(path) = sources.value(AZURE_FEDERATED_TOKEN_FILE) {
                 let assertion = transport::read_token(Path::new(path)).await.map_err(of(FEDERATED))?;
@@ -53,10 +61,11 @@ impl Surroundings {
                     ("client_assertion", assertion.expose()),
                 ];
                 let token = self.client_token(azure, tenant, client, &proof).await.map_err(of(FEDERATED))?;
-                return Ok(Some(EntraToken { token, tenant: tenant_of, origin: FEDERATED }));
+                return Ok(Some(chosen(token, FEDERATED)));
             }
         }
-        let managed = |origin| move |token| EntraToken { token, tenant: None, origin };
+        let is_of_surroundings = sources.value(AZURE_CLIENT_ID).is_none();
+        let managed = |origin| move |token| EntraToken { token, tenant: None, origin, is_of_surroundings };
         if let Some(token) = self.app_token().await.map_err(of(APP_IDENTITY))? {
             return Ok(Some(managed(APP_IDENTITY)(token)));
         }
@@ -98,7 +107,8 @@ impl Surroundings {
         Ok(Some(answer.access_token))
     }
 
-    /// Asks the machine's metadata; a machine without an identity says 400, other clouds say 404.
+    /// Asks the machine's metadata. A machine without an identity says 400; other clouds' metadata services, which have
+    /// the same address, say 404, or 401 where they want a session first (EC2 with IMDSv2 alone).
     async fn machine_token(&self) -> Result<Option<Secret>, CloudProblem> {
         let host = self.sources.value(AZURE_POD_IDENTITY_AUTHORITY_HOST).unwrap_or(METADATA_HOST);
         let host = host.trim_end_matches('/');
@@ -110,7 +120,10 @@ impl Surroundings {
         let is_named = self.sources.value(AZURE_CLIENT_ID).is_some();
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
-            StatusCode::BAD_REQUEST if !is_named => Ok(None),
+            status if !is_named && status.is_client_error() && !is_transient(status) => {
+                tracing::debug!(%status, "no identity of Azure");
+                Ok(None)
+            }
             _ => answer.json().map(|answer: TokenAnswer| Some(answer.access_token)),
         }
     }
