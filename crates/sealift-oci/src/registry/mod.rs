@@ -38,6 +38,8 @@ use upload::{Opened, Session, may_begin_anew};
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
 const MAX_REMEMBERED: usize = 100_000;
+/// The most tags named that a listing leaves out; each costs a request.
+const MAX_NAMED: usize = 10;
 /// Blobs of at most so many bytes are sent without asking whether they are there: the question takes as long.
 const ASKED_ABOVE: u64 = 16 * 1024;
 
@@ -141,21 +143,30 @@ impl RegistryRepository {
         }
     }
 
-    /// Refuses a listing that leaves out a tag which answers: such a listing is stale, or not the whole one (caches
-    /// list what they hold), and says nothing about what else it leaves out.
+    /// Refuses a listing that leaves out tags which answer: such a listing is stale, or not the whole one (caches list
+    /// what they hold), and says nothing about what else it leaves out.
     async fn check_tags(&self, listed: &[Tag]) -> Result<(), RepositoryError> {
         let listed: HashSet<&Tag> = listed.iter().collect();
-        let missing = self.memory.tags().iter().find(|tag| !listed.contains(tag)).cloned();
-        let Some(tag) = missing else { return Ok(()) };
-        match self.endpoint.resolve_manifest(&tag.clone().into()).await {
-            Ok(_) => Err(self.endpoint.malformed("tag listing", format_args!("it leaves out `{tag}`, which is there"))),
-            // Somebody deleted it meanwhile; the next one is checked the next time.
-            Err(error) if error.is_not_found() => {
-                self.memory.tags().remove(&tag);
-                Ok(())
+        let missing: Vec<Tag> = self.memory.tags().iter().filter(|tag| !listed.contains(tag)).cloned().collect();
+        let mut there = Vec::new();
+        for tag in missing {
+            match self.endpoint.resolve_manifest(&tag.clone().into()).await {
+                Ok(_) => there.push(format!("`{tag}`")),
+                // Somebody deleted it meanwhile.
+                Err(error) if error.is_not_found() => drop(self.memory.tags().remove(&tag)),
+                // What a registry keeps back it need not list.
+                Err(RepositoryError::Quarantined { .. }) => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+            if there.len() == MAX_NAMED {
+                break;
+            }
         }
+        if there.is_empty() {
+            return Ok(());
+        }
+        there.sort_unstable();
+        Err(self.endpoint.malformed("tag listing", format_args!("it leaves out what is there: {}", there.join(", "))))
     }
 
     /// Streams a blob, reading it anew when the upload has to begin anew.

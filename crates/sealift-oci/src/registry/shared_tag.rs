@@ -93,8 +93,8 @@ impl SharedTags {
         Ok(held)
     }
 
-    /// Applies `revision`, which takes something away, until reading shows that it is gone. What was to be put there
-    /// before is not insisted on any more.
+    /// Applies `revision`, which takes something away, until reading shows that it is gone. What else was put there is
+    /// insisted on as before; the last word is this one's.
     pub(super) async fn withdraw(
         &self,
         repository: &RegistryRepository,
@@ -103,17 +103,23 @@ impl SharedTags {
     ) -> Result<(), RepositoryError> {
         let watch = self.watch(tag);
         let mut watch = watch.lock().await;
-        watch.revisions.clear();
+        let is_alone = watch.revisions.is_empty();
+        watch.revisions.push(revision);
+        let revisions = watch.revisions.clone();
         let mut delays = delays(repository);
         loop {
             let before = watch.held.clone();
-            let (held, finality) = apply(repository, tag, std::slice::from_ref(&revision), &mut watch).await?;
-            let is_written = before.as_ref() != held.as_ref().map(|held| &held.descriptor().digest);
+            let (held, finality) = apply(repository, tag, &revisions, &mut watch).await?;
+            let is_written = before.as_ref() != digest(held.as_ref());
             if finality == Finality::Final || !is_written {
-                return Ok(());
+                break;
             }
             wait(&repository.endpoint, tag, &mut delays).await?;
         }
+        if is_alone {
+            watch.revisions.clear();
+        }
+        Ok(())
     }
 
     /// Watches every tag with open writes until it was left alone for its quiet time, and returns what was read then.
@@ -246,16 +252,22 @@ async fn revised(
     found: Option<&RawManifest>,
 ) -> Result<Option<Option<RawManifest>>, RepositoryError> {
     let mut wanted = found.cloned();
-    let mut is_changed = false;
     for revision in revisions {
         match revision.revise(repository, wanted.as_ref()).await? {
-            Revised::Unchanged => continue,
+            Revised::Unchanged => {}
             Revised::Delete => wanted = None,
             Revised::Write(manifest) => wanted = Some(*manifest),
         }
-        is_changed = true;
     }
-    Ok(is_changed.then_some(wanted))
+    // One may take away what another had just put there.
+    let is_as_found = digest(wanted.as_ref()) == digest(found) || (wanted.is_none() && found.is_some_and(is_emptied));
+    Ok((!is_as_found).then_some(wanted))
+}
+
+/// Says whether a manifest is what [`delete`] leaves where tags stay.
+fn is_emptied(manifest: &RawManifest) -> bool {
+    let emptied = IndexDocument::new().and_then(|index| index.to_json());
+    emptied.is_ok_and(|emptied| *manifest.bytes() == emptied)
 }
 
 fn digest(manifest: Option<&RawManifest>) -> Option<&Digest> {

@@ -196,6 +196,13 @@ async fn a_tag_listing_that_leaves_out_what_is_there_is_not_believed() {
     assert_eq!(repository.tags().await.unwrap().len(), 1, "nothing is known yet that it could contradict");
     repository.resolve(&v1).await.unwrap();
     assert_eq!(kind(&repository.tags().await), "malformed");
+    // Every tag is named that it leaves out.
+    registry.add("team/app", &fixture::image(2), Some("v2")).unwrap();
+    repository.resolve(&Selector::Tag("v2".parse().unwrap())).await.unwrap();
+    let problem = repository.tags().await.unwrap_err().to_string();
+    assert!(problem.contains("`v1`, `v2`"), "{problem}");
+    let other = open(access(), &registry, "team/app").await;
+    other.delete(&Selector::Tag("v2".parse().unwrap())).await.unwrap();
     // What somebody deleted is no contradiction.
     open(access(), &registry, "team/app").await.delete(&v1).await.unwrap();
     assert_eq!(repository.tags().await.unwrap().len(), 1);
@@ -399,6 +406,45 @@ async fn what_a_slow_writer_wrote_over_is_merged_again() {
     early.settle().await.unwrap();
     let listed = early.referrers(&subject, FALLBACK).await.unwrap().unwrap();
     assert!(listed.len() == 4 && listed.iter().all(|entry| entry.digest != expected[0]), "{listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_an_entry_away_still_watches_over_the_others() {
+    for deletes in [true, false] {
+        let registry = start(RegistryOptions { deletes, ..RegistryOptions::distribution() });
+        let subject = Digest::sha256(b"subject");
+        let tag = Tag::referrers_fallback(&subject);
+        let entries: Vec<Descriptor> = (0..3).map(|number| entry(&registry, number)).collect();
+        let repository = open(access(), &registry, "team/app").await;
+        let listed = async || -> Vec<Digest> {
+            let listed = repository.referrers(&subject, FALLBACK).await.unwrap().unwrap_or_default();
+            listed.into_iter().map(|entry| entry.digest).collect()
+        };
+        repository.link_referrers(&subject, &entries[..1]).await.unwrap();
+        repository.link_referrers(&subject, &entries[1..2]).await.unwrap();
+        repository.unlink_referrers(&subject, &[entries[1].digest.clone()]).await.unwrap();
+        assert_eq!(listed().await, [entries[0].digest.clone()]);
+        // A slow writer comes, who knew nothing of the first, and of the second that it was there.
+        let stale = json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries[1..]});
+        let stale = RawManifest::new(media_type::IMAGE_INDEX, stale.to_string());
+        registry.add_manifest("team/app", &stale, Some(tag.as_str())).unwrap();
+        repository.settle().await.unwrap();
+        let mut expected = [entries[0].digest.clone(), entries[2].digest.clone()];
+        expected.sort();
+        let mut found = listed().await;
+        found.sort();
+        assert_eq!(found, expected);
+        // What was linked and taken away before it settled stays away, and nobody waits for it.
+        let other = Digest::sha256(b"other");
+        repository.link_referrers(&other, &entries[..1]).await.unwrap();
+        repository.unlink_referrers(&other, &[entries[0].digest.clone()]).await.unwrap();
+        repository.settle().await.unwrap();
+        assert!(repository.referrers(&other, FALLBACK).await.unwrap().unwrap_or_default().is_empty());
+        // The last who links it has the word.
+        repository.link_referrers(&other, &entries[..1]).await.unwrap();
+        repository.settle().await.unwrap();
+        assert_eq!(repository.referrers(&other, FALLBACK).await.unwrap().unwrap().len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
