@@ -52,6 +52,14 @@ pub(crate) async fn api_listing(
     Ok(entries.map(|entries| Listing::of(entries, destination.name().host().is_some())))
 }
 
+/// Reads the entries of what the destination lists for `subject`, where it keeps such a list.
+pub(crate) async fn listed(destination: &Snapshot<'_>, subject: &Digest) -> Result<Vec<Descriptor>, RepositoryError> {
+    match entries(destination, subject, ReferrersListing::Api).await? {
+        Some(listed) => Ok(listed),
+        None => Ok(entries(destination, subject, ReferrersListing::FallbackTag).await?.unwrap_or_default()),
+    }
+}
+
 async fn entries(
     destination: &Snapshot<'_>,
     subject: &Digest,

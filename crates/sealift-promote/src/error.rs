@@ -5,6 +5,8 @@ use sealift_core::copy::{CopyError, Side};
 use sealift_core::oci::{Digest, RepositoryName, Tag};
 use sealift_core::repository::RepositoryError;
 
+use crate::endorse::EndorseError;
+
 /// Says why a promotion did not happen. In every case the destination tag is as it was; of several tags, which are moved
 /// one after the other, those before the one that failed may have moved.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum PromoteError {
         /// What was judged.
         digest: Digest,
     },
+    /// What was to be signed at the destination was not, or is not attached.
+    #[error("signing at the destination failed")]
+    Endorse(#[from] EndorseError),
     /// The destination does not hold, or does not list, everything that was planned.
     #[error("{repository} lacks {} of the planned objects, such as {}", .missing.len(), first(.missing))]
     Missing {

@@ -4,6 +4,7 @@ use sealift_core::copy::CopyOptions;
 use sealift_core::repository::{ReadRepository, Repository};
 use sealift_policy::Decision;
 
+use crate::approved::Approved;
 use crate::error::PromoteError;
 use crate::judge::Judge;
 use crate::plan::{AdmittedPlan, plan};
@@ -38,10 +39,10 @@ pub async fn admit(
     plan(source, promotion).await?.admit(&decision).map(Gate::Passed)
 }
 
-/// Moves an admitted plan, judges what arrived, and moves the tags. Nothing is moved to where the judge allows nothing.
+/// Moves an admitted plan, judges what arrived, and moves the tags.
 ///
 /// # Errors
-/// As [`transfer`] and [`Transferred::publish`](crate::Transferred::publish).
+/// As [`arrive`] and [`Approved::publish`].
 pub async fn deliver(
     admitted: AdmittedPlan,
     source: &dyn ReadRepository,
@@ -50,6 +51,25 @@ pub async fn deliver(
     judge: &dyn Judge,
     options: &CopyOptions,
 ) -> Result<Gate<Promoted>, PromoteError> {
+    match arrive(admitted, source, destination, target, judge, options).await? {
+        Gate::Passed(approved) => approved.publish().await.map(Gate::Passed),
+        Gate::Stopped(decision) => Ok(Gate::Stopped(decision)),
+    }
+}
+
+/// Moves an admitted plan and judges what arrived, for those who have something to sign before the tags are moved.
+/// Nothing is moved to where the judge allows nothing.
+///
+/// # Errors
+/// As [`transfer`].
+pub async fn arrive<'a>(
+    admitted: AdmittedPlan,
+    source: &dyn ReadRepository,
+    destination: &'a dyn Repository,
+    target: Target,
+    judge: &dyn Judge,
+    options: &CopyOptions,
+) -> Result<Gate<Approved<'a>>, PromoteError> {
     let denied = judge.foresee(destination.name(), &admitted.plan().root().digest);
     if let Some(decision) = denied.filter(|decision| !decision.is_allowed()) {
         return Ok(Gate::Stopped(decision));
@@ -60,5 +80,5 @@ pub async fn deliver(
     if !decision.is_allowed() {
         return Ok(Gate::Stopped(decision));
     }
-    moved.publish(&decision).await.map(Gate::Passed)
+    moved.approve(&decision).map(Gate::Passed)
 }

@@ -7,11 +7,15 @@
 //! ```text
 //!  Promotion ──plan──▶ Plan ──admit(decision at source)──▶ AdmittedPlan ──transfer──▶ Transferred { completeness }
 //!                      data                                                                │
-//!                                  Promoted ◀──publish(decision at destination)────────────┘
+//!        Promoted ◀──publish── Approved ◀──approve(decision at destination)───────────────┘
+//!                              │    ▲
+//!                              └────┘ resign, record: signed by the destination, before the tags move
 //! ```
 
+mod approved;
 mod completeness;
 mod destination;
+mod endorse;
 mod error;
 mod gate;
 mod judge;
@@ -21,18 +25,22 @@ mod plan;
 mod platform;
 mod prove;
 mod publish;
+mod record;
 mod request;
 mod selection;
 mod tag;
 mod transfer;
 
+pub use approved::Approved;
 pub use completeness::{ArrivalProof, ArrivedObject, Completeness};
+pub use endorse::{EndorseError, Endorsed, Endorser, Presence, Resigning, SignatureForm};
 pub use error::PromoteError;
-pub use gate::{Gate, admit, deliver};
+pub use gate::{Gate, admit, arrive, deliver};
 pub use judge::Judge;
 pub use object::{PlannedObject, Role, SkipReason, Skipped};
 pub use plan::{AdmittedPlan, Plan, plan, plan_alone};
 pub use publish::Promoted;
+pub use record::MAX_RECORDED;
 pub use request::{Promotion, TagRule, Target};
 pub use selection::{Feature, Selection, Signers};
 pub use tag::TagChange;

@@ -9,6 +9,7 @@ use sealift_core::copy::Side;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
 use sealift_core::repository::ReadRepository;
 use sealift_core::repository::graph;
+use sealift_core::statement::predicate::RecordedDecision;
 use sealift_policy::{Decision, Ruling};
 use serde::{Serialize, Serializer};
 
@@ -16,6 +17,7 @@ use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role, SkipReason, Skipped};
 use crate::part::{self, Parts};
 use crate::platform;
+use crate::record;
 use crate::request::Promotion;
 use crate::selection::Selection;
 
@@ -132,12 +134,12 @@ impl Plan {
     /// [`PromoteError::Undecided`] for one that does not allow.
     pub fn admit(self, decision: &Decision) -> Result<AdmittedPlan, PromoteError> {
         require(decision, &self.source, &self.root.digest)?;
-        Ok(AdmittedPlan { plan: self })
+        Ok(AdmittedPlan { plan: self, judged: Some(record::decision(decision)) })
     }
 
     /// Admits the plan though nobody judged it: what `sealift copy` does.
     pub fn admit_unverified_unsafe(self) -> AdmittedPlan {
-        AdmittedPlan { plan: self }
+        AdmittedPlan { plan: self, judged: None }
     }
 
     fn add_members(&mut self, manifests: Vec<&RawManifest>, counted: &mut HashSet<Digest>) {
@@ -215,6 +217,8 @@ impl Plan {
 #[derive(Clone, Debug)]
 pub struct AdmittedPlan {
     pub(crate) plan: Plan,
+    /// The decision that admitted it, for the record.
+    pub(crate) judged: Option<RecordedDecision>,
 }
 
 impl AdmittedPlan {

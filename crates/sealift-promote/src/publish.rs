@@ -7,8 +7,8 @@ use sealift_core::oci::{Digest, RepositoryName, Tag};
 use sealift_policy::Decision;
 
 use crate::completeness::Completeness;
+use crate::endorse::Endorsed;
 use crate::error::PromoteError;
-use crate::plan::require;
 use crate::tag::{self, TagChange};
 use crate::transfer::Transferred;
 
@@ -19,8 +19,7 @@ impl Transferred<'_> {
     /// [`PromoteError::WrongDecision`] for a decision that is not about this digest at the destination,
     /// [`PromoteError::TagMoved`] when a tag no longer holds what it held when the promotion began.
     pub async fn publish(self, decision: &Decision) -> Result<Promoted, PromoteError> {
-        require(decision, self.destination.name(), &self.plan.root.digest)?;
-        self.publish_unverified_unsafe().await
+        self.approve(decision)?.publish().await
     }
 
     /// Moves the tags though nobody judged what arrived: what `sealift copy` does.
@@ -44,6 +43,8 @@ impl Transferred<'_> {
             tags: changes,
             completeness,
             report,
+            record: None,
+            resigned: Vec::new(),
         })
     }
 }
@@ -66,4 +67,8 @@ pub struct Promoted {
     pub completeness: Completeness,
     /// How it arrived.
     pub report: CopyReport,
+    /// The record of it, where one was asked for.
+    pub record: Option<Endorsed>,
+    /// What the destination's signer has signed of it.
+    pub resigned: Vec<Endorsed>,
 }

@@ -15,6 +15,7 @@ use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, ReadRepository, Repository, RepositoryError, Snapshot, graph::children,
 };
+use sealift_core::statement::predicate::RecordedDecision;
 
 use crate::completeness::{ArrivalProof, Completeness};
 use crate::destination::{Destination, Listing, Origin, api_listing, listing};
@@ -41,7 +42,7 @@ pub async fn transfer<'a>(
     target: Target,
     options: &CopyOptions,
 ) -> Result<Transferred<'a>, PromoteError> {
-    let plan = admitted.plan;
+    let AdmittedPlan { plan, judged } = admitted;
     let source = Snapshot::new(source).knowing(plan.objects.iter().map(|object| &object.manifest));
     let writing = Destination::new(destination, options.observer().cloned());
     let options = options.clone().with_observer(writing.known().clone());
@@ -53,13 +54,15 @@ pub async fn transfer<'a>(
     let mut report = writing.known().report();
     report.skipped = copied.skipped;
     let completeness = moving.prove(&found, &cosign, &report).await?;
-    Ok(Transferred { plan, destination, target, arrived, tags: found.tags, report, completeness })
+    Ok(Transferred { plan, judged, destination, target, arrived, tags: found.tags, report, completeness })
 }
 
 /// A plan that was carried out and is proven to be whole at the destination. Only [`transfer()`] makes it.
 #[derive(Debug)]
 pub struct Transferred<'a> {
     pub(crate) plan: Plan,
+    /// The decision at the source, for the record.
+    pub(crate) judged: Option<RecordedDecision>,
     pub(crate) destination: &'a dyn Repository,
     pub(crate) target: Target,
     pub(crate) arrived: Snapshot<'a>,

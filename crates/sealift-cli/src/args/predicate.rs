@@ -21,6 +21,7 @@ Types:
   vuln                               https://cosign.sigstore.dev/attestation/vuln/v1
   openvex                            https://openvex.dev/ns
   link                               https://in-toto.io/Link/v1
+  promotion                          https://sealift.dev/promotion/v1
   custom                             https://cosign.sigstore.dev/attestation/v1
 Any other type is given as its URI.";
 

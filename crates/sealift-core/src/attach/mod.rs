@@ -24,7 +24,7 @@ pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_co
 pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
 pub use of_type::{MAX_OF_TYPE, referrers_of_type};
-pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle};
+pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle, push_artifact};
 
 use crate::entity::BundleError;
 use crate::oci::{Descriptor, Digest, Manifest, ManifestError, MediaType, RawManifest, Tag, media_type};

@@ -140,17 +140,32 @@ pub async fn attach(
     artifact: &NewArtifact,
 ) -> Result<Descriptor, AttachError> {
     let failed = |source| AttachError::Repository { subject: subject.digest.clone(), source: Box::new(source) };
+    let (entry, pushed) = push_artifact(repository, subject, artifact).await?;
+    if pushed == Pushed::Unlisted {
+        repository.link_referrers(&subject.digest, std::slice::from_ref(&entry)).await.map_err(failed)?;
+        repository.settle().await.map_err(failed)?;
+    }
+    Ok(entry)
+}
+
+/// Stores `artifact` as a referrer of `subject`, and returns the entry that has still to be linked where it is
+/// [`Pushed::Unlisted`]: for those who link many at once.
+///
+/// # Errors
+/// As [`attach`].
+pub async fn push_artifact(
+    repository: &dyn Repository,
+    subject: &Descriptor,
+    artifact: &NewArtifact,
+) -> Result<(Descriptor, Pushed), AttachError> {
+    let failed = |source| AttachError::Repository { subject: subject.digest.clone(), source: Box::new(source) };
     let manifest = artifact.to_manifest(subject);
     let entry = manifest
         .to_referrer_entry()
         .map_err(|source| AttachError::Manifest { what: "the new manifest".to_owned(), source })?;
     push_blobs(repository, &artifact.blobs()).await.map_err(failed)?;
     let pushed = repository.push(manifest.descriptor(), manifest.bytes().clone().into()).await.map_err(failed)?;
-    if pushed == Pushed::Unlisted {
-        repository.link_referrers(&subject.digest, std::slice::from_ref(&entry)).await.map_err(failed)?;
-        repository.settle().await.map_err(failed)?;
-    }
-    Ok(entry)
+    Ok((entry, pushed))
 }
 
 /// Attaches a bundle to `subject` as cosign 3 does, and returns the descriptor of the new manifest.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint knows tests, not the functions they share")]
 
 mod completeness;
+mod endorse;
 mod failure;
 mod gates;
 mod http;

@@ -10,12 +10,12 @@ use sealift_core::evidence::Effort;
 use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::{Descriptor, Digest, Selector, Tag, media_type};
 use sealift_core::repository::{MemoryRepository, ReadRepository, ReferrersSupport, Repository, Snapshot};
-use sealift_core::sign::{KeySigner, sign, sign_envelope, sign_simple};
+use sealift_core::sign::{KeySigner, Signer as _, sign, sign_envelope, sign_simple};
 use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::SignedBy;
 use sealift_policy::{Decision, Policy};
-use sealift_promote::{PromoteError, Promoted, Promotion, TagRule, Target, plan, transfer};
+use sealift_promote::{Approved, Endorser, PromoteError, Promoted, Promotion, Resigning, SignatureForm, TagRule, Target, plan, transfer};
 use sealift_sandbox::{WatchedRepository, fixture};
 
 pub(crate) const MODES: [ReferrersSupport; 2] = [ReferrersSupport::Api, ReferrersSupport::FallbackTagOnly];
@@ -103,12 +103,50 @@ impl Person {
         promotion: &Promotion,
         target: Target,
     ) -> Result<Promoted, PromoteError> {
+        self.arrive(source, destination, promotion, target).await?.publish().await
+    }
+
+    /// Promotes up to where only the tags are missing.
+    pub(crate) async fn arrive<'a>(
+        &self,
+        source: &dyn ReadRepository,
+        destination: &'a dyn Repository,
+        promotion: &Promotion,
+        target: Target,
+    ) -> Result<Approved<'a>, PromoteError> {
         let source = Snapshot::new(source);
         let decision = self.decide(&source, &promotion.root.digest).await;
         let admitted = plan(&source, promotion).await?.admit(&decision)?;
         let moved = transfer(admitted, &source, destination, target, &CopyOptions::default()).await?;
         let decision = self.decide(moved.arrived(), &promotion.root.digest).await;
-        moved.publish(&decision).await
+        moved.approve(&decision)
+    }
+
+    /// Promotes from end to end, and `endorser` signs everything at the destination, and a record.
+    pub(crate) async fn promote_endorsed(
+        &self,
+        endorser: &Self,
+        source: &dyn ReadRepository,
+        destination: &dyn Repository,
+        promotion: &Promotion,
+        target: Target,
+        forms: &[SignatureForm],
+    ) -> Result<Promoted, PromoteError> {
+        let approved = self.arrive(source, destination, promotion, target).await?;
+        let (identity, verifier) = (endorser.identity(), Verifier::new(Requirements::default()));
+        let endorser = endorser.endorser(&identity, &verifier);
+        let how = Resigning { forms: forms.to_vec(), docker_reference: None };
+        approved.resign(&endorser, &how).await?.record(&endorser).await?.publish().await
+    }
+
+    pub(crate) fn identity(&self) -> IdentityMatcher {
+        let key = self.signer.key().public_key().clone();
+        IdentityMatcher::keys(vec![key]).unwrap()
+    }
+
+    pub(crate) fn endorser<'a>(&'a self, identity: &'a IdentityMatcher, verifier: &'a Verifier) -> Endorser<'a> {
+        let time = jiff::Timestamp::UNIX_EPOCH;
+        Endorser { signer: &self.signer, witnesses: Vec::new(), identity, verifier, time }
     }
 }
 

@@ -1,12 +1,18 @@
-//! Predicate types, each with the specification that names it, and the predicates cosign wraps files in.
+//! Predicate types, each with the specification that names it, the predicate cosign wraps files in, and the record of a
+//! promotion.
 //!
 //! A literal of these anywhere else is a review stop.
 
 use serde::{Deserialize, Serialize};
 
 mod custom;
+mod promotion;
 
 pub use custom::{CosignCustom, CustomPredicateError};
+pub use promotion::{
+    PromotionRecord, RecordedDecision, RecordedDecisions, RecordedDestination, RecordedExclusion, RecordedFinding,
+    RecordedObject, RecordedPolicy, RecordedSource,
+};
 
 /// An image's signature: <https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md>.
 pub const IMAGE_SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -28,13 +34,16 @@ pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 pub const LINK: &str = "https://in-toto.io/Link/v1";
 /// OpenVEX: <https://github.com/openvex/spec/blob/main/ATTESTING.md>.
 pub const OPENVEX: &str = "https://openvex.dev/ns";
+/// The record of a promotion, [`PromotionRecord`]: Sealift's own, see `docs/promotion-record.md`.
+pub const PROMOTION: &str = "https://sealift.dev/promotion/v1";
 
-/// The short names of cosign's `--type`, with the predicate type each stands for.
-pub const SHORT_NAMES: [(&str, &str); 10] = [
+/// The short names of cosign's `--type` and our own `promotion`, with the predicate type each stands for.
+pub const SHORT_NAMES: [(&str, &str); 11] = [
     ("custom", CUSTOM),
     ("cyclonedx", CYCLONEDX),
     ("link", LINK),
     ("openvex", OPENVEX),
+    ("promotion", PROMOTION),
     ("slsaprovenance", SLSA_PROVENANCE_V02),
     ("slsaprovenance02", SLSA_PROVENANCE_V02),
     ("slsaprovenance1", SLSA_PROVENANCE_V1),

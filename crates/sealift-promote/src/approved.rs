@@ -1,0 +1,84 @@
+//! What passed both gates: everything is there and allowed, and only the tags are missing.
+
+use std::collections::BTreeMap;
+
+use sealift_core::attach::{NewArtifact, push_artifact};
+use sealift_core::oci::{Descriptor, Digest};
+use sealift_core::repository::Pushed;
+use sealift_core::statement::predicate::RecordedDecision;
+use sealift_policy::Decision;
+
+use crate::endorse::{EndorseError, Endorsed};
+use crate::error::PromoteError;
+use crate::plan::{Plan, require};
+use crate::publish::Promoted;
+use crate::record;
+use crate::transfer::{Transferred, at_destination};
+
+impl<'a> Transferred<'a> {
+    /// Takes it as allowed, if `decision` allows it as it arrived.
+    ///
+    /// # Errors
+    /// [`PromoteError::WrongDecision`] for a decision that is not about this digest at the destination, and as
+    /// [`Plan::admit`].
+    pub fn approve(self, decision: &Decision) -> Result<Approved<'a>, PromoteError> {
+        require(decision, self.destination.name(), &self.plan.root.digest)?;
+        Ok(Approved {
+            judged_at_source: self.judged.clone(),
+            judged_at_destination: record::decision(decision),
+            moved: self,
+            unlinked: BTreeMap::new(),
+            record: None,
+            resigned: Vec::new(),
+        })
+    }
+}
+
+/// A promotion that passed both gates and whose tags are still to be moved. Only [`Transferred::approve`] makes it.
+#[derive(Debug)]
+pub struct Approved<'a> {
+    pub(crate) moved: Transferred<'a>,
+    /// None when the plan was admitted without a decision.
+    pub(crate) judged_at_source: Option<RecordedDecision>,
+    pub(crate) judged_at_destination: RecordedDecision,
+    /// What was stored and is not yet listed, by what it is attached to.
+    unlinked: BTreeMap<Digest, Vec<Descriptor>>,
+    pub(crate) record: Option<Endorsed>,
+    pub(crate) resigned: Vec<Endorsed>,
+}
+
+impl Approved<'_> {
+    /// Returns the plan that was carried out.
+    pub fn plan(&self) -> &Plan {
+        &self.moved.plan
+    }
+
+    /// Links what was attached at the destination, and then moves the tags.
+    ///
+    /// # Errors
+    /// As [`Transferred::publish`].
+    pub async fn publish(self) -> Result<Promoted, PromoteError> {
+        let destination = self.moved.destination;
+        for (subject, entries) in &self.unlinked {
+            destination.link_referrers(subject, entries).await.map_err(at_destination)?;
+        }
+        // Settles what was linked before it moves any tag.
+        let promoted = self.moved.publish_unverified_unsafe().await?;
+        Ok(Promoted { record: self.record, resigned: self.resigned, ..promoted })
+    }
+
+    /// Stores `artifact` as attached to `subject`, to be linked with all others, and returns the digest of its manifest.
+    pub(crate) async fn push(&mut self, subject: &Descriptor, artifact: &NewArtifact) -> Result<Digest, EndorseError> {
+        let pushed = push_artifact(self.moved.destination, subject, artifact).await?;
+        Ok(self.note(subject, pushed))
+    }
+
+    /// Notes what has still to be linked.
+    pub(crate) fn note(&mut self, subject: &Descriptor, (entry, pushed): (Descriptor, Pushed)) -> Digest {
+        let digest = entry.digest.clone();
+        if pushed == Pushed::Unlisted {
+            self.unlinked.entry(subject.digest.clone()).or_default().push(entry);
+        }
+        digest
+    }
+}

@@ -1,0 +1,162 @@
+//! What the destination's signer signs: before the tags, once, and about what arrived.
+
+use sealift_core::attach::{CosignSuffix, Scope, attachments};
+use sealift_core::evidence::{Effort, Evidence, gather};
+use sealift_core::oci::{Descriptor, Digest};
+use sealift_core::repository::{ReadRepository, Snapshot};
+use sealift_core::statement::predicate::{self, PromotionRecord};
+use sealift_core::verify::{Claim, Requirements, Verifier};
+use sealift_promote::{
+    EndorseError, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
+};
+use sealift_core::copy::CopyOptions;
+
+use crate::support::{MODES, Person, Store, held, laden_index, of, small_index, store, tag};
+
+const BOTH: [SignatureForm; 2] = [SignatureForm::Bundle, SignatureForm::CosignTag];
+
+/// Returns what the repository has by `person`.
+pub(crate) async fn evidence(
+    repository: &dyn ReadRepository,
+    person: &Person,
+    subject: &Digest,
+    claim: &Claim,
+) -> Evidence {
+    let verifier = Verifier::new(Requirements::default());
+    gather(repository, subject, &verifier, &person.identity(), claim, Effort::All).await
+}
+
+pub(crate) fn recorded() -> Claim {
+    Claim::Attestation { predicate_type: Some(predicate::PROMOTION.to_owned()) }
+}
+
+async fn records(repository: &dyn ReadRepository, person: &Person, subject: &Digest) -> Vec<PromotionRecord> {
+    let found = evidence(repository, person, subject, &recorded()).await;
+    let statements = found.verified().iter().map(|proof| proof.verified.statement().unwrap());
+    statements.map(|statement| statement.predicate_as().unwrap()).collect()
+}
+
+async fn promote(
+    person: &Person,
+    endorser: &Person,
+    (staging, prod): (&Store, &Store),
+    index: &Descriptor,
+) -> Result<Promoted, PromoteError> {
+    person.promote_endorsed(endorser, staging, prod, &of(index.clone()), Target::tagged(tag("v1")), &BOTH).await
+}
+
+fn count(promoted: &Promoted, presence: Presence) -> usize {
+    promoted.resigned.iter().chain(&promoted.record).filter(|endorsed| endorsed.presence == presence).count()
+}
+
+#[tokio::test]
+async fn everything_that_arrived_is_signed_and_recorded_once() {
+    for mode in MODES {
+        let (staging, prod) = (store("staging", MODES[0]), store("prod", mode));
+        let (person, enterprise) = (Person::new(), Person::new());
+        let index = laden_index(&staging, &person).await;
+        let promoted = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+        // The index, four platforms, an SBOM, a scan, and what cosign's tag `.sbom` holds: in both forms; and the record.
+        assert_eq!((count(&promoted, Presence::Written), promoted.resigned.len()), (17, 16));
+        for endorsed in &promoted.resigned {
+            let signed = evidence(prod.inner(), &enterprise, &endorsed.subject, &Claim::ImageSignature).await;
+            let holds = signed.verified().iter().any(|proof| proof.place.manifest == endorsed.manifest);
+            assert!(holds && signed.verified().len() == 2, "{endorsed:?}: {signed:?}");
+        }
+        let recorded = records(prod.inner(), &enterprise, &index.digest).await;
+        let [record] = recorded.as_slice() else { panic!("{recorded:?}") };
+        let arrived = &promoted.completeness.arrived;
+        let told = |record: &PromotionRecord| -> Vec<_> { record.objects.iter().map(|it| it.digest.clone()).collect() };
+        assert_eq!(told(record), arrived.iter().map(|it| it.digest.clone()).collect::<Vec<_>>());
+        assert_eq!(record.excluded.len(), promoted.completeness.excluded.len());
+        assert_eq!(record.objects[0].role, "root");
+        assert_eq!((record.source.digest.clone(), record.destination.tags.clone()), (index.digest.clone(), vec!["v1".into()]));
+        assert_eq!((record.source.repository.as_str(), record.destination.repository.as_str()), ("staging", "prod"));
+        assert_eq!((record.promoted_at.as_str(), record.decisions.source.ruling.as_str()), ("1970-01-01T00:00:00Z", "allow"));
+
+        let before = attachments(prod.inner(), &index.digest, Scope::Nested).await.unwrap().found.len();
+        let again = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+        assert_eq!((count(&again, Presence::Written), count(&again, Presence::Found)), (0, 17));
+        assert_eq!(attachments(prod.inner(), &index.digest, Scope::Nested).await.unwrap().found.len(), before);
+
+        // What is attached later is signed and recorded too, and nothing else.
+        person.attach(&staging, &index, predicate::OPENVEX).await;
+        let later = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+        assert_eq!((count(&later, Presence::Written), later.record.unwrap().presence), (1, Presence::Written));
+        assert_eq!(records(prod.inner(), &enterprise, &index.digest).await.len(), 2);
+        // Another signer does not take the word of this one.
+        let other = promote(&person, &Person::new(), (&staging, &prod), &index).await.unwrap();
+        assert_eq!(count(&other, Presence::Written), 17);
+    }
+}
+
+#[tokio::test]
+async fn a_record_goes_along_with_the_next_promotion_and_asks_for_no_second_one() {
+    let (person, enterprise) = (Person::new(), Person::new());
+    let [staging, prod, edge] = ["staging", "prod", "edge"].map(|name| store(name, MODES[0]));
+    let index = small_index(&staging, &person).await;
+    for (from, to) in [(&staging, &prod), (&prod, &edge), (&edge, &prod), (&edge, &prod)] {
+        promote(&person, &enterprise, (from, to), &index).await.unwrap();
+    }
+    assert_eq!(records(edge.inner(), &enterprise, &index.digest).await.len(), 2, "staging to prod, prod to edge");
+    assert_eq!(records(prod.inner(), &enterprise, &index.digest).await.len(), 3, "and edge to prod, once");
+}
+
+#[tokio::test]
+async fn whatever_fails_no_tag_appears_before_its_record() {
+    for mode in MODES {
+        let (staging, person, enterprise) = (store("staging", MODES[0]), Person::new(), Person::new());
+        let index = small_index(&staging, &person).await;
+        let mut failures = 0;
+        for nth in 1.. {
+            let prod = store("prod", mode);
+            prod.fail_nth(nth);
+            let outcome = promote(&person, &enterprise, (&staging, &prod), &index).await;
+            let was_reached = prod.calls().len() >= nth;
+            prod.clear();
+            let is_tagged = held(&prod, &tag("v1")).await.is_some();
+            assert_eq!(is_tagged, outcome.is_ok(), "call {nth}: {outcome:?}");
+            assert!(!is_tagged || records(prod.inner(), &enterprise, &index.digest).await.len() == 1, "call {nth}");
+            if !was_reached {
+                break;
+            }
+            failures += usize::from(outcome.is_err());
+            promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+            assert_eq!(records(prod.inner(), &enterprise, &index.digest).await.len(), 1, "call {nth}");
+        }
+        assert!(failures > 20, "{failures}");
+    }
+}
+
+#[tokio::test]
+async fn another_name_is_signed_beside_the_first() {
+    let (staging, prod) = (store("staging", MODES[0]), store("prod", MODES[0]));
+    let (person, enterprise) = (Person::new(), Person::new());
+    let index = small_index(&staging, &person).await;
+    for (name, written) in [("prod.example.com/app", true), ("prod.example.com/app", false), ("other/app", true)] {
+        let how = Resigning { forms: vec![SignatureForm::CosignTag], docker_reference: Some(name.to_owned()) };
+        let moved = person.arrive(&staging, &prod, &of(index.clone()), Target::untagged()).await.unwrap();
+        let identity = enterprise.identity();
+        let verifier = Verifier::new(Requirements::default());
+        let signed = moved.resign(&enterprise.endorser(&identity, &verifier), &how).await.unwrap();
+        let promoted = signed.publish().await.unwrap();
+        assert_eq!(count(&promoted, Presence::Written) > 0, written, "{name}");
+    }
+    let signed = evidence(prod.inner(), &enterprise, &index.digest, &Claim::ImageSignature).await;
+    assert_eq!(signed.verified().len(), 2);
+    let held_by = held(&prod, &CosignSuffix::Signature.tag(&index.digest)).await;
+    assert!(signed.verified().iter().all(|proof| Some(&proof.place.manifest) == held_by.as_ref()));
+}
+
+#[tokio::test]
+async fn what_nobody_judged_has_no_record() {
+    let (staging, prod, person) = (store("staging", MODES[0]), store("prod", MODES[0]), Person::new());
+    let index = small_index(&staging, &person).await;
+    let source = Snapshot::new(&staging);
+    let admitted = plan(&source, &of(index.clone())).await.unwrap().admit_unverified_unsafe();
+    let moved = transfer(admitted, &source, &prod, Target::untagged(), &CopyOptions::default()).await.unwrap();
+    let decision = person.decide(moved.arrived(), &index.digest).await;
+    let (identity, verifier) = (person.identity(), Verifier::new(Requirements::default()));
+    let refused = moved.approve(&decision).unwrap().record(&person.endorser(&identity, &verifier)).await;
+    assert!(matches!(refused, Err(EndorseError::NotJudged)), "{refused:?}");
+}
