@@ -1,6 +1,7 @@
 //! What the destination's signer signs: before the tags, once, and about what arrived.
 
 use sealift_core::attach::{CosignSuffix, Scope, attachments};
+use sealift_core::copy::CopyOptions;
 use sealift_core::evidence::{Effort, Evidence, gather};
 use sealift_core::oci::{Descriptor, Digest};
 use sealift_core::repository::{ReadRepository, Snapshot};
@@ -9,7 +10,6 @@ use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_promote::{
     EndorseError, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
 };
-use sealift_core::copy::CopyOptions;
 
 use crate::support::{MODES, Person, Store, held, laden_index, of, small_index, store, tag};
 
@@ -70,9 +70,18 @@ async fn everything_that_arrived_is_signed_and_recorded_once() {
         assert_eq!(told(record), arrived.iter().map(|it| it.digest.clone()).collect::<Vec<_>>());
         assert_eq!(record.excluded.len(), promoted.completeness.excluded.len());
         assert_eq!(record.objects[0].role, "root");
-        assert_eq!((record.source.digest.clone(), record.destination.tags.clone()), (index.digest.clone(), vec!["v1".into()]));
-        assert_eq!((record.source.repository.as_str(), record.destination.repository.as_str()), ("staging", "prod"));
-        assert_eq!((record.promoted_at.as_str(), record.decisions.source.ruling.as_str()), ("1970-01-01T00:00:00Z", "allow"));
+        assert_eq!(
+            (record.source.digest.clone(), record.destination.tags.clone()),
+            (index.digest.clone(), vec!["v1".into()])
+        );
+        assert_eq!(
+            (record.source.repository.as_str(), record.destination.repository.as_str()),
+            ("memory://staging", "memory://prod")
+        );
+        assert_eq!(
+            (record.promoted_at.as_str(), record.decisions.source.ruling.as_str()),
+            ("1970-01-01T00:00:00Z", "allow")
+        );
 
         let before = attachments(prod.inner(), &index.digest, Scope::Nested).await.unwrap().found.len();
         let again = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();

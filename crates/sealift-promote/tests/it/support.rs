@@ -15,7 +15,9 @@ use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::SignedBy;
 use sealift_policy::{Decision, Policy};
-use sealift_promote::{Approved, Endorser, PromoteError, Promoted, Promotion, Resigning, SignatureForm, TagRule, Target, plan, transfer};
+use sealift_promote::{
+    Approved, Endorser, PromoteError, Promoted, Promotion, Resigning, SignatureForm, TagRule, Target, plan, transfer,
+};
 use sealift_sandbox::{WatchedRepository, fixture};
 
 pub(crate) const MODES: [ReferrersSupport; 2] = [ReferrersSupport::Api, ReferrersSupport::FallbackTagOnly];
