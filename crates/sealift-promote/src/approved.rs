@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sealift_core::attach::{NewArtifact, push_artifact};
 use sealift_core::oci::{Descriptor, Digest};
-use sealift_core::repository::Pushed;
 use sealift_core::statement::predicate::RecordedDecision;
 use sealift_policy::Decision;
 
-use crate::endorse::{EndorseError, Endorsed};
+use crate::endorse::Endorsed;
 use crate::error::PromoteError;
 use crate::plan::{Plan, require};
 use crate::publish::Promoted;
@@ -42,7 +40,7 @@ pub struct Approved<'a> {
     pub(crate) judged_at_source: Option<RecordedDecision>,
     pub(crate) judged_at_destination: RecordedDecision,
     /// What was stored and is not yet listed, by what it is attached to.
-    unlinked: BTreeMap<Digest, Vec<Descriptor>>,
+    pub(crate) unlinked: BTreeMap<Digest, Vec<Descriptor>>,
     pub(crate) record: Option<Endorsed>,
     pub(crate) resigned: Vec<Endorsed>,
 }
@@ -65,20 +63,5 @@ impl Approved<'_> {
         // Settles what was linked before it moves any tag.
         let promoted = self.moved.publish_unverified_unsafe().await?;
         Ok(Promoted { record: self.record, resigned: self.resigned, ..promoted })
-    }
-
-    /// Stores `artifact` as attached to `subject`, to be linked with all others, and returns the digest of its manifest.
-    pub(crate) async fn push(&mut self, subject: &Descriptor, artifact: &NewArtifact) -> Result<Digest, EndorseError> {
-        let pushed = push_artifact(self.moved.destination, subject, artifact).await?;
-        Ok(self.note(subject, pushed))
-    }
-
-    /// Notes what has still to be linked.
-    pub(crate) fn note(&mut self, subject: &Descriptor, (entry, pushed): (Descriptor, Pushed)) -> Digest {
-        let digest = entry.digest.clone();
-        if pushed == Pushed::Unlisted {
-            self.unlinked.entry(subject.digest.clone()).or_default().push(entry);
-        }
-        digest
     }
 }

@@ -14,7 +14,7 @@ use sealift_core::entity::{Bundle, BundleError, LayerError, SignedEntity, Simple
 use sealift_core::evidence::{MAX_CANDIDATES, read_signatures};
 use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, annotation, media_type};
-use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
+use sealift_core::repository::{Pushed, ReadRepository, RepositoryError, Snapshot};
 use sealift_core::sign::{SignError, Signer, sign, sign_simple};
 use sealift_core::statement::predicate::IMAGE_SIGNATURE;
 use sealift_core::statement::{Statement, StatementError};
@@ -79,12 +79,6 @@ pub struct Endorsed {
     pub presence: Presence,
 }
 
-impl Endorsed {
-    pub(crate) fn bundle(subject: Digest, manifest: Digest, presence: Presence) -> Self {
-        Self { subject, manifest, form: SignatureForm::Bundle, presence }
-    }
-}
-
 /// Whether a signature was there already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -114,13 +108,8 @@ impl Approved<'_> {
             });
             let signed: Vec<_> = signed.buffered(CONCURRENCY).try_collect().await?;
             for (subject, signed) in signed {
-                let (manifest, presence) = match signed {
-                    Resigned::Found(manifest) => (manifest, Presence::Found),
-                    Resigned::Written(manifest) => (manifest, Presence::Written),
-                    Resigned::Pushed(entry, pushed) => (self.note(subject, (entry, pushed)), Presence::Written),
-                };
-                let subject = subject.digest.clone();
-                self.resigned.push(Endorsed { subject, manifest, form: *form, presence });
+                let endorsed = self.note(&subject.digest, *form, signed);
+                self.resigned.push(endorsed);
             }
         }
         Ok(self)
@@ -134,6 +123,8 @@ impl Approved<'_> {
         let objects = self.moved.plan.objects.iter().filter(|object| match object.role {
             Role::Root | Role::Child => true,
             Role::Referrer => !object.kind.is_some_and(is_signature),
+            // The index that lists it is signed.
+            Role::Part => false,
             // Merged with what the destination had, it is there under another digest.
             Role::CosignTag => {
                 object.kind == Some(AttachmentKind::CosignSbom)
@@ -144,18 +135,39 @@ impl Approved<'_> {
         descriptors.filter(|descriptor| seen.insert(descriptor.digest.clone())).collect()
     }
 
-    async fn resign_bundle(&self, endorser: &Endorser<'_>, subject: &Descriptor) -> Result<Resigned, EndorseError> {
+    async fn resign_bundle(&self, endorser: &Endorser<'_>, subject: &Descriptor) -> Result<Stored, EndorseError> {
         let claim = Claim::ImageSignature;
         let own = endorser.own_bundles(&self.moved.arrived, &subject.digest, &claim).await?;
         if let Some((manifest, _)) = own.into_iter().next() {
-            return Ok(Resigned::Found(manifest));
+            return Ok(Stored::found(manifest));
         }
         let statement =
             Statement::image_signature(&subject.digest, BTreeMap::new()).map_err(EndorseError::Statement)?;
         let bundle = endorser.sign(&statement, &subject.digest, &claim).await?;
-        let artifact = NewArtifact::of_bundle(&bundle, endorser.time).map_err(EndorseError::Bundle)?;
+        self.store(endorser, subject, &bundle).await
+    }
+
+    /// Attaches a bundle to `subject`; where the destination does not list it by itself, it is linked with all others.
+    pub(crate) async fn store(
+        &self,
+        endorser: &Endorser<'_>,
+        subject: &Descriptor,
+        bundle: &Bundle,
+    ) -> Result<Stored, EndorseError> {
+        let artifact = NewArtifact::of_bundle(bundle, endorser.time).map_err(EndorseError::Bundle)?;
         let (entry, pushed) = push_artifact(self.moved.destination, subject, &artifact).await?;
-        Ok(Resigned::Pushed(entry, pushed))
+        let manifest = entry.digest.clone();
+        let unlinked = (pushed == Pushed::Unlisted).then_some(entry);
+        Ok(Stored { manifest, presence: Presence::Written, unlinked })
+    }
+
+    /// Notes what was signed, and what has still to be linked.
+    pub(crate) fn note(&mut self, subject: &Digest, form: SignatureForm, stored: Stored) -> Endorsed {
+        let Stored { manifest, presence, unlinked } = stored;
+        if let Some(entry) = unlinked {
+            self.unlinked.entry(subject.clone()).or_default().push(entry);
+        }
+        Endorsed { subject: subject.clone(), manifest, form, presence }
     }
 
     async fn resign_cosign_tag(
@@ -163,12 +175,12 @@ impl Approved<'_> {
         endorser: &Endorser<'_>,
         subject: &Descriptor,
         how: &Resigning,
-    ) -> Result<Resigned, EndorseError> {
+    ) -> Result<Stored, EndorseError> {
         let (destination, digest) = (self.moved.destination, &subject.digest);
         let name = how.docker_reference.clone().unwrap_or_else(|| destination.name().to_string());
         let payload = SimpleSigning::new(name, digest.clone(), BTreeMap::new());
         if let Some(manifest) = endorser.own_layer(&self.moved.arrived, &payload).await? {
-            return Ok(Resigned::Found(manifest));
+            return Ok(Stored::found(manifest));
         }
         let signed = sign_simple(&payload, endorser.signer, &endorser.witnesses).await.map_err(EndorseError::Sign)?;
         let layer =
@@ -176,16 +188,23 @@ impl Approved<'_> {
         let entity = SignedEntity::from_simple_signing_layer(&layer.descriptor(), layer.content.clone());
         endorser.check(&entity.map_err(EndorseError::Layer)?, digest, &Claim::ImageSignature)?;
         let manifest = attach_cosign_tag(destination, digest, CosignSuffix::Signature, &layer).await?;
-        Ok(Resigned::Written(manifest.digest))
+        Ok(Stored { manifest: manifest.digest, presence: Presence::Written, unlinked: None })
     }
 }
 
 /// What became of one signature.
-enum Resigned {
-    Found(Digest),
-    /// Stored, and perhaps still to be linked.
-    Pushed(Descriptor, sealift_core::repository::Pushed),
-    Written(Digest),
+#[derive(Debug)]
+pub(crate) struct Stored {
+    manifest: Digest,
+    presence: Presence,
+    /// The entry that has still to be linked.
+    unlinked: Option<Descriptor>,
+}
+
+impl Stored {
+    pub(crate) fn found(manifest: Digest) -> Self {
+        Self { manifest, presence: Presence::Found, unlinked: None }
+    }
 }
 
 impl Endorser<'_> {

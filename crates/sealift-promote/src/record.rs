@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use sealift_core::attach::NewArtifact;
 use sealift_core::oci::annotation;
 use sealift_core::statement::predicate::{
     PROMOTION, PromotionRecord, RecordedDecision, RecordedDecisions, RecordedDestination, RecordedExclusion,
@@ -14,7 +13,7 @@ use sealift_policy::Decision;
 use serde::Serialize;
 
 use crate::approved::Approved;
-use crate::endorse::{EndorseError, Endorsed, Endorser, Presence};
+use crate::endorse::{EndorseError, Endorser, SignatureForm, Stored};
 use crate::object::{PlannedObject, Skipped};
 
 /// The most objects and exclusions of one record. Keeps statements, which verifiers hold in memory, at a few MiB.
@@ -37,18 +36,16 @@ impl Approved<'_> {
             let told = verified.statement().and_then(|it| it.predicate_as::<PromotionRecord>().ok());
             told.is_some_and(|told| told.covers(&record))
         });
-        let endorsed = match same {
-            Some((manifest, _)) => Endorsed::bundle(root.digest, manifest, Presence::Found),
+        let stored = match same {
+            Some((manifest, _)) => Stored::found(manifest),
             None => {
                 let statement = Statement::new(vec![Subject::of(&root.digest)], PROMOTION, &record);
                 let statement = statement.map_err(EndorseError::Statement)?;
                 let bundle = endorser.sign(&statement, &root.digest, &claim).await?;
-                let artifact = NewArtifact::of_bundle(&bundle, endorser.time).map_err(EndorseError::Bundle)?;
-                let manifest = self.push(&root, &artifact).await?;
-                Endorsed::bundle(root.digest, manifest, Presence::Written)
+                self.store(endorser, &root, &bundle).await?
             }
         };
-        self.record = Some(endorsed);
+        self.record = Some(self.note(&root.digest, SignatureForm::Bundle, stored));
         Ok(self)
     }
 
