@@ -29,7 +29,7 @@ use sealift_keyless::signing_config::SigningConfigError;
 use sealift_keyless::trust::{TrustConfigError, TrustError};
 use sealift_oci::keychain::KeychainError;
 use sealift_oci::{ClientError, QuarantineError, ScanDetailsError};
-use sealift_promote::PromoteError;
+use sealift_promote::{EndorseError, PromoteError};
 use serde::Serialize;
 
 use crate::config::Origin;
@@ -220,6 +220,8 @@ pub(crate) enum UsageError {
     LegacyWithoutPromise,
     #[error("the certificate authority issued a certificate without a name or an issuer")]
     NamelessCertificate,
+    #[error("`--sign-identity` is what legacy signatures hold, and none is made")]
+    NameWithoutLegacy,
     #[error("`--bundle` writes a Sigstore bundle, and `--format legacy` makes none")]
     NoBundle,
     #[error("nobody said yes to what would be published:\n{text}")]
@@ -234,6 +236,8 @@ pub(crate) enum UsageError {
     NoReferrer { digest: Digest },
     #[error("`{reference}` has no digest, and `--require-digest` is given")]
     NoDigest { reference: String },
+    #[error("`{flag}` needs somebody who signs")]
+    NobodySigns { flag: &'static str },
     #[error("standard input has no name; `{flag}` is needed")]
     NoFileName { flag: &'static str },
     #[error("there is no home directory to keep anything in")]
@@ -378,11 +382,21 @@ fn exit_of_promotion(error: &PromoteError) -> Exit {
         | PromoteError::TagMoved { .. }
         | PromoteError::TagTaken { .. }
         | PromoteError::TagUnexpected { .. } => Exit::TagTaken,
+        PromoteError::Endorse(error) => exit_of_endorsement(error),
         PromoteError::Incomplete { .. } | PromoteError::NoPlatform { .. } => Exit::NotFound,
         PromoteError::SparseRefused { .. } => Exit::Failure,
         PromoteError::Missing { .. } | PromoteError::Undecided { .. } => Exit::Unavailable,
         PromoteError::Unread { source, .. } => undecided(exit_of_repository(source)),
         PromoteError::WrongDecision { .. } => Exit::Internal,
+        _ => repository_error(error).map_or(Exit::Failure, exit_of_repository),
+    }
+}
+
+fn exit_of_endorsement(error: &EndorseError) -> Exit {
+    match error {
+        EndorseError::OwnSignature(_) | EndorseError::NotJudged => Exit::Internal,
+        EndorseError::Sign(SignError::Witness(error)) if error.retry == Retry::CanHelp => Exit::Unavailable,
+        EndorseError::Read(error) => undecided(exit_of_repository(error)),
         _ => repository_error(error).map_or(Exit::Failure, exit_of_repository),
     }
 }

@@ -9,7 +9,7 @@ use sealift_core::repository::RepositoryError;
 use sealift_core::verify::{Claim, VerifyError};
 use sealift_keyless::trust::TrustError;
 use sealift_oci::QuarantineError;
-use sealift_promote::PromoteError;
+use sealift_promote::{EndorseError, PromoteError};
 
 use crate::config::Origin;
 use crate::error::{CliError, UsageError};
@@ -96,6 +96,9 @@ fn of_refusal(error: &VerifyError) -> Option<String> {
 
 fn of_promotion(error: &PromoteError) -> Option<String> {
     Some(match error {
+        PromoteError::Endorse(EndorseError::TooMany { .. }) => {
+            "promote fewer platforms at once with --platform, or record nothing with --no-record".to_owned()
+        }
         PromoteError::Incomplete { .. } => {
             "choose what is there with --platform, or copy the missing images to the source first".to_owned()
         }
@@ -116,8 +119,10 @@ fn of_usage(error: &UsageError) -> Option<String> {
     Some(match error {
         UsageError::BundleExists { .. } => "name another with `--bundle`, or overwrite it with `--overwrite`".to_owned(),
         UsageError::LegacyWithoutPromise => {
-            "name a log of version 1 with `--rekor-url`, or use `--format bundle`".to_owned()
+            "name a log of version 1 with `--rekor-url`, or store bundles alone".to_owned()
         }
+        UsageError::NameWithoutLegacy => "give `--sign-format both` or `legacy`".to_owned(),
+        UsageError::NobodySigns { .. } => "say who with `--sign-key` or `--sign-keyless`".to_owned(),
         UsageError::NoConsent { .. } => "say yes with `--yes`".to_owned(),
         UsageError::NoDigest { .. } => {
             "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()

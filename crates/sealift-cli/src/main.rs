@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod config;
 mod context;
+mod endorsing;
 mod error;
 mod exit;
 mod files;

@@ -11,13 +11,14 @@ use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
 use sealift_promote::{
-    AdmittedPlan, Feature, Gate, Judge, Promotion, Selection, Signers, TagRule, Target, admit, deliver,
+    AdmittedPlan, Feature, Gate, Judge, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
 
 use crate::args::identity::TrustArgs;
 use crate::args::promotion::{FeatureArg, SelectionArgs};
 use crate::commands::copy::refuse_other_digest;
 use crate::context::Context;
+use crate::endorsing::Endorsing;
 use crate::error::CliError;
 use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
 use crate::subject::{self, Subject};
@@ -49,6 +50,8 @@ pub(crate) struct Promoter<'a> {
     pub(crate) selection: Selection,
     pub(crate) options: CopyOptions,
     pub(crate) extent: Extent,
+    /// Signs at the destinations before the tags move.
+    pub(crate) endorsing: Option<Endorsing>,
 }
 
 impl Promoter<'_> {
@@ -103,17 +106,22 @@ impl Promoter<'_> {
         }
         let digest = plan.root().digest.clone();
         let repository = subject::open_destination(&self.client, destination).await?;
-        let delivered = deliver(admitted.clone(), source, &*repository, target, self.judge, &self.options).await;
-        Ok(match delivered.map_err(CliError::Promote)? {
-            Gate::Passed(promoted) => PromotionResult::Promoted(PromotedTo {
-                source: job.source.with_digest(digest.clone()),
-                destination: destination.with_digest(digest),
-                promoted,
-            }),
+        let arrived = arrive(admitted.clone(), source, &*repository, target, self.judge, &self.options).await;
+        let mut approved = match arrived.map_err(CliError::Promote)? {
+            Gate::Passed(approved) => approved,
             Gate::Stopped(decision) => {
-                PromotionResult::Refused(Refused { reference: destination.with_digest(digest), decision })
+                let reference = destination.with_digest(digest);
+                return Ok(PromotionResult::Refused(Refused { reference, decision }));
             }
-        })
+        };
+        if let Some(endorsing) = &self.endorsing {
+            approved = endorsing.endorse(approved).await?;
+        }
+        Ok(PromotionResult::Promoted(PromotedTo {
+            source: job.source.with_digest(digest.clone()),
+            destination: destination.with_digest(digest),
+            promoted: approved.publish().await.map_err(CliError::Promote)?,
+        }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::args::key::{KeySource, PassphraseArgs};
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SignerArgs {
     /// Private key to sign with: a PEM file or `env://VARIABLE`; without one, an identity provider says who signs
-    #[arg(long, value_name = "KEY")]
+    #[arg(id = "signing_key", long = "key", value_name = "KEY")]
     pub(crate) key: Option<KeySource>,
 
     #[command(flatten)]
@@ -36,16 +36,16 @@ pub(crate) struct SignerArgs {
 #[command(next_help_heading = "Signer options")]
 pub(crate) struct SignerIdentityArgs {
     /// Identity token to sign as: the token, or a file that holds it
-    #[arg(long, value_name = "TOKEN", conflicts_with = "key")]
+    #[arg(long, value_name = "TOKEN", conflicts_with = "signing_key")]
     pub(crate) identity_token: Option<String>,
 
     /// How a person signs in; default: the browser, on a terminal
-    #[arg(long, value_enum, value_name = "FLOW", conflicts_with_all = ["key", "identity_token"])]
+    #[arg(long, value_enum, value_name = "FLOW", conflicts_with_all = ["signing_key", "identity_token"])]
     pub(crate) fulcio_auth_flow: Option<AuthFlow>,
 
     /// Take the identity of the surroundings from here only: env, gitlab, github, buildkite, circleci,
     /// google-impersonation, google, spiffe or file
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["key", "identity_token"])]
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["signing_key", "identity_token"])]
     pub(crate) oidc_provider: Option<Source>,
 
     /// Look for no identity in the surroundings
@@ -92,13 +92,21 @@ pub(crate) struct ServiceArgs {
     #[arg(long, value_name = "INSTANCE", conflicts_with_all = ["signing_config", "trusted_root"])]
     pub(crate) instance: Option<InstanceName>,
 
-    /// Sign with the services of this `signing_config.json`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) signing_config: Option<PathBuf>,
-
     /// Trust the authorities and logs of this `trusted_root.json` when what was made is verified
     #[arg(long, value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) addresses: ServiceAddressArgs,
+}
+
+/// Addresses of services that keyless signing asks
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Service options")]
+pub(crate) struct ServiceAddressArgs {
+    /// Sign with the services of this `signing_config.json`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_config: Option<PathBuf>,
 
     /// Certificate authority; without `--instance` or `--signing-config`, no service is asked that is not named
     #[arg(long, value_name = "URL")]
@@ -123,14 +131,16 @@ pub(crate) struct ServiceArgs {
 }
 
 impl ServiceArgs {
+    /// Says whether anything is said about services.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.addresses.names_service() && self.addresses.signing_config.is_none() && self.instance.is_none()
+    }
+}
+
+impl ServiceAddressArgs {
     /// Says whether a service is named by hand.
     pub(crate) fn names_service(&self) -> bool {
         self.fulcio_url.is_some() || self.rekor_url.is_some() || self.timestamp_server_url.is_some()
-    }
-
-    /// Says whether anything is said about services.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.names_service() && self.signing_config.is_none() && self.instance.is_none()
     }
 }
 

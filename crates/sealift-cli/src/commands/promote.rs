@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sealift_core::copy::CopyOptions;
 
+use crate::args::endorsement::EndorsementArgs;
 use crate::args::endpoint::EndpointArgs;
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
@@ -12,6 +13,7 @@ use crate::args::promotion::{SelectionArgs, TagArgs};
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
+use crate::endorsing::Endorsing;
 use crate::error::CliError;
 use crate::output::model::{Batch, PromotionResult};
 use crate::promoting::{self, Extent, Job, Promoter};
@@ -27,6 +29,9 @@ use crate::rules::{RulesJudge, rules};
 ///
 /// With `--policy`, the source is judged by the rules that the file has for the source's repository, and what arrived by
 /// those for the destination's; both must allow it. Nothing is moved to a destination that no scope covers.
+///
+/// With `--sign-key` or `--sign-keyless`, a signed record of the promotion is attached at the destination before the tags
+/// move, and with `--resign` everything that arrived is signed there. Promoting again signs nothing twice.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -38,6 +43,7 @@ Examples:
   sealift promote --key sealift.pub --tag latest --overwrite-tag staging.example.com/app:1.0 prod.example.com/app
   sealift promote --key sealift.pub staging.example.com/app:1.0 eu.example.com/app:1.0 us.example.com/app:1.0
   sealift promote --key sealift.pub --exclude predicate=vuln staging.example.com/app:1.0 prod.example.com/app
+  sealift promote --key sealift.pub --sign-key prod.key --resign staging.example.com/app:1.0 prod.example.com/app:1.0
   sealift promote --key sealift.pub oci-layout://./out:1.0 registry.example.com/app:1.0
   sealift promote --key sealift.pub oci://staging.example.com/charts/app:1 oci://prod.example.com/charts/app
 
@@ -68,6 +74,9 @@ pub(crate) struct PromoteArgs {
     selection: SelectionArgs,
 
     #[command(flatten)]
+    endorsement: EndorsementArgs,
+
+    #[command(flatten)]
     endpoints: EndpointArgs,
 
     #[command(flatten)]
@@ -95,6 +104,7 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Batch<P
         judge: &judge,
         selection,
         options: args.options(context),
+        endorsing: args.endorsing(context).await?,
         extent: if args.dry_run { Extent::Plan } else { Extent::Promote },
     };
     let job = Job {
@@ -109,6 +119,14 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Batch<P
 }
 
 impl PromoteArgs {
+    /// Returns who signs at the destinations; a plan needs nobody, but arguments that make sense.
+    async fn endorsing(&self, context: &Context) -> Result<Option<Endorsing>, CliError> {
+        match self.dry_run {
+            true => self.endorsement.signer().and(self.endorsement.resigning()).map(|_| None).map_err(CliError::Usage),
+            false => Endorsing::open(context, &self.endorsement, &self.destinations).await,
+        }
+    }
+
     fn options(&self, context: &Context) -> CopyOptions {
         let options = CopyOptions::default().with_concurrency(usize::from(self.registry.concurrency));
         match context.progress.observer() {

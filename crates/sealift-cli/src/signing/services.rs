@@ -46,7 +46,7 @@ impl Services {
 
     /// Returns the services for signing with a key: only what is asked for.
     pub(super) async fn keyed(context: &Context, args: &ServiceArgs) -> Result<Self, CliError> {
-        match args.is_empty() && args.tlog_upload != Some(true) {
+        match args.is_empty() && args.addresses.tlog_upload != Some(true) {
             true => Ok(Self::default()),
             false => Self::choose(context, args).await,
         }
@@ -55,12 +55,13 @@ impl Services {
     /// Names on the command line win over those of the installation; an installation's services are never mixed with
     /// those of another one.
     async fn choose(context: &Context, args: &ServiceArgs) -> Result<Self, CliError> {
-        let mut services = if let Some(path) = &args.signing_config {
+        let addresses = &args.addresses;
+        let mut services = if let Some(path) = &addresses.signing_config {
             let json = files::read(path, MAX_SIGNING_CONFIG_BYTES as u64)?;
             let config = SigningConfig::parse(&json);
             let failed = |source| CliError::SigningConfig { from: path.display().to_string(), source };
             Self::of_config(&config.map_err(failed)?, Context::clock()).map_err(failed)?
-        } else if args.instance.is_some() || !args.names_service() {
+        } else if args.instance.is_some() || !addresses.names_service() {
             let name = args.instance.clone().map_or_else(|| context.default_instance(), Ok)?;
             let installation = context.installation(&name, Network::Allowed).await?;
             let config = installation.signing_config.ok_or(UsageError::NoSigningConfig)?;
@@ -75,15 +76,15 @@ impl Services {
             let root = TrustRoot::parse(&json);
             services.trust = Some(root.map_err(|source| CliError::TrustedRoot { path: path.clone(), source })?);
         }
-        services.fulcio = args.fulcio_url.clone().or(services.fulcio);
-        if let Some(url) = &args.rekor_url {
-            let version = if args.rekor_api_version == 2 { ApiVersion::V2 } else { ApiVersion::V1 };
+        services.fulcio = addresses.fulcio_url.clone().or(services.fulcio);
+        if let Some(url) = &addresses.rekor_url {
+            let version = if addresses.rekor_api_version == 2 { ApiVersion::V2 } else { ApiVersion::V1 };
             services.rekor = vec![(url.clone(), version)];
         }
-        if args.tlog_upload == Some(false) {
+        if addresses.tlog_upload == Some(false) {
             services.rekor.clear();
         }
-        if let Some(url) = &args.timestamp_server_url {
+        if let Some(url) = &addresses.timestamp_server_url {
             services.timestamp = vec![url.clone()];
         }
         Ok(services)

@@ -41,8 +41,8 @@ enum Source {
 /// A signer, and whose signatures are its own.
 #[derive(Debug)]
 pub(crate) struct Hand {
-    pub(super) signer: Box<dyn Signer>,
-    pub(super) identity: IdentityMatcher,
+    pub(crate) signer: Box<dyn Signer>,
+    pub(crate) identity: IdentityMatcher,
 }
 
 impl Signatory {

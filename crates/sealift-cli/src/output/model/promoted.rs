@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sealift_core::oci::{Digest, Reference, Tag};
-use sealift_promote::{Completeness, Plan, Promoted, Skipped, TagChange};
+use sealift_promote::{Completeness, Endorsed, Plan, Presence, Promoted, SignatureForm, Skipped, TagChange};
 use serde::{Serialize, Serializer};
 
 use super::Refused;
@@ -61,7 +61,7 @@ pub(crate) struct PromotedTo {
 
 impl Report for PromotedTo {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Promoted { tags, completeness, report, .. } = &self.promoted;
+        let Promoted { tags, completeness, report, record, resigned, .. } = &self.promoted;
         writeln!(out, "{GOOD}promoted{GOOD:#} {} to {}{}", self.source, self.destination, tag_list(tags.keys()))?;
         writeln!(out, "  {DIM}verified at the source and, from what arrived, at the destination{DIM:#}")?;
         for (tag, change) in tags {
@@ -73,6 +73,12 @@ impl Report for PromotedTo {
             writeln!(out, "  {DIM}tag {tag}: {change}{DIM:#}")?;
         }
         write_completeness(out, completeness)?;
+        for signed in resigned {
+            writeln!(out, "  {GOOD}signed{GOOD:#} {} {DIM}{}{DIM:#}", signed.subject, place(signed))?;
+        }
+        if let Some(record) = record {
+            writeln!(out, "  {GOOD}recorded{GOOD:#} {DIM}{}{DIM:#}", place(record))?;
+        }
         Transfer::of(report).write_text(out)
     }
 
@@ -94,10 +100,14 @@ impl Report for PromotedTo {
             tags: &'a BTreeMap<Tag, TagChange>,
             complete: bool,
             completeness: &'a Completeness,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            record: &'a Option<Endorsed>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            resigned: &'a [Endorsed],
         }
-        let Promoted { digest, tags, completeness, report, .. } = &self.promoted;
+        let Promoted { digest, tags, completeness, report, record, resigned, .. } = &self.promoted;
         // A promotion that is not complete is an error, and not reported here.
-        let promoted = Details { digest, tags, complete: true, completeness };
+        let promoted = Details { digest, tags, complete: true, completeness, record, resigned };
         let (source, destination) = (self.source.to_string(), self.destination.to_string());
         json_line(out, &Line { source, destination, promoted, objects: Transfer::of(report) })
     }
@@ -118,6 +128,18 @@ pub(super) fn write_completeness(out: &mut dyn Write, proof: &Completeness) -> i
         writeln!(out, "    {WARNING}left behind{WARNING:#} {}", skipped(left))?;
     }
     Ok(())
+}
+
+fn place(endorsed: &Endorsed) -> String {
+    let since = match endorsed.presence {
+        Presence::Found => "was there",
+        Presence::Written => "new",
+    };
+    let form = match endorsed.form {
+        SignatureForm::Bundle => "referrer",
+        SignatureForm::CosignTag => "tag .sig",
+    };
+    format!("{form} {}, {since}", endorsed.manifest)
 }
 
 fn tag_list<'a>(tags: impl Iterator<Item = &'a Tag>) -> String {
