@@ -108,7 +108,7 @@ pub(crate) struct ServiceAddressArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) signing_config: Option<PathBuf>,
 
-    /// Certificate authority; without `--instance` or `--signing-config`, no service is asked that is not named
+    /// Certificate authority; where no installation and no `--signing-config` is named, only named services are asked
     #[arg(long, value_name = "URL")]
     pub(crate) fulcio_url: Option<Url>,
 

@@ -23,6 +23,7 @@ mod peers;
 mod policy;
 mod promote;
 mod quarantine;
+mod record;
 mod referrers;
 mod registries;
 mod scenarios;
