@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use sealift_core::attach::{CosignMerge, merge_cosign_tag};
+use sealift_core::attach::holds_cosign_layers;
 use sealift_core::copy::CopyReport;
-use sealift_core::oci::{Digest, Selector, Tag};
+use sealift_core::oci::{Digest, RawManifest, Selector, Tag};
 use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, fallback};
 
 use crate::completeness::{ArrivalProof, ArrivedObject, Completeness};
@@ -20,6 +20,8 @@ use crate::transfer::{CONCURRENCY, Found, Moving, WrittenTag, absent_as_none, at
 
 /// The listings of the destination, by what they list for.
 type Listings = HashMap<Digest, Listing>;
+/// How each of cosign's tags is known to hold everything.
+type CosignProofs<'t> = HashMap<&'t Tag, Option<ArrivalProof>>;
 
 impl Moving<'_> {
     /// Proves that the destination holds and lists everything that was planned.
@@ -35,8 +37,7 @@ impl Moving<'_> {
         // Whether listings prove the referrers is mostly known by now; they are read back only where they do not.
         let proves_nothing = found.listings_prove == Some(false) || self.target.known().is_unlisting();
         let first = objects().filter(|object| object.role != Role::Referrer || proves_nothing);
-        let (listings, mut read_back, cosign) =
-            try_join3(self.listings_afterwards(), self.read_back(first), self.prove_cosign_tags(cosign)).await?;
+        let ((listings, cosign), mut read_back) = try_join(self.settled(cosign), self.read_back(first)).await?;
         let rest = objects().filter(|object| {
             object.role == Role::Referrer && !proves(&listings, object) && !read_back.contains(object.digest())
         });
@@ -67,16 +68,16 @@ impl Moving<'_> {
         Ok(completeness)
     }
 
-    /// Reads the listings once no other writer can undo them.
-    async fn listings_afterwards(&self) -> Result<Listings, PromoteError> {
+    /// Reads the listings and cosign's tags once no other writer can undo them.
+    async fn settled<'t>(&self, cosign: &'t [WrittenTag<'t>]) -> Result<(Listings, CosignProofs<'t>), PromoteError> {
         let settled = self.target.settle().await.map_err(at_destination)?;
-        let settled: HashMap<Tag, _> = settled.into_iter().collect();
+        let settled: HashMap<Tag, RawManifest> = settled.into_iter().collect();
         for subject in self.referrers().filter_map(|object| object.subject.as_ref()) {
             let Some(index) = settled.get(&Tag::referrers_fallback(subject)) else { continue };
             let entries = fallback::entries(self.target.name(), subject, index).map_err(at_destination)?;
             self.arrived.learn_referrers(subject, ReferrersListing::FallbackTag, Some(entries));
         }
-        self.listings().await
+        try_join(self.listings(), self.prove_cosign_tags(cosign, &settled)).await
     }
 
     /// Reads `objects` at the destination, and returns those that are there.
@@ -95,22 +96,24 @@ impl Moving<'_> {
         Ok(read.into_iter().flatten().collect())
     }
 
-    /// Reads back the tags that were written: another writer may have come between. Several may hold one manifest.
+    /// Reads back the tags that were written, but those read when they had settled: another writer may have come between.
+    /// Several may hold one manifest.
     async fn prove_cosign_tags<'t>(
         &self,
         written: &'t [WrittenTag<'t>],
-    ) -> Result<HashMap<&'t Tag, Option<ArrivalProof>>, PromoteError> {
+        settled: &HashMap<Tag, RawManifest>,
+    ) -> Result<CosignProofs<'t>, PromoteError> {
         let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
             if proof.is_some() {
                 return Ok((tag, *proof));
             }
-            let now = absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?;
+            let now = match settled.get(tag) {
+                Some(now) => Some(now.clone()),
+                None => absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?,
+            };
             let proof = match now {
                 Some(now) if now.descriptor().digest == *object.digest() => Some(ArrivalProof::ReadBack),
-                Some(now) => {
-                    let merge = merge_cosign_tag(self.target, tag, &now, &object.manifest).await?;
-                    matches!(merge, CosignMerge::KeepDestination).then_some(ArrivalProof::Merged)
-                }
+                Some(now) => holds_cosign_layers(tag, &now, &object.manifest)?.then_some(ArrivalProof::Merged),
                 None => None,
             };
             Ok::<_, PromoteError>((tag, proof))

@@ -6,10 +6,11 @@
 //! The one owner of moving evidence: `sealift copy` takes the same way, without a judge.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use sealift_core::attach::{AttachError, CosignMerge, CosignSuffix, Storage, merge_cosign_tag};
+use sealift_core::attach::{AttachError, CosignMerge, CosignSuffix, Storage, holds_cosign_layers};
 use sealift_core::copy::{CopyObserver as _, CopyOptions, CopyReport, Side, copy_graph};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag};
 use sealift_core::repository::{
@@ -320,36 +321,34 @@ impl Moving<'_> {
     ) -> Result<(CopyReport, WrittenTag<'t>), PromoteError> {
         let mut report = CopyReport::default();
         let written = |tag, proof| WrittenTag { tag: (tag, object), proof };
-        let merge = match found.cosign.get(&tag) {
+        // What is attached to the source's own manifest needs it here, even where another takes its tag.
+        let is_subject = self.plan.objects.iter().any(|other| other.subject.as_ref() == Some(object.digest()));
+        match found.cosign.get(&tag) {
             // Where a manifest proves its blobs this asks nothing.
             Some(existing) if existing.descriptor().digest == *object.digest() => {
                 report.absorb(self.copy(existing.descriptor()).await?);
                 return Ok((report, written(tag, Some(ArrivalProof::Found))));
             }
-            Some(existing) => merge_cosign_tag(self.target, &tag, existing, &object.manifest).await?,
-            None => CosignMerge::TakeSource,
-        };
-        // What is attached to the source's own manifest needs it here, even where another takes its tag.
-        let is_subject = self.plan.objects.iter().any(|other| other.subject.as_ref() == Some(object.digest()));
-        if is_subject && !matches!(merge, CosignMerge::TakeSource) {
-            report.absorb(self.copy(object.manifest.descriptor()).await?);
-        }
-        let manifest = match &merge {
-            CosignMerge::KeepDestination => return Ok((report, written(tag, Some(ArrivalProof::Merged)))),
-            CosignMerge::Merged { manifest, config } => {
-                let content = Content::from(config.content.clone());
-                self.target.push(&config.descriptor(), content).await.map_err(at_destination)?;
-                manifest
+            Some(existing) if holds_cosign_layers(&tag, existing, &object.manifest)? => {
+                if is_subject {
+                    report.absorb(self.copy(object.manifest.descriptor()).await?);
+                }
+                return Ok((report, written(tag, Some(ArrivalProof::Merged))));
             }
-            CosignMerge::TakeSource => &object.manifest,
-        };
+            _ => {}
+        }
         let parsed = object.manifest.parse();
         let parsed = parsed.map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
         // One after the other: signatures over one payload share their blob.
         for child in children(&parsed) {
             report.absorb(self.copy(&child.descriptor).await?);
         }
-        self.target.tag(manifest, &tag).await.map_err(at_destination)?;
+        let merge = Arc::new(CosignMerge::new(&tag, &object.manifest));
+        let held = self.target.revise_tag(&tag, merge).await.map_err(at_destination)?;
+        let is_taken_over = held.is_some_and(|held| held.descriptor().digest == *object.digest());
+        if is_subject && !is_taken_over {
+            report.absorb(self.copy(object.manifest.descriptor()).await?);
+        }
         Ok((report, written(tag, None)))
     }
 

@@ -44,7 +44,7 @@ pub async fn attach_cosign_tag(
         }
         source => AttachError::Repository { subject: subject.clone(), source: Box::new(source) },
     };
-    let adding = Adding { tag: tag.clone(), layer: layer.clone(), seen: Mutex::default() };
+    let adding = Adding { tag: tag.clone(), layer: layer.clone(), seen: Seen::default() };
     let held = repository.revise_tag(&tag, Arc::new(adding)).await.map_err(failed)?;
     repository.settle().await.map_err(failed)?;
     match held {
@@ -60,7 +60,7 @@ pub async fn attach_cosign_tag(
 struct Adding {
     tag: Tag,
     layer: NewLayer,
-    seen: Mutex<Vec<Descriptor>>,
+    seen: Seen,
 }
 
 #[async_trait]
@@ -78,7 +78,7 @@ impl Revision for Adding {
             push_blobs(repository, &[config, self.layer.clone()]).await?;
             return Ok(Revised::Write(Box::new(manifest)));
         };
-        additions.extend(self.vanished(layers_of(&self.tag, found).map_err(at_tag)?));
+        additions.extend(self.seen.vanished(layers_of(&self.tag, found).map_err(at_tag)?));
         let missing = missing_layers(&self.tag, found, &additions).map_err(at_tag)?;
         if missing.is_empty() {
             return Ok(Revised::Unchanged);
@@ -90,10 +90,14 @@ impl Revision for Adding {
     }
 }
 
-impl Adding {
+/// Layers that a tag was seen to hold.
+#[derive(Debug, Default)]
+struct Seen(Mutex<Vec<Descriptor>>);
+
+impl Seen {
     /// Remembers the layers found, and returns those found before that are there no more.
     fn vanished(&self, found: Vec<Descriptor>) -> Vec<Descriptor> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let vanished = seen.iter().filter(|layer| !found.iter().any(|other| is_same_layer(layer, other)));
         let vanished: Vec<_> = vanished.cloned().collect();
         seen.retain(|layer| vanished.contains(layer));
@@ -120,42 +124,73 @@ fn of_attach(repository: &dyn Repository, tag: &Tag, error: AttachError) -> Repo
     }
 }
 
-/// What a tag should hold so that neither side of a copy loses a layer.
-#[derive(Debug)]
-pub enum CosignMerge {
-    /// The destination has every layer of the source.
-    KeepDestination,
-    /// Each side has layers of its own: this manifest, with this configuration, has all of them.
-    Merged {
-        /// The new manifest.
-        manifest: Box<RawManifest>,
-        /// Its configuration, to be pushed before it.
-        config: NewLayer,
-    },
-    /// The source has every layer of the destination, so its manifest is taken over, bytes unchanged.
-    TakeSource,
-}
-
-/// Says what `tag` should hold at a destination that has `existing`, when `arriving` is promoted to it.
+/// Says whether `existing`, under `tag`, has every layer of `arriving`.
 ///
 /// # Errors
-/// [`AttachError::TooManyLayers`] when the union is larger than cosign reads.
-pub async fn merge_cosign_tag(
-    destination: &dyn Repository,
-    tag: &Tag,
-    existing: &RawManifest,
-    arriving: &RawManifest,
-) -> Result<CosignMerge, AttachError> {
-    let new = missing_layers(tag, existing, &layers_of(tag, arriving)?)?;
-    if new.is_empty() {
-        return Ok(CosignMerge::KeepDestination);
+/// [`AttachError::Manifest`] when one of them is no manifest.
+pub fn holds_cosign_layers(tag: &Tag, existing: &RawManifest, arriving: &RawManifest) -> Result<bool, AttachError> {
+    missing_layers(tag, existing, &layers_of(tag, arriving)?).map(|missing| missing.is_empty())
+}
+
+/// The revision by which one of cosign's tags gains the layers of a manifest that is promoted to it, so that neither side
+/// loses a layer. Where that has all of them it is taken over, bytes unchanged.
+///
+/// The blobs of the layers must be there. Also puts back what another writer wrote over, as attaching does.
+#[derive(Debug)]
+pub struct CosignMerge {
+    tag: Tag,
+    arriving: RawManifest,
+    seen: Seen,
+}
+
+impl CosignMerge {
+    /// Makes `tag` hold the layers of `arriving`.
+    pub fn new(tag: &Tag, arriving: &RawManifest) -> Self {
+        Self { tag: tag.clone(), arriving: arriving.clone(), seen: Seen::default() }
     }
-    if missing_layers(tag, arriving, &layers_of(tag, existing)?)?.is_empty() {
-        return Ok(CosignMerge::TakeSource);
+
+    /// Returns the manifest to write instead of `found`, with its configuration where it is a new one.
+    async fn merged(
+        &self,
+        destination: &dyn Repository,
+        found: &RawManifest,
+    ) -> Result<Option<(RawManifest, Option<NewLayer>)>, AttachError> {
+        let (tag, arriving) = (&self.tag, &self.arriving);
+        let held = layers_of(tag, found)?;
+        let mut wanted = layers_of(tag, arriving)?;
+        wanted.extend(self.seen.vanished(held.clone()));
+        let missing = missing_layers(tag, found, &wanted)?;
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        wanted.extend(held);
+        if missing_layers(tag, arriving, &wanted)?.is_empty() {
+            return Ok(Some((arriving.clone(), None)));
+        }
+        let config = read_config(destination, tag, found).await?;
+        let (manifest, config) = extended(tag, Some(found), config, &missing)?;
+        Ok(Some((manifest, Some(config))))
     }
-    let config = read_config(destination, tag, existing).await?;
-    let (manifest, config) = extended(tag, Some(existing), config, &new)?;
-    Ok(CosignMerge::Merged { manifest: Box::new(manifest), config })
+}
+
+#[async_trait]
+impl Revision for CosignMerge {
+    async fn revise(
+        &self,
+        repository: &dyn Repository,
+        found: Option<&RawManifest>,
+    ) -> Result<Revised, RepositoryError> {
+        // Whoever deletes the tag takes back what it held.
+        let Some(found) = found else { return Ok(Revised::Write(Box::new(self.arriving.clone()))) };
+        let merged = self.merged(repository, found).await;
+        let Some((manifest, config)) = merged.map_err(|error| of_attach(repository, &self.tag, error))? else {
+            return Ok(Revised::Unchanged);
+        };
+        if let Some(config) = config {
+            push_blobs(repository, &[config]).await?;
+        }
+        Ok(Revised::Write(Box::new(manifest)))
+    }
 }
 
 /// Returns those of `wanted` that `manifest` lacks. Two keys sign the same payload, so content alone does not make

@@ -20,7 +20,7 @@ use serde::Serialize;
 pub use audit::{
     Audit, Finding, KnownFrom, KnownReferrer, ListingFault, MAX_SCANNED_TAGS, Squatter, audit, repair, tagged_referrers,
 };
-pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, merge_cosign_tag};
+pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, holds_cosign_layers};
 pub(crate) use discover::{Entry, Opened, attachment, open};
 pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
 pub use of_type::{MAX_OF_TYPE, referrers_of_type};

@@ -1,7 +1,9 @@
 //! Referrers listings: whole or an error, found where they are, and written without losing anything.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
-use sealift_core::attach::{CosignSuffix, Scope, attachments};
+use sealift_core::attach::{CosignMerge, CosignSuffix, NewLayer, Scope, attach_cosign_tag, attachments};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{Pushed, ReferrersListing, Repository, RepositoryError, TagMove};
 use sealift_sandbox::fixture::{self, Fixture};
@@ -444,6 +446,63 @@ async fn who_takes_an_entry_away_still_watches_over_the_others() {
         repository.link_referrers(&other, &entries[..1]).await.unwrap();
         repository.settle().await.unwrap();
         assert_eq!(repository.referrers(&other, FALLBACK).await.unwrap().unwrap().len(), 1);
+    }
+}
+
+/// Makes a manifest of cosign's with one layer in each of several repositories, and returns them with their blobs in
+/// `team/app`.
+async fn promoted_signatures(registry: &Registry, subject: &Digest, count: u8) -> Vec<RawManifest> {
+    let destination = open(access(), registry, "team/app").await;
+    let mut manifests = Vec::new();
+    for number in 0..count {
+        let source = open(access(), registry, &format!("source/{number}")).await;
+        let layer = NewLayer::new("application/x.signature", vec![number]);
+        let made = attach_cosign_tag(&*source, subject, CosignSuffix::Signature, &layer).await.unwrap();
+        let manifest = source.manifest(&Selector::Digest(made.digest)).await.unwrap();
+        for child in manifest.parse().unwrap().children() {
+            destination.transfer(child, source.as_read()).await.unwrap();
+        }
+        manifests.push(manifest);
+    }
+    manifests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promotions_to_one_tag_of_cosign_lose_no_layer() {
+    let subject = Digest::sha256(b"subject");
+    let tag = CosignSuffix::Signature.tag(&subject);
+    for conditional_writes in [true, false] {
+        let registry = start(RegistryOptions { conditional_writes, ..RegistryOptions::distribution() });
+        let arriving = promoted_signatures(&registry, &subject, 6).await;
+        let layers = async || {
+            let held = registry.manifest("team/app", tag.as_str()).unwrap().parse().unwrap();
+            held.layers.len()
+        };
+        // Each as a process of its own.
+        let writes = arriving[..5].iter().map(async |manifest| {
+            let repository = open(access(), &registry, "team/app").await;
+            repository.revise_tag(&tag, Arc::new(CosignMerge::new(&tag, manifest))).await.unwrap();
+            repository.settle().await.unwrap();
+        });
+        join_all(writes).await;
+        assert_eq!(layers().await, 5, "{conditional_writes}");
+        // One that read the tag before all that writes only now, while another still watches.
+        let watching = open(access(), &registry, "team/app").await;
+        watching.revise_tag(&tag, Arc::new(CosignMerge::new(&tag, &arriving[5]))).await.unwrap();
+        assert_eq!(layers().await, 6);
+        if !conditional_writes {
+            registry.add_manifest("team/app", &arriving[0], Some(tag.as_str())).unwrap();
+            watching.settle().await.unwrap();
+            assert_eq!(layers().await, 6, "its own, and those it saw");
+        }
+        // What has all of them is taken over as it is, and nothing is written twice.
+        let whole = registry.manifest("team/app", tag.as_str()).unwrap();
+        registry.add_manifest("team/app", &arriving[0], Some(tag.as_str())).unwrap();
+        let last = open(access(), &registry, "team/app").await;
+        for _ in 0..2 {
+            let held = last.revise_tag(&tag, Arc::new(CosignMerge::new(&tag, &whole))).await.unwrap();
+            assert_eq!(held.unwrap().descriptor().digest, whole.descriptor().digest);
+        }
     }
 }
 
