@@ -30,7 +30,7 @@ pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use apart::{SignaturesApart, WritableSignaturesApart};
 use clients::Clients;
 use keychain::Credential;
-use layout::{LayoutRepository, Mode};
+use layout::{LayoutRepository, Mode, Writers};
 pub use mirror::{MirrorRule, Original, RepositoryPrefix};
 use mirror::{Mirrored, MirroredRepository, mirrors_of};
 pub use quarantine::{Quarantine, QuarantineError, ScanDetails, ScanDetailsError, State as QuarantineState};
@@ -49,6 +49,7 @@ struct Shared {
     http: Clients,
     hosts: Mutex<HashMap<RegistryHost, Arc<Host>>>,
     memories: Mutex<HashMap<RepositoryName, Arc<Memory>>>,
+    writers: Writers,
 }
 
 impl Client {
@@ -58,17 +59,19 @@ impl Client {
     /// [`ClientError`] when a certificate of `access` is not one.
     pub fn new(access: Access) -> Result<Self, ClientError> {
         let http = Clients::new(&access)?;
-        Ok(Self { shared: Arc::new(Shared { access, http, hosts: Mutex::default(), memories: Mutex::default() }) })
+        let (hosts, memories, writers) = (Mutex::default(), Mutex::default(), Writers::default());
+        Ok(Self { shared: Arc::new(Shared { access, http, hosts, memories, writers }) })
     }
 
-    /// Opens a registry repository or a layout for reading and writing. A registry is not contacted yet.
+    /// Opens a registry repository or a layout for reading and writing. A registry is not contacted yet; an archive that
+    /// this client has open for writing is shared.
     ///
     /// # Errors
     /// [`RepositoryError`] when a layout cannot be opened.
     pub async fn open(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>, RepositoryError> {
         match name {
             RepositoryName::Registry { host, path } => Ok(Arc::new(self.registry(name, host, path, Mode::Write)?)),
-            RepositoryName::Layout(path) => Ok(Arc::new(LayoutRepository::open(path, Mode::Write).await?)),
+            RepositoryName::Layout(path) => Ok(Arc::new(self.shared.writers.open(path).await?)),
             _ => Err(RepositoryError::Unsupported { repository: name.clone(), operation: "opening" }),
         }
     }

@@ -311,12 +311,13 @@ pub async fn repair(repository: &dyn Repository, audit: &Audit, squatter: Squatt
     }
     let is_wrong = audit.findings.iter().any(|found| found.storage == Storage::FallbackTag);
     if !is_wrong || (audit.is_squatted() && squatter == Squatter::Leave) {
-        return Ok(());
+        return repository.flush().await;
     }
     let additions = missing(Storage::FallbackTag).filter_map(|manifest| manifest.to_referrer_entry().ok()).collect();
     let mending = Mending { subject: audit.subject.clone(), edits: audit.edits.clone(), additions, squatter };
     repository.revise_tag(&Tag::referrers_fallback(&audit.subject), Arc::new(mending)).await?;
-    repository.settle().await.map(drop)
+    repository.settle().await?;
+    repository.flush().await
 }
 
 /// The revision that mends a fallback tag.

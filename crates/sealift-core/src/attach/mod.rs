@@ -168,13 +168,6 @@ pub struct Attachments {
     pub unread: Vec<Unread>,
 }
 
-impl Attachments {
-    /// Returns what is attached to `subject` directly.
-    pub fn of<'a>(&'a self, subject: &'a Digest) -> impl Iterator<Item = &'a Attachment> {
-        self.found.iter().filter(move |attachment| attachment.subject == *subject)
-    }
-}
-
 /// Something listed that could not be read, so that what it is stays open.
 #[derive(Debug)]
 pub struct Unread {

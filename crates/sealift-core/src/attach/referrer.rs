@@ -145,6 +145,7 @@ pub async fn attach(
         repository.link_referrers(&subject.digest, std::slice::from_ref(&entry)).await.map_err(failed)?;
         repository.settle().await.map_err(failed)?;
     }
+    repository.flush().await.map_err(failed)?;
     Ok(entry)
 }
 

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_core::repository::RepositoryError;
@@ -80,6 +80,9 @@ pub(super) struct Staged {
     directory: Directory,
     folder: TempDir,
     packing: Packing,
+    /// Whether the directory may hold what the archive does not. Held while packing: of two archives packed at a time,
+    /// the older one could come last.
+    is_changed: Mutex<bool>,
     /// Held until the last change is packed: two writers would overwrite each other's archive.
     _lock: Lock,
 }
@@ -110,7 +113,8 @@ impl Staged {
                 directory.replace(file, &bytes)?;
             }
         }
-        Ok(Self { archive: path.to_owned(), directory, folder, packing, _lock: lock })
+        let is_changed = Mutex::new(!path.exists());
+        Ok(Self { archive: path.to_owned(), directory, folder, packing, is_changed, _lock: lock })
     }
 
     /// Returns the directory that stands for the archive.
@@ -118,40 +122,51 @@ impl Staged {
         &self.directory
     }
 
-    /// Replaces the archive by what the directory holds: the same bytes for the same content, whenever and by
-    /// whomever it is packed.
+    /// Notes that the directory was changed. To be called after the change: a change that is noted before could be packed
+    /// without it.
+    pub(super) fn changed(&self) {
+        *self.changes() = true;
+    }
+
+    /// Replaces the archive by what the directory holds, where that changed: the same bytes for the same content,
+    /// whenever and by whomever it is packed.
     pub(super) fn pack(&self, name: &RepositoryName, when: When) -> Result<(), RepositoryError> {
-        let is_due = match (when, self.packing) {
-            (When::AtEnd, _) => true,
-            (_, Packing::AtEnd) => false,
-            (When::Existing, Packing::WithEveryChange) => self.archive.exists(),
-            (When::Always, Packing::WithEveryChange) => true,
-        };
-        if !is_due {
+        let mut is_changed = self.changes();
+        if (self.packing == Packing::AtEnd && when == When::Changed) || !*is_changed {
             return Ok(());
         }
         let failed = |source| RepositoryError::File { repository: name.clone(), operation: "write archive", source };
+        // Opened before the blobs are listed: whatever an index lists was there before it.
+        let open = |file: &str| File::open(self.folder.path().join(file)).map_err(failed);
+        let (marker, index) = (open(MARKER_FILE)?, open(INDEX_FILE)?);
         let mut blobs = self.directory.blobs()?;
         blobs.sort();
         let temporary = temporary_in(parent(&self.archive)).map_err(failed)?;
         let mut builder = tar::Builder::new(temporary);
-        let files = [MARKER_FILE, INDEX_FILE].map(str::to_owned).into_iter().chain(blobs.iter().map(blob_path));
-        for file in files {
-            self.append(&mut builder, &file).map_err(failed)?;
+        append(&mut builder, MARKER_FILE, marker).map_err(failed)?;
+        append(&mut builder, INDEX_FILE, index).map_err(failed)?;
+        for file in blobs.iter().map(blob_path) {
+            append(&mut builder, &file, open(&file)?).map_err(failed)?;
         }
         let temporary = builder.into_inner().map_err(failed)?;
         temporary.as_file().sync_data().map_err(failed)?;
-        temporary.persist(&self.archive).map(drop).map_err(|error| failed(error.error))
+        temporary.persist(&self.archive).map_err(|error| failed(error.error))?;
+        *is_changed = false;
+        Ok(())
     }
 
-    fn append(&self, builder: &mut tar::Builder<impl io::Write>, file: &str) -> io::Result<()> {
-        let content = File::open(self.folder.path().join(file))?;
-        let mut header = tar::Header::new_ustar();
-        header.set_size(content.metadata()?.len());
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        builder.append_data(&mut header, file, content)
+    fn changes(&self) -> MutexGuard<'_, bool> {
+        // One that broke off while it packed has not noted that it did.
+        self.is_changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn append(builder: &mut tar::Builder<impl io::Write>, file: &str, content: File) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.metadata()?.len());
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    builder.append_data(&mut header, file, content)
 }
 
 /// How often an archive is packed.
@@ -159,20 +174,18 @@ impl Staged {
 pub(super) enum Packing {
     /// Once, when whoever changes it says that it is done.
     AtEnd,
-    /// With every change, so that no change is lost.
+    /// With every change of a tag and every flush: what is pushed in between belongs to one of them, and packing costs as
+    /// much as the archive is large. So a copy that fails leaves no archive where there was none.
     WithEveryChange,
 }
 
-/// When a change is packed. Packing costs as much as the archive is large.
+/// When a change is packed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum When {
-    /// At once: it is complete.
-    Always,
     /// At once, whatever was agreed.
     AtEnd,
-    /// If the archive exists; else it comes into being with the first tag or flush, so that a copy that fails leaves
-    /// none.
-    Existing,
+    /// As agreed: a change is complete.
+    Changed,
 }
 
 fn parent(path: &Path) -> &Path {

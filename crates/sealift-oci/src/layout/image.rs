@@ -7,7 +7,7 @@ use sealift_core::repository::RepositoryError;
 
 use super::archive::When;
 use super::write::Edited;
-use super::{Inner, LayoutRepository, Place, index};
+use super::{Inner, LayoutRepository, Place, cosign_save, index};
 
 /// What an image was saved from, by digest.
 const ORIGIN: &str = "dev.sealift.origin";
@@ -106,10 +106,11 @@ impl Inner {
             if let Some(tag) = tag {
                 self.release(index, tag)?;
             }
+            cosign_save::keep_kind(index, &mut entry);
             index.retain(|listed| listed.digest != entry.digest || index::is_named(listed));
             index.push(entry).map_err(|source| self.unusable(digest, source))?;
             Ok(Edited::Changed)
         })?;
-        self.pack(When::Always)
+        self.pack(When::Changed)
     }
 }

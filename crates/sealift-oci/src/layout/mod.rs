@@ -13,6 +13,7 @@ mod index;
 mod lock;
 mod referrer;
 mod write;
+mod writers;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ use sealift_core::oci::{
 use sealift_core::repository::{Content, ReadRepository, ReferrersListing, RepositoryError, fallback};
 
 pub use image::LayoutImage;
+pub(crate) use writers::Writers;
 
 use archive::{Archive, Packing, Staged};
 use blob::{Directory, blob_path};
@@ -50,7 +52,8 @@ pub struct LayoutRepository {
 pub enum Mode {
     /// Reading: the layout exists.
     Read,
-    /// Reading and writing: the layout is created when nothing is there.
+    /// Reading and writing: the layout is created when nothing is there. An archive is written with every change of a
+    /// tag and every [`Repository::flush`](sealift_core::repository::Repository::flush).
     Write,
     /// As `Write`, but an archive is written only by [`LayoutRepository::write_archive`]: once, after many changes.
     WriteAtEnd,
@@ -71,7 +74,8 @@ enum Place {
 }
 
 impl LayoutRepository {
-    /// Opens the layout at `path`: a tar archive when that is a file or is named `….tar`, else a directory.
+    /// Opens the layout at `path`: a tar archive when that is a file or is named `….tar`, else a directory. An archive has
+    /// one writer at a time: another one waits.
     ///
     /// # Errors
     /// [`RepositoryError::NotFound`] when there is nothing to read, [`RepositoryError::Malformed`] when it is no
@@ -90,6 +94,11 @@ impl LayoutRepository {
     }
 }
 
+/// Says whether a layout is an archive, or would become one.
+fn is_archive(path: &Path) -> bool {
+    path.is_file() || (!path.exists() && path.extension().is_some_and(|end| end == "tar"))
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RepositoryError> + Send + 'static,
 ) -> Result<T, RepositoryError> {
@@ -99,8 +108,7 @@ async fn blocking<T: Send + 'static>(
 impl Inner {
     fn open(name: RepositoryName, mode: Mode) -> Result<Self, RepositoryError> {
         let path = name.layout_path().unwrap_or(Path::new("")).to_owned();
-        let is_archive = path.is_file() || (!path.exists() && path.extension().is_some_and(|end| end == "tar"));
-        let place = match (is_archive, mode) {
+        let place = match (is_archive(&path), mode) {
             (true, Mode::Read) => Place::Archive(Archive::open(&name, &path)?),
             (true, Mode::Write) => Place::Staged(Staged::open(&name, &path, Packing::WithEveryChange)?),
             (true, Mode::WriteAtEnd) => Place::Staged(Staged::open(&name, &path, Packing::AtEnd)?),

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::archive::When;
 use super::blob::{Directory, blob_path};
-use super::{INDEX_FILE, Inner, LayoutRepository, Place, index};
+use super::{INDEX_FILE, Inner, LayoutRepository, Place, cosign_save, index};
 
 impl Inner {
     fn directory(&self) -> Result<&Directory, RepositoryError> {
@@ -37,8 +37,15 @@ impl Inner {
         let edited = edit(directory, &mut index)?;
         if edited == Edited::Changed {
             directory.replace(INDEX_FILE, &index.to_json().map_err(|source| self.unusable(INDEX_FILE, source))?)?;
+            self.changed();
         }
         Ok(edited)
+    }
+
+    fn changed(&self) {
+        if let Place::Staged(staged) = &self.place {
+            staged.changed();
+        }
     }
 
     /// Writes the archive, if the layout is one.
@@ -53,6 +60,7 @@ impl Inner {
         let digest = &raw.descriptor().digest;
         let manifest = raw.parse().map_err(|source| self.unusable(digest, source))?;
         self.directory()?.write_blob(digest, raw.bytes())?;
+        self.changed();
         if manifest.subject.is_none() {
             return Ok(());
         }
@@ -61,7 +69,7 @@ impl Inner {
             let is_listed = index.entries().any(|listed| listed.digest == *digest);
             if is_listed { Ok(Edited::Unchanged) } else { self.list(index, raw, None) }
         })?;
-        self.pack(When::Existing)
+        Ok(())
     }
 
     fn tag(&self, raw: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
@@ -72,7 +80,7 @@ impl Inner {
             self.release(index, tag)?;
             self.list(index, raw, Some(tag))
         })?;
-        self.pack(When::Always)
+        self.pack(When::Changed)
     }
 
     /// Points `tag` at `raw`, or at nothing, if it still holds `expected`; says whether it did.
@@ -88,7 +96,7 @@ impl Inner {
             raw.map_or(Ok(released), |raw| self.list(index, raw, Some(tag)))
         })?;
         if edited == Edited::Changed {
-            self.pack(When::Always)?;
+            self.pack(When::Changed)?;
         }
         Ok(edited == Edited::Changed)
     }
@@ -107,7 +115,7 @@ impl Inner {
         if edited == Edited::Unchanged {
             return Err(self.no_manifest(selector));
         }
-        self.pack(When::Always)
+        self.pack(When::Changed)
     }
 
     fn unlink(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
@@ -128,7 +136,7 @@ impl Inner {
             }
         })?;
         match edited {
-            Edited::Changed => self.pack(When::Always),
+            Edited::Changed => self.pack(When::Changed),
             Edited::Unchanged => Ok(()),
         }
     }
@@ -142,8 +150,10 @@ impl Inner {
             Some(_) => raw.to_referrer_entry().map_err(unusable)?,
             None => Descriptor { artifact_type: manifest.declared_artifact_type, ..raw.descriptor().to_plain() },
         };
-        index.retain(|listed| listed.digest != described.digest || index::is_named(listed));
-        index.push(index::entry(described, tag)).map_err(unusable)?;
+        let mut entry = index::entry(described, tag);
+        cosign_save::keep_kind(index, &mut entry);
+        index.retain(|listed| listed.digest != entry.digest || index::is_named(listed));
+        index.push(entry).map_err(unusable)?;
         Ok(Edited::Changed)
     }
 
@@ -199,7 +209,12 @@ impl LayoutRepository {
             writer.write_all(&piece).await.map_err(failed)?;
         }
         writer.flush().await.map_err(failed)?;
-        self.run(move |layout| layout.directory()?.finish_blob(temporary, &digest)).await
+        self.run(move |layout| {
+            layout.directory()?.finish_blob(temporary, &digest)?;
+            layout.changed();
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -259,7 +274,7 @@ impl Repository for LayoutRepository {
     }
 
     async fn flush(&self) -> Result<(), RepositoryError> {
-        self.run(|layout| layout.pack(When::Always)).await
+        self.run(|layout| layout.pack(When::Changed)).await
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

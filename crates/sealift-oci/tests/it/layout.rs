@@ -62,6 +62,7 @@ async fn an_archive_holds_what_was_written_and_is_read_in_place() {
     let image = push(&layout, "image", None).await;
     layout.tag(&image, &tag("v1")).await.unwrap();
     let signature = push(&layout, "signature", Some(image.descriptor())).await;
+    layout.flush().await.unwrap();
     drop(layout);
     let read = readable(&path).await.unwrap();
     assert_eq!(read.manifest(&Selector::Tag(tag("v1"))).await.unwrap(), image);

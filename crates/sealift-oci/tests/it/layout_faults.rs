@@ -1,12 +1,16 @@
 //! Layouts on a full disk, after a cut copy, and during a copy that fails.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
-use sealift_core::oci::{Descriptor, Selector, media_type};
+use sealift_core::attach::{NewArtifact, attach};
+use sealift_core::oci::{Descriptor, RepositoryName, Selector, media_type};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
+use sealift_oci::{Access, Client};
+use sealift_sandbox::fixture;
 
 use crate::layout::{push, readable, referrers, tag, writable};
 
@@ -82,13 +86,40 @@ async fn an_archive_comes_into_being_with_its_first_tag() {
     layout.tag(&image, &tag("v1")).await.unwrap();
     let read = readable(&path).await.unwrap();
     assert_eq!(referrers(&read, &image.descriptor().digest).await, [signature.descriptor().digest.clone()]);
-    let later = push(&layout, "later", Some(image.descriptor())).await;
+    let later = attach(&layout, image.descriptor(), &NewArtifact::new("application/spdx+json")).await.unwrap();
     let read = readable(&path).await.unwrap();
-    assert!(read.exists(later.descriptor()).await.unwrap(), "what is signed in an archive is in it at once");
+    assert!(read.exists(&later).await.unwrap(), "what is attached in an archive is in it at once");
+    let written = || fs::metadata(&path).unwrap().ino();
+    let before = written();
+    push(&layout, "part", Some(image.descriptor())).await;
+    assert_eq!(written(), before, "but it is not written with each of its parts");
+    layout.flush().await.unwrap();
+    let after = written();
+    layout.flush().await.unwrap();
+    assert!(after != before && written() == after, "and only where something changed");
     layout.delete(&Selector::Tag(tag("v1"))).await.unwrap();
     assert_eq!(readable(&path).await.unwrap().tags().await.unwrap(), []);
     drop(layout);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no lock and no staging directory stays");
+}
+
+#[tokio::test]
+async fn several_that_write_one_archive_share_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(Access::anonymous()).unwrap();
+    let names = ["shared.tar", "./shared.tar"].map(|name| RepositoryName::Layout(folder.path().join(name)));
+    let writing = (0..8).map(|number| {
+        let (client, name) = (client.clone(), names[number % 2].clone());
+        async move {
+            let layout = client.open(&name).await.unwrap();
+            let image = fixture::image(u64::try_from(number).unwrap());
+            image.push(&*layout, Some(&tag(&format!("v{number}")))).await.unwrap();
+        }
+    });
+    futures_util::future::join_all(writing).await;
+    let read = readable(&folder.path().join("shared.tar")).await.unwrap();
+    assert_eq!(read.tags().await.unwrap().len(), 8);
+    assert_eq!(read.images().await.unwrap().len(), 8);
 }
 
 #[tokio::test]

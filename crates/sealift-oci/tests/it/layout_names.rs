@@ -154,6 +154,35 @@ async fn referrers_that_are_listed_nowhere_are_found() {
     assert_eq!(referrers(&read, digest).await, expected[1..], "and what is gone does not");
 }
 
+/// `cosign save` names nothing; what it saved is known by a kind, which a name given to the image must not replace.
+#[tokio::test]
+async fn what_cosign_saved_keeps_its_kind_when_it_gets_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = writable(folder.path()).await;
+    let [image, signatures] = [push(&layout, "image", None).await, push(&layout, "signatures", None).await];
+    let kind = |kind: &str| format!("dev.cosignproject.cosign/{kind}");
+    let entries = [named(&image, &[("kind", &kind("image"))]), named(&signatures, &[("kind", &kind("sigs"))])];
+    write_index(folder.path(), &entries);
+    let signature_tag = Tag::cosign(&image.descriptor().digest, "sig");
+    for name in ["v1", "v2"] {
+        layout.tag(&image, &tag(name)).await.unwrap();
+        assert_eq!(resolved(&layout, signature_tag.as_str()).await.unwrap(), *signatures.descriptor(), "{name}");
+    }
+    layout.tag(&signatures, &signature_tag).await.unwrap();
+    let kinds: Vec<_> = index(folder.path())["manifests"].as_array().unwrap().iter().map(kind_of).collect();
+    assert_eq!(kinds, [kind("image"), kind("image"), kind("sigs")]);
+    // In a layout that is none of cosign's, tags tell what is attached.
+    let other = tempfile::tempdir().unwrap();
+    let copy = writable(other.path()).await;
+    copy.push(signatures.descriptor(), signatures.bytes().clone().into()).await.unwrap();
+    copy.tag(&signatures, &signature_tag).await.unwrap();
+    assert!(index(other.path())["manifests"][0]["annotations"].get("kind").is_none());
+}
+
+fn kind_of(entry: &Value) -> String {
+    entry["annotations"]["kind"].as_str().unwrap_or_default().to_owned()
+}
+
 /// JSON documents that have a `subject` of their own, or none that can be read, are no referrers.
 #[tokio::test]
 async fn other_json_in_blobs_is_passed_over() {
