@@ -1,5 +1,6 @@
 //! How requests reach registries: proxies, and the credentials that go along.
 
+use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Auth, RegistryOptions, TokenAuth};
 use sealift_sandbox::sigstore::LoopbackAuthority;
 
@@ -33,6 +34,24 @@ fn a_github_job_reads_ghcr_with_its_token_through_a_proxy() {
     run_with(&user, &verify, &[&job[..], &[("DOCKER_AUTH_CONFIG", config)]].concat()).assert_code(21);
     let shown = run_with(&user, &["env"], &job).assert_code(0).assert_stdout("GITHUB_TOKEN=(set)");
     assert!(!shown.stdout.contains("ghs_job"));
+}
+
+#[test]
+fn docker_hub_is_one_registry_under_every_name() {
+    let registry = registry(RegistryOptions::default().with_auth(Auth::token("anna", "pat")));
+    registry.add("library/app", &fixture::image(2), Some("v1")).unwrap();
+    let proxy = format!("http://{}", registry.host());
+    let login = r#"{"auths":{"https://index.docker.io/v1/":{"username":"anna","password":"pat"}}}"#;
+    let variables = [("HTTP_PROXY", proxy.as_str()), ("DOCKER_AUTH_CONFIG", login)];
+    let user = User::with_key();
+    run_with(&user, &["sign", "--key", "sealift.key", "--plain-http", "docker.io", "app:v1"], &variables)
+        .assert_code(0);
+    for name in ["app", "library/app", "docker.io/app", "index.docker.io/library/app", "registry-1.docker.io/app"] {
+        let image = format!("{name}:v1");
+        let verify = [&VERIFY[..], &["docker.io", "--output", "json", &image]].concat();
+        let verified = run_with(&user, &verify, &variables).assert_code(0);
+        assert!(verified.stdout.contains("docker.io/library/app"), "{name}: {}", verified.stdout);
+    }
 }
 
 #[test]
