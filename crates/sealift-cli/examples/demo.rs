@@ -31,8 +31,9 @@ fn run() -> Result<(), Failure> {
         prod.host()
     ));
 
-    chapter("Keys: cosign reads and writes the same files");
+    chapter("Keys, of those who build and of production: cosign reads and writes the same files");
     stage.sealift(&["key", "generate"], 0)?;
+    stage.sealift(&["key", "generate", "--output-key-prefix", "prod"], 0)?;
 
     chapter("An image, built as an OCI layout, goes to staging");
     write_layout(&stage.path("build"), &fixture::index(1, &["amd64", "arm64"]))?;
@@ -67,10 +68,13 @@ fn run() -> Result<(), Failure> {
 
     chapter("Promote: verified at staging, moved with all evidence, verified again at prod, and only then tagged");
     stage.sealift(&["promote", "--key", "sealift.pub", "--dry-run", "STAGING/shop/app:1.0", "PROD/shop/app:1.0"], 0)?;
-    stage.sealift(&["promote", "--key", "sealift.pub", "STAGING/shop/app:1.0", "PROD/shop/app:1.0"], 0)?;
+    let record = ["promote", "--key", "sealift.pub", "--sign-key", "prod.key", "--resign"];
+    stage.sealift(&[&record[..], &["STAGING/shop/app:1.0", "PROD/shop/app:1.0"]].concat(), 0)?;
 
-    chapter("At prod: the same digest, the same evidence");
+    chapter("At prod: the same digest, the same evidence, production's own signatures and its record of the promotion");
     stage.sealift(&["verify", "--key", "sealift.pub", "--recursive", "PROD/shop/app:1.0"], 0)?;
+    stage.sealift(&["verify", "--key", "prod.pub", "--recursive", "PROD/shop/app:1.0"], 0)?;
+    stage.sealift(&["verify-attestation", "--key", "prod.pub", "--type", "promotion", "PROD/shop/app:1.0"], 0)?;
     stage.sealift(&["tree", "PROD/shop/app:1.0"], 0)?;
 
     chapter("Somebody moves the tag at staging to an image that nobody signed: refused, and prod keeps what it has");

@@ -8,7 +8,6 @@ use crate::approved::Approved;
 use crate::error::PromoteError;
 use crate::judge::Judge;
 use crate::plan::{AdmittedPlan, plan};
-use crate::publish::Promoted;
 use crate::request::{Promotion, Target};
 use crate::transfer::transfer;
 
@@ -39,26 +38,8 @@ pub async fn admit(
     plan(source, promotion).await?.admit(&decision).map(Gate::Passed)
 }
 
-/// Moves an admitted plan, judges what arrived, and moves the tags.
-///
-/// # Errors
-/// As [`arrive`] and [`Approved::publish`].
-pub async fn deliver(
-    admitted: AdmittedPlan,
-    source: &dyn ReadRepository,
-    destination: &dyn Repository,
-    target: Target,
-    judge: &dyn Judge,
-    options: &CopyOptions,
-) -> Result<Gate<Promoted>, PromoteError> {
-    match arrive(admitted, source, destination, target, judge, options).await? {
-        Gate::Passed(approved) => approved.publish().await.map(Gate::Passed),
-        Gate::Stopped(decision) => Ok(Gate::Stopped(decision)),
-    }
-}
-
-/// Moves an admitted plan and judges what arrived, for those who have something to sign before the tags are moved.
-/// Nothing is moved to where the judge allows nothing.
+/// Moves an admitted plan and judges what arrived; then only the tags are missing. Nothing is moved to where the judge
+/// allows nothing.
 ///
 /// # Errors
 /// As [`transfer`].

@@ -35,7 +35,7 @@ pub use approved::Approved;
 pub use completeness::{ArrivalProof, ArrivedObject, Completeness};
 pub use endorse::{EndorseError, Endorsed, Endorser, Presence, Resigning, SignatureForm};
 pub use error::PromoteError;
-pub use gate::{Gate, admit, arrive, deliver};
+pub use gate::{Gate, admit, arrive};
 pub use judge::Judge;
 pub use object::{PlannedObject, Role, SkipReason, Skipped};
 pub use plan::{AdmittedPlan, Plan, plan, plan_alone};

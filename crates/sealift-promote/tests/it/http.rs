@@ -10,11 +10,12 @@ use sealift_core::repository::Repository;
 use sealift_core::statement::predicate;
 use sealift_oci::{Access, Client, RetryPolicy};
 use sealift_policy::Ruling;
-use sealift_promote::{PromoteError, Promoted, TagRule};
+use sealift_promote::{PromoteError, Promoted, SignatureForm, TagRule};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Registry, RegistryOptions, RetryAfter, Rule};
 use tokio::sync::Notify;
 
+use crate::endorse::{evidence, recorded};
 use crate::support::{Person, laden_index, of, target};
 
 const KINDS: [fn() -> RegistryOptions; 2] = [RegistryOptions::default, RegistryOptions::distribution];
@@ -155,6 +156,49 @@ async fn stopping_at_any_request_leaves_the_old_tag_or_the_new_one_with_everythi
         }
         assert!(stopped > 20, "{stopped}");
     }
+}
+
+#[tokio::test]
+async fn stopping_at_any_request_leaves_no_tag_without_its_record() {
+    let (bell, person, enterprise) = (Arc::new(Bell::default()), Person::new(), Person::new());
+    let staging = bell.start(SWIFT_KINDS[0]());
+    let image = modest_image(&staging, &person).await;
+    let forms = [SignatureForm::Bundle];
+    let mut stopped = 0;
+    for nth in 1.. {
+        let prod = bell.start(SWIFT_KINDS[1]());
+        let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
+        let (promotion, to) = (of(image.clone()), target("v1", TagRule::Move));
+        bell.set(nth);
+        let promoting =
+            person.promote_endorsed(&enterprise, source.as_read(), &*destination, &promotion, to.clone(), &forms);
+        let outcome = tokio::select! {
+            biased;
+            () = bell.notify.notified() => None,
+            outcome = promoting => Some(outcome),
+        };
+        bell.set(0);
+        let records = async || {
+            let found =
+                evidence(open(&prod, "prod/app").await.as_read(), &enterprise, &image.digest, &recorded()).await;
+            found.verified().len()
+        };
+        match tagged(&prod) {
+            // With the image's and the SBOM's second signatures, and the record.
+            Some(_) => assert_eq!((found(&prod, &image).await.len(), records().await), (4 + 3, 1), "request {nth}"),
+            None => assert!(outcome.is_none(), "request {nth}: {outcome:?}"),
+        }
+        let destination = open(&prod, "prod/app").await;
+        let again = person.promote_endorsed(&enterprise, source.as_read(), &*destination, &promotion, to, &forms).await;
+        again.unwrap();
+        assert!(tagged(&prod).is_some() && records().await > 0, "request {nth}");
+        if let Some(outcome) = outcome {
+            outcome.unwrap();
+            break;
+        }
+        stopped += 1;
+    }
+    assert!(stopped > 30, "{stopped}");
 }
 
 /// An image with a signature, and an SBOM with its own.

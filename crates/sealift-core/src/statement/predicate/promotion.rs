@@ -147,7 +147,7 @@ pub struct RecordedObject {
     pub digest: Digest,
     /// Its size in bytes, without that of its blobs.
     pub size: u64,
-    /// `root`, `child`, `referrer` or `cosign-tag`.
+    /// `root`, `child`, `referrer`, `part` or `cosign-tag`.
     pub role: String,
     /// What it is attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
