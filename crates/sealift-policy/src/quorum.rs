@@ -82,13 +82,15 @@ impl Quorum {
 
     /// Counts who signed, given the signer of each signature.
     pub fn count<'a>(&self, signatures: impl IntoIterator<Item = &'a Identity>) -> Count {
-        let mut people: Vec<&Identity> = Vec::new();
-        for signer in signatures {
-            if self.accepted.accepts(signer) && !people.iter().any(|known| known.is_same_signer(signer)) {
-                people.push(signer);
+        // Each person by all the certificates, since one may fit a description that another does not.
+        let mut people: Vec<Vec<&Identity>> = Vec::new();
+        for signer in signatures.into_iter().filter(|signer| self.accepted.accepts(signer)) {
+            match people.iter_mut().find(|known| known.iter().any(|known| known.is_same_signer(signer))) {
+                Some(known) => known.push(signer),
+                None => people.push(vec![signer]),
             }
         }
-        let counted = people.iter().map(|person| (*person).clone()).collect();
+        let counted = people.iter().filter_map(|person| person.first()).map(|signer| (*signer).clone()).collect();
         match self.threshold {
             Threshold::AtLeast(count) => Count { is_met: people.len() >= count.get(), counted, missing: Vec::new() },
             Threshold::All => {
@@ -99,11 +101,12 @@ impl Quorum {
     }
 
     /// Gives each signer a person of its own as far as that is possible, and returns the signers left without one.
-    fn without_a_person(&self, people: &[&Identity]) -> Vec<String> {
+    fn without_a_person(&self, people: &[Vec<&Identity>]) -> Vec<String> {
+        let fits = |signer: &Signer, person: &[&Identity]| person.iter().any(|one| signer.identities.accepts(one));
         let fits: Vec<Vec<usize>> = self
             .signers
             .iter()
-            .map(|signer| (0..people.len()).filter(|person| signer.identities.accepts(people[*person])).collect())
+            .map(|signer| (0..people.len()).filter(|person| fits(signer, &people[*person])).collect())
             .collect();
         let mut given: Vec<Option<usize>> = vec![None; people.len()];
         let mut missing = Vec::new();
@@ -163,6 +166,9 @@ impl fmt::Display for Quorum {
 #[cfg(test)]
 mod tests {
     use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
+    use sealift_core::identity::CertificateIdentity;
+    use sealift_core::pattern::Pattern;
+    use sealift_core::x509::{FulcioExtension, FulcioExtensions};
 
     use super::*;
 
@@ -231,6 +237,45 @@ mod tests {
                 (missing.iter().map(ToString::to_string).collect(), missing.is_empty())
             );
         }
+    }
+
+    /// A person signs from several places; what a description demands may be in any of the certificates.
+    #[test]
+    fn a_person_is_all_the_certificates_of_that_name() {
+        let certificate = |name: &str, environment: &str| Identity::Certificate {
+            subject: name.to_owned(),
+            issuer: Some("https://issuer.example".to_owned()),
+            extensions: FulcioExtensions::from_iter([
+                (FulcioExtension::Issuer, "https://issuer.example".to_owned()),
+                (FulcioExtension::DeploymentEnvironment, environment.to_owned()),
+            ]),
+        };
+        let signer = |name: &str, environment: Option<&str>| {
+            let pattern = |text: &str| Pattern::exact(text.to_owned());
+            let identity = CertificateIdentity::new(pattern(name), pattern("https://issuer.example"));
+            let identity = match environment {
+                Some(environment) => {
+                    identity.with_extension(FulcioExtension::DeploymentEnvironment, pattern(environment))
+                }
+                None => identity,
+            };
+            let identities = IdentityMatcher::certificates(vec![identity]).unwrap();
+            Signer { name: name.to_owned(), identities }
+        };
+        let quorum = Quorum::all(vec![signer("ann", Some("prod")), signer("bob", None)]).unwrap();
+        let either = Quorum::all(vec![signer("ann", Some("prod")), signer("ann", None)]).unwrap();
+        let (test, prod, bob) = (certificate("ann", "test"), certificate("ann", "prod"), certificate("bob", ""));
+        for (signatures, missing) in [
+            (vec![&test, &prod, &bob], vec![]),
+            (vec![&prod, &test, &bob], vec![]),
+            (vec![&test, &bob], vec!["ann".to_owned()]),
+        ] {
+            assert_eq!(quorum.count(signatures.clone()).missing, missing, "{signatures:?}");
+            assert_eq!(either.count(signatures.clone()).counted.len(), 1);
+            assert!(!either.count(signatures).is_met, "one person stands for one signer");
+        }
+        let first = Quorum::all(vec![signer("ann", None), signer("bob", None), signer("ann", Some("prod"))]).unwrap();
+        assert!(!first.count([&test, &prod, &bob]).is_met);
     }
 
     #[test]

@@ -117,6 +117,12 @@ impl FromStr for FulcioExtension {
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FulcioExtensions(BTreeMap<FulcioExtension, String>);
 
+impl FromIterator<(FulcioExtension, String)> for FulcioExtensions {
+    fn from_iter<I: IntoIterator<Item = (FulcioExtension, String)>>(extensions: I) -> Self {
+        Self(extensions.into_iter().collect())
+    }
+}
+
 impl FulcioExtensions {
     /// Reads them.
     ///
