@@ -183,7 +183,9 @@ async fn offline(
     checked: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<TrustMaterial, TrustError> {
-    if !cache.contains("timestamp.json") {
+    let failed = |source| TrustError::Store { path: cache.directory().to_owned(), source };
+    // Either is written by every refresh: what came with the program is older than what one of them brought.
+    if !cache.contains("timestamp.json").map_err(failed)? && !cache.contains(CHECKED).map_err(failed)? {
         return TrustMaterial::embedded(instance);
     }
     let url = || instance.url().to_owned();

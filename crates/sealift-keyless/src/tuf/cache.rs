@@ -46,8 +46,11 @@ impl Cache {
     }
 
     /// Says whether a file is there.
-    pub fn contains(&self, name: &str) -> bool {
-        self.directory.join(quote(name)).exists()
+    ///
+    /// # Errors
+    /// Those of the system: what cannot be looked at may be there.
+    pub fn contains(&self, name: &str) -> std::io::Result<bool> {
+        self.directory.join(quote(name)).try_exists()
     }
 
     /// Keeps a file in place of the one of that name.

@@ -113,6 +113,14 @@ pub enum TufError {
         /// Largest size, in bytes.
         limit: usize,
     },
+    /// The search for a file meets more roles than one search may; a later one may list it.
+    #[error("more than {limit} roles would have to be searched for `{file}`")]
+    TooManyRoles {
+        /// Which file.
+        file: String,
+        /// Most roles.
+        limit: usize,
+    },
     /// The repository has new roots without end.
     #[error("the repository has more than {limit} new roots")]
     TooManyRoots {

@@ -181,8 +181,7 @@ impl TufClient {
                 continue;
             }
             if visited.len() == MAX_ROLES {
-                tracing::debug!(limit = MAX_ROLES, "the search ends");
-                break;
+                return Err(TufError::TooManyRoles { file: foreign_text(name), limit: MAX_ROLES });
             }
             self.refresh_targets(&role, parent.as_deref(), now).await?;
             if let Some(target) = self.trusted.target(&role, name) {
@@ -258,5 +257,5 @@ const MAX_TARGETS_BYTES: usize = 5 * 1024 * 1024;
 const MAX_TARGET_BYTES: usize = 64 * 1024 * 1024;
 /// The most new roots in one go.
 const MAX_ROOT_ROTATIONS: u64 = 256;
-/// The most roles searched for one file.
+/// The most roles searched for one file; stops delegations that go on for ever. Not the answer that nobody lists it.
 const MAX_ROLES: usize = 32;

@@ -20,7 +20,7 @@ struct World {
     instance: Instance,
     store: TrustStore,
     transport: Transport,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
         let instance = Instance::custom(&url, sigstore.tuf_root()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let store = TrustStore::new(directory.path().join("trust"));
-        Self { sigstore, instance, store, transport: transport(), _directory: directory }
+        Self { sigstore, instance, store, transport: transport(), directory }
     }
 
     fn online(&self, max_age: SignedDuration) -> Access<'_> {
@@ -135,6 +135,25 @@ async fn instances_that_come_along_work_offline_from_the_start() {
         assert!(!material.trust_root.certificate_authorities.is_empty());
     }
     assert!(!directory.path().join("trust").exists(), "looking keeps nothing");
+}
+
+/// What cannot be read may be newer than what comes along, and may have taken back what that trusts.
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_not_an_empty_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trust");
+    let store = TrustStore::new(&path);
+    std::fs::write(&path, "a file where a directory should be").unwrap();
+    let error = store.material(&public_good(), Access::Offline, now()).await.unwrap_err();
+    assert!(matches!(error, TrustError::Store { .. }), "{error:?}");
+
+    let world = World::new();
+    world.source_at(world.online(DEFAULT_MAX_AGE), 0).await.unwrap();
+    let kept = world.directory.path().join("trust");
+    let kept = std::fs::read_dir(kept).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(kept.join("timestamp.json")).unwrap();
+    let error = world.source_at(Access::Offline, 0).await.unwrap_err();
+    assert!(matches!(error, TrustError::Cached { source: TufError::NotCached { .. }, .. }), "{error:?}");
 }
 
 #[tokio::test]

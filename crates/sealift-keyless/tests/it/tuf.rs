@@ -270,7 +270,7 @@ async fn files_are_those_that_were_signed() {
         let mut client = repository.refresh().await.unwrap();
         let error = client.target("file.txt", repository.now).await.unwrap_err();
         assert!(is_expected(&error), "{error:?}");
-        assert!(!repository.cache().below("targets").contains("file.txt"));
+        assert!(!repository.cache().below("targets").contains("file.txt").unwrap());
     }
 }
 
@@ -376,6 +376,20 @@ async fn delegations_are_searched_depth_first() {
     let before = repository.requests().len();
     client.target("missing", repository.now).await.unwrap_err();
     assert!(!repository.requests()[before..].contains(&"/1.B.json".to_owned()));
+}
+
+#[tokio::test]
+async fn a_search_among_too_many_roles_is_no_answer() {
+    let mut repository = TufRepository::new().await;
+    for number in 0..40 {
+        repository.delegate("targets", &format!("R{number}"), &["*"]);
+    }
+    repository.delegated.get_mut("R39").unwrap()["targets"]["by-the-last"] = describe(b"last");
+    repository.put_target("by-the-last", b"last");
+    repository.publish();
+    let mut client = repository.refresh().await.unwrap();
+    let error = client.target("by-the-last", repository.now).await.unwrap_err();
+    assert!(matches!(error, TufError::TooManyRoles { limit: 32, .. }), "{error:?}");
 }
 
 #[tokio::test]
