@@ -29,8 +29,8 @@ impl Endorsing {
         let Some(signer) = signer else { return Ok(None) };
         let signatory = Signatory::open(context, &signer, destinations).await?;
         let has_legacy = resigning.as_ref().is_some_and(|how| how.forms.contains(&SignatureForm::CosignTag));
-        if has_legacy && signatory.lacks_promise() {
-            return Err(UsageError::LegacyWithoutPromise.into());
+        if has_legacy {
+            signatory.check_legacy()?;
         }
         Ok(Some(Self { signatory, records: args.records(), resigning, clock: Context::clock }))
     }

@@ -36,6 +36,7 @@ use crate::config::Origin;
 use crate::exit::Exit;
 use crate::hint::{self, repository_error};
 use crate::output::{json_line, style};
+use crate::signing::LegacyProblem;
 
 /// Why a command did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +167,8 @@ pub(crate) enum CliError {
         #[source]
         source: IdentityError,
     },
+    #[error("{origin} is larger than {limit} bytes")]
+    TooLarge { origin: Origin, limit: u64 },
     #[error("the client for Sigstore services cannot be set up")]
     Transport(#[source] TransportError),
     #[error("whom to trust is not known")]
@@ -191,6 +194,12 @@ pub(crate) enum CliError {
     },
     #[error("the bundle cannot be upgraded")]
     Upgrade(#[source] UpgradeError),
+    #[error("`{path}` is no bundle", path = path.display())]
+    UnreadableBundle {
+        path: PathBuf,
+        #[source]
+        source: BundleFileError,
+    },
     #[error(transparent)]
     Usage(#[from] UsageError),
     #[error("writing `{path}` failed", path = path.display())]
@@ -216,8 +225,8 @@ pub(crate) enum UsageError {
         #[source]
         source: url::ParseError,
     },
-    #[error("cosign's tags have room for a log's promise only, and the log gives none")]
-    LegacyWithoutPromise,
+    #[error(transparent)]
+    Legacy(LegacyProblem),
     #[error("the certificate authority issued a certificate without a name or an issuer")]
     NamelessCertificate,
     #[error("`--sign-identity` is what legacy signatures hold, and none is made")]
@@ -298,8 +307,6 @@ pub(crate) enum UsageError {
     RootChecksum { expected: String, found: Digest },
     #[error("`{text}` is no repository of a registry without tag and digest, which signatures could be kept in")]
     SignatureRepository { text: String },
-    #[error("{origin} is larger than {limit} bytes")]
-    TooLarge { origin: Origin, limit: u64 },
     #[error("deleting {reference} is not confirmed")]
     Unconfirmed { reference: String },
     #[error("nothing is known of the installation {url}")]
@@ -329,6 +336,7 @@ impl CliError {
             | Self::OwnCertificateRefused(_)
             | Self::SigningConfig { .. }
             | Self::Statement(_)
+            | Self::TooLarge { .. }
             | Self::Transport(_)
             | Self::TrustConfig { .. }
             | Self::TrustedRoot { .. } => Exit::Configuration,
@@ -341,6 +349,7 @@ impl CliError {
             Self::Trust(_) => Exit::Configuration,
             Self::Sign(SignError::Witness(error)) if error.retry == Retry::CanHelp => Exit::Unavailable,
             Self::BundleFile { .. } => Exit::NoMatchingSignature,
+            Self::UnreadableBundle { .. } => Exit::Failure,
             Self::Refused { source: VerifyError::NoCertificate, .. } => Exit::NoCertificate,
             Self::Refused { .. } => Exit::NoMatchingSignature,
             Self::Quarantine { source: QuarantineError::RoleMissing { .. }, .. } => Exit::Unauthorized,

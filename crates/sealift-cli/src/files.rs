@@ -36,7 +36,7 @@ fn read_bounded(reader: impl Read, origin: Origin, limit: u64) -> Result<Vec<u8>
     let mut bytes = Vec::new();
     match reader.take(limit + 1).read_to_end(&mut bytes) {
         Err(source) => Err(CliError::Read { origin, source }),
-        Ok(_) if bytes.len() as u64 > limit => Err(UsageError::TooLarge { origin, limit }.into()),
+        Ok(_) if bytes.len() as u64 > limit => Err(CliError::TooLarge { origin, limit }),
         Ok(_) => Ok(bytes),
     }
 }
@@ -101,7 +101,7 @@ mod tests {
     fn endless_files_are_refused() {
         assert!(matches!(
             read_bounded(io::repeat(b'x'), Origin::StandardInput, 100),
-            Err(CliError::Usage(UsageError::TooLarge { limit: 100, .. }))
+            Err(CliError::TooLarge { limit: 100, .. })
         ));
     }
 }

@@ -14,6 +14,7 @@ use sealift_promote::{EndorseError, PromoteError};
 use crate::config::Origin;
 use crate::error::{CliError, UsageError};
 use crate::output::evidence;
+use crate::signing::LegacyProblem;
 
 /// Returns what to do about the error, if there is something.
 pub(crate) fn of(error: &CliError) -> Option<String> {
@@ -118,8 +119,14 @@ fn of_promotion(error: &PromoteError) -> Option<String> {
 fn of_usage(error: &UsageError) -> Option<String> {
     Some(match error {
         UsageError::BundleExists { .. } => "name another with `--bundle`, or overwrite it with `--overwrite`".to_owned(),
-        UsageError::LegacyWithoutPromise => {
+        UsageError::Legacy(LegacyProblem::NoPromise) => {
             "name a log of version 1 with `--rekor-url`, or store bundles alone".to_owned()
+        }
+        UsageError::Legacy(LegacyProblem::SeveralAuthorities { .. }) => {
+            "name one with `--timestamp-server-url`, or store bundles alone".to_owned()
+        }
+        UsageError::Legacy(LegacyProblem::SeveralLogs { .. }) => {
+            "name one with `--rekor-url`, or store bundles alone".to_owned()
         }
         UsageError::NameWithoutLegacy => "give `--sign-format both` or `legacy`".to_owned(),
         UsageError::NobodySigns { .. } => "say who with `--sign-key` or `--sign-keyless`".to_owned(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use sealift_core::oci::Digest;
 use sealift_core::statement::predicate::{self, CUSTOM, CosignCustom, SPDX};
 use sealift_core::statement::{MAX_STATEMENT_BYTES, Statement};
 use serde_json::value::RawValue;
@@ -45,7 +46,12 @@ pub(crate) struct PredicateArgs {
 #[derive(Debug)]
 pub(crate) enum Stated {
     /// A predicate, from which a statement about each artifact is made.
-    Predicate { predicate_type: String, predicate: Box<RawValue> },
+    Predicate {
+        predicate_type: String,
+        predicate: Box<RawValue>,
+        /// Digest of the file it was made from: the predicate may hold the time.
+        file: Digest,
+    },
     /// A statement made elsewhere.
     Statement(Statement),
 }
@@ -60,25 +66,30 @@ impl PredicateArgs {
             }
             (None, Some(path)) => {
                 let predicate_type = self.predicate_type.uri.clone();
-                read_predicate(&predicate_type, path, context)
-                    .map(|predicate| Stated::Predicate { predicate_type, predicate })
+                let bytes = files::read(path, MAX_STATEMENT_BYTES as u64)?;
+                let file = Digest::sha256(&bytes);
+                predicate_of(&predicate_type, path, &bytes, context).map(|predicate| Stated::Predicate {
+                    predicate_type,
+                    predicate,
+                    file,
+                })
             }
             (None, None) => Err(UsageError::NoPredicate.into()),
         }
     }
 }
 
-fn read_predicate(predicate_type: &str, path: &Path, context: &Context) -> Result<Box<RawValue>, CliError> {
-    let bytes = files::read(path, MAX_STATEMENT_BYTES as u64)?;
+/// Returns the predicate that a file's content is.
+fn predicate_of(predicate_type: &str, path: &Path, bytes: &[u8], context: &Context) -> Result<Box<RawValue>, CliError> {
     let malformed = |source| CliError::Predicate { path: path.to_owned(), source };
     if predicate_type == CUSTOM {
-        let wrapped = CosignCustom::new(&bytes, context.now()).map_err(CliError::CustomPredicate)?;
+        let wrapped = CosignCustom::new(bytes, context.now()).map_err(CliError::CustomPredicate)?;
         return serde_json::value::to_raw_value(&wrapped).map_err(malformed);
     }
     let is_json = bytes.trim_ascii_start().first() == Some(&b'{');
-    match std::str::from_utf8(&bytes) {
+    match std::str::from_utf8(bytes) {
         Ok(text) if predicate_type == SPDX && !is_json => serde_json::value::to_raw_value(text).map_err(malformed),
-        _ => serde_json::from_slice(&bytes).map_err(malformed),
+        _ => serde_json::from_slice(bytes).map_err(malformed),
     }
 }
 

@@ -58,9 +58,9 @@ pub(crate) async fn run(args: &AttestArgs, context: &Context) -> Result<Batch<Si
     }
     let purpose = match args.stated.read(context)? {
         Stated::Statement(statement) => Purpose::Statement(statement),
-        Stated::Predicate { predicate_type, predicate } => {
+        Stated::Predicate { predicate_type, predicate, file } => {
             let replace = if args.replace { Replace::Earlier } else { Replace::Nothing };
-            Purpose::Attestation { predicate_type, predicate, replace }
+            Purpose::Attestation { predicate_type, predicate, file, replace }
         }
     };
     let signing =

@@ -71,7 +71,7 @@ impl AttestBlobArgs {
         let name = blob::name(file)?;
         let digest = blob::digest(file.as_ref(), DigestAlgorithm::Sha256)?;
         let statement = match stated {
-            Stated::Predicate { predicate_type, predicate } => {
+            Stated::Predicate { predicate_type, predicate, .. } => {
                 let subject = Subject::of(&digest).named(name);
                 Statement::new(vec![subject], predicate_type, predicate).map_err(CliError::Statement)?
             }

@@ -155,5 +155,5 @@ fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliError> {
 fn read(path: &Path) -> Result<(Vec<u8>, SignedEntity), CliError> {
     let json = files::read(path, MAX_BUNDLE_BYTES as u64)?;
     let entity = SignedEntity::parse_bundle(&json);
-    entity.map(|entity| (json, entity)).map_err(|source| CliError::BundleFile { path: path.to_owned(), source })
+    entity.map(|entity| (json, entity)).map_err(|source| CliError::UnreadableBundle { path: path.to_owned(), source })
 }

@@ -33,6 +33,7 @@ use crate::output::model::{Batch, Signed, SignedManifest, State, Stored, StoredF
 use crate::subject::Subject;
 
 pub(crate) use purpose::{Existing, Purpose, Replace, is_about};
+pub(crate) use services::LegacyProblem;
 pub(crate) use signatory::Signatory;
 use state::BatchState;
 
@@ -67,8 +68,8 @@ impl<'a> Signing<'a> {
             None => None,
         };
         let signatory = Signatory::open(context, signer, &artifacts).await?;
-        if publish.format.has_legacy() && signatory.lacks_promise() {
-            return Err(UsageError::LegacyWithoutPromise.into());
+        if publish.format.has_legacy() {
+            signatory.check_legacy()?;
         }
         let concurrency = usize::from(registry.concurrency);
         Ok(Self { context, client, publish, signatory, concurrency, references, state, purpose })

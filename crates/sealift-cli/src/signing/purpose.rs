@@ -11,7 +11,13 @@ use serde_json::value::RawValue;
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// A predicate about it.
-    Attestation { predicate_type: String, predicate: Box<RawValue>, replace: Replace },
+    Attestation {
+        predicate_type: String,
+        predicate: Box<RawValue>,
+        /// Digest of the file that the predicate was made from.
+        file: Digest,
+        replace: Replace,
+    },
     /// That it is signed.
     ImageSignature { annotations: BTreeMap<String, String>, identity: Option<String>, existing: Existing },
     /// A statement made elsewhere.
@@ -46,12 +52,10 @@ impl Purpose {
         }
     }
 
-    /// Returns a text that tells it from other purposes.
+    /// Returns a text that tells it from other purposes, and is the same whenever it is made.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Attestation { predicate_type, predicate, .. } => {
-                format!("attestation {predicate_type} {}", Digest::sha256(predicate.get().as_bytes()))
-            }
+            Self::Attestation { predicate_type, file, .. } => format!("attestation {predicate_type} {file}"),
             Self::ImageSignature { annotations, identity, .. } => format!("signature {annotations:?} {identity:?}"),
             Self::Statement(statement) => format!("statement {}", Digest::sha256(&statement.to_bytes())),
         }

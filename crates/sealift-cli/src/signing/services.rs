@@ -132,8 +132,26 @@ impl Services {
         self.fulcio.iter().chain(self.rekor.iter().map(|(url, _)| url)).map(Url::to_string).collect()
     }
 
-    /// Says whether a log gives no promise, which is all that cosign's tags have room for.
-    pub(super) fn lacks_promise(&self) -> bool {
-        self.rekor.iter().any(|(_, version)| *version != ApiVersion::V1)
+    /// Returns why cosign's tags have no room for what these witnesses give.
+    pub(super) fn legacy_problem(&self) -> Option<LegacyProblem> {
+        if self.rekor.iter().any(|(_, version)| *version != ApiVersion::V1) {
+            return Some(LegacyProblem::NoPromise);
+        }
+        match (self.rekor.len(), self.timestamp.len()) {
+            (count @ 2.., _) => Some(LegacyProblem::SeveralLogs { count }),
+            (_, count @ 2..) => Some(LegacyProblem::SeveralAuthorities { count }),
+            _ => None,
+        }
     }
+}
+
+/// Says why cosign's tags have no room for what witnesses give: they have for the promise of one log, and a timestamp.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum LegacyProblem {
+    #[error("cosign's tags have room for a log's promise only, and the log gives none")]
+    NoPromise,
+    #[error("cosign's tags have room for one timestamp, and {count} authorities are to give one")]
+    SeveralAuthorities { count: usize },
+    #[error("cosign's tags have room for one log entry, and {count} logs are to make one")]
+    SeveralLogs { count: usize },
 }

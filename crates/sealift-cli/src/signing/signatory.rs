@@ -16,7 +16,7 @@ use sealift_keyless::FulcioClient;
 use super::consent::{self, Publication};
 use super::keyless::Keyless;
 use super::provider;
-use super::services::Services;
+use super::services::{LegacyProblem, Services};
 use crate::args::keyless::SignerArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
@@ -28,7 +28,8 @@ pub(crate) struct Signatory {
     witnesses: Vec<Box<dyn Witness>>,
     trust: TrustRoot,
     requirements: Requirements,
-    lacks_promise: bool,
+    /// Why cosign's tags have no room for what the witnesses give.
+    legacy_problem: Option<LegacyProblem>,
 }
 
 /// Where signers come from.
@@ -93,7 +94,7 @@ impl Signatory {
             witnesses: services.witnesses(&context.transport()?),
             trust: services.trust.clone().unwrap_or_default(),
             requirements: services.requirements(),
-            lacks_promise: services.lacks_promise(),
+            legacy_problem: services.legacy_problem(),
         })
     }
 
@@ -110,9 +111,9 @@ impl Signatory {
         self.witnesses.iter().map(|witness| &**witness).collect()
     }
 
-    /// Says whether a log gives no promise, which is all that cosign's tags have room for.
-    pub(crate) fn lacks_promise(&self) -> bool {
-        self.lacks_promise
+    /// Refuses witnesses whose testimony cosign's tags have no room for, before anyone testifies.
+    pub(crate) fn check_legacy(&self) -> Result<(), UsageError> {
+        self.legacy_problem.map_or(Ok(()), |problem| Err(UsageError::Legacy(problem)))
     }
 
     /// Returns a verifier as a stranger has it who accepts this signatory.

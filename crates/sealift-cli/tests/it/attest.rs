@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::RegistryOptions;
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use serde_json::Value;
 
 use crate::support::{Outcome, User, both_kinds, registry};
@@ -127,4 +127,28 @@ fn what_is_migrated_already_must_verify() {
     let outcome = || user.at(&registry, &migrate).assert_code(0).json()["signatures"][0]["outcome"].clone();
     assert_eq!(outcome(), "converted");
     assert_eq!(outcome(), "present");
+}
+
+#[test]
+fn an_interrupted_batch_of_files_as_text_continues_at_another_time() {
+    let (user, registry) = (User::with_key(), Registry::start(RegistryOptions::default()).unwrap());
+    for seed in [1, 2] {
+        registry.add(&format!("team/app{seed}"), &fixture::image(seed), Some("v1")).unwrap();
+    }
+    let (one, two) = (registry.reference("team/app1:v1"), registry.reference("team/app2:v1"));
+    let attest = |notes: &str, epoch: &str| {
+        user.write("notes.txt", notes);
+        let mut sealift = user.command(env!("CARGO_BIN_EXE_sealift"));
+        sealift.args(["attest", "--key", "sealift.key", "--type", "custom", "--predicate", "notes.txt"]);
+        sealift.args(["--state", "state", &one, &two]).env("SOURCE_DATE_EPOCH", epoch);
+        user.run_command(&mut sealift)
+    };
+    registry.set_faults([Rule::new(Effect::Status(403)).on(Endpoint::Manifest).method("PUT").repository("team/app2")]);
+    attest("not JSON", "1").assert_code(21);
+    registry.clear_faults();
+    attest("not JSON", "2").assert_code(0).assert_stdout("done before");
+    attest("something else", "2").assert_code(2);
+    for seed in [1, 2] {
+        assert_eq!(registry.referrers(&format!("team/app{seed}"), fixture::image(seed).digest()).len(), 1);
+    }
 }

@@ -4,6 +4,7 @@ use sealift_core::oci::Digest;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, SigstoreOptions, Times};
+use serde_json::Value;
 
 use crate::peers::Peers;
 use crate::services::{Services, args, sigstore_js, sigstore_python, text};
@@ -64,6 +65,41 @@ fn a_signature_without_a_key_verifies_with_either_log_and_in_every_format() {
     let what = args(["--format", "legacy", &image]);
     let signed = services.run(&[&args(["sign"]), &services.token(), &services.signing(&[LogVersion::V2]), &what]);
     signed.assert_code(2).assert_stderr("--rekor-url");
+}
+
+#[test]
+fn several_logs_or_authorities_have_no_room_in_the_old_form_and_are_told_before_anything_is_logged() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    services.user.write("p.json", "{}");
+    let urls = services.sigstore.urls();
+    for (list, selection, flag, url) in [
+        ("rekorTlogUrls", "rekorTlogConfig", "--rekor-url", urls.rekor_v1.clone()),
+        ("tsaUrls", "tsaConfig", "--timestamp-server-url", format!("{}/api/v1/timestamp", urls.timestamp)),
+    ] {
+        let mut config: Value = serde_json::from_str(&services.sigstore.signing_config(&[LogVersion::V1])).unwrap();
+        let mut second = config[list][0].clone();
+        second["operator"] = "another.example".into();
+        config[list].as_array_mut().unwrap().push(second);
+        config[selection] = serde_json::json!({ "selector": "ALL" });
+        services.user.write("several.json", config.to_string());
+        let signing = args(["--signing-config", "several.json", "--trusted-root", &text(&services.files.trusted_root)]);
+        services.sigstore.clear_requests();
+        for format in ["legacy", "both"] {
+            for command in [&["sign"][..], &["attest", "--type", "spdxjson", "--predicate", "p.json"]] {
+                let what = args(["--format", format, &image]);
+                let refused = services.run(&[&owned(command), &services.token(), &signing, &what]);
+                refused.assert_code(2).assert_stderr("have room for one").assert_stderr(flag);
+            }
+        }
+        for service in [Service::Fulcio, Service::RekorV1, Service::Timestamp] {
+            assert_eq!(services.count(service), 0, "{service:?}");
+        }
+        let one = args([flag, &url, "--format", "legacy", &image]);
+        services.run(&[&args(["sign"]), &services.token(), &signing, &one]).assert_code(0);
+    }
+    services.verify(&["verify"], &[&image]).assert_code(0);
 }
 
 #[test]

@@ -8,8 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{EntityFormat, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity};
+use super::{
+    EntityFormat, LegacyFormError, LogEntry, MAX_SIMPLE_SIGNING_BYTES, MaterialKey, SignedContent, SignedEntity,
+};
 use super::{VerificationMaterial, material::MAX_CERTIFICATES, simple_signing::SimpleSigningError};
 use crate::dsse::{Envelope, EnvelopeError};
 use crate::oci::{Descriptor, Digest, annotation};
@@ -56,27 +59,35 @@ impl SignedEntity {
     }
 }
 
-/// Returns the annotations that hold what came along with a signature, the signer's certificate being the first;
-/// `None` when a log entry has no promise, which is all they have room for.
+/// Returns the annotations that hold what came along with a signature, the signer's certificate being the first.
+///
+/// # Errors
+/// [`LegacyFormError`] when they have no room for all of it.
 pub(crate) fn layer_annotations(
     certificates: &[Certificate],
     material: &VerificationMaterial,
-) -> Option<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, String>, LegacyFormError> {
+    for (what, count) in [("log entries", material.log_entries.len()), ("timestamps", material.timestamps.len())] {
+        if count > 1 {
+            return Err(LegacyFormError::Several { what, count });
+        }
+    }
     let mut annotations = BTreeMap::new();
     let mut put = |name: &str, text: String| annotations.insert(name.to_owned(), text);
     if let Some((leaf, issuers)) = certificates.split_first() {
         put(annotation::COSIGN_CERTIFICATE, leaf.to_pem());
         put(annotation::COSIGN_CHAIN, issuers.iter().map(Certificate::to_pem).collect());
     }
-    if !material.log_entries.is_empty() {
-        let rekor = material.log_entries.iter().find_map(RekorBundleJson::of)?;
-        put(annotation::COSIGN_BUNDLE, serde_json::to_string(&rekor).ok()?);
+    if let Some(entry) = material.log_entries.first() {
+        let rekor = RekorBundleJson::of(entry).and_then(|rekor| serde_json::to_string(&rekor).ok());
+        put(annotation::COSIGN_BUNDLE, rekor.ok_or(LegacyFormError::NoPromise)?);
     }
     if let Some(timestamp) = material.timestamps.first() {
-        let json = TimestampJson { signed_timestamp: Base64(timestamp.clone()) };
-        put(annotation::COSIGN_TIMESTAMP, serde_json::to_string(&json).ok()?);
+        // Text and base64 are always JSON.
+        let json = json!({ "SignedRFC3161Timestamp": Base64(timestamp.clone()) });
+        put(annotation::COSIGN_TIMESTAMP, json.to_string());
     }
-    Some(annotations)
+    Ok(annotations)
 }
 
 fn material(layer: &Descriptor) -> Result<VerificationMaterial, LayerError> {
@@ -188,7 +199,7 @@ struct RekorBodyJson {
     kind: String,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct TimestampJson {
     #[serde(rename = "SignedRFC3161Timestamp")]
     signed_timestamp: Base64,

@@ -40,12 +40,6 @@ impl SignedEntity {
             return Err(LegacyFormError::ImageSignature);
         }
         let content = envelope.to_json().map_err(|_| LegacyFormError::NoEnvelope)?;
-        let several = |what, count| Err(LegacyFormError::Several { what, count });
-        match (self.material.log_entries.len(), self.material.timestamps.len()) {
-            (count @ 2.., _) => return several("log entries", count),
-            (_, count @ 2..) => return several("timestamps", count),
-            _ => {}
-        }
         let certificates = match &self.material.key {
             MaterialKey::Certificates(certificates) => {
                 let read: Result<Vec<_>, _> = certificates.iter().map(|der| Certificate::from_der(der)).collect();
@@ -53,7 +47,7 @@ impl SignedEntity {
             }
             MaterialKey::None | MaterialKey::PublicKey { .. } => Vec::new(),
         };
-        let mut annotations = layer_annotations(&certificates, &self.material).ok_or(LegacyFormError::NoPromise)?;
+        let mut annotations = layer_annotations(&certificates, &self.material)?;
         annotations.insert(annotation::COSIGN_SIGNATURE.to_owned(), String::new());
         annotations.insert(annotation::COSIGN_PREDICATE_TYPE.to_owned(), statement.predicate_type().to_owned());
         Ok((content.into(), annotations))

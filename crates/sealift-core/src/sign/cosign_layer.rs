@@ -25,7 +25,8 @@ pub struct CosignLayer {
 /// Signs a payload as cosign's `.sig` tags hold it.
 ///
 /// # Errors
-/// As [`super::sign()`]; [`SignError::NoPromise`] when a log gives none, which is all that these layers have room for.
+/// As [`super::sign()`]; [`SignError::LegacyForm`] when these layers have no room for what the witnesses gave: they have
+/// for one log's promise and one timestamp.
 pub async fn sign_simple(
     payload: &SimpleSigning,
     signer: &dyn Signer,
@@ -69,5 +70,5 @@ async fn testified(
         }
         KeyMaterial::PublicKey(_) => Vec::new(),
     };
-    layer_annotations(&certificates, &material).ok_or(SignError::NoPromise)
+    layer_annotations(&certificates, &material).map_err(SignError::LegacyForm)
 }

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use crate::crypto::{KeyError, PublicKey};
 use crate::dsse::{Envelope, EnvelopeError, PreAuthentication};
-use crate::entity::{Bundle, MaterialKey, SignedContent, SimpleSigningError, VerificationMaterial};
+use crate::entity::{Bundle, LegacyFormError, MaterialKey, SignedContent, SimpleSigningError, VerificationMaterial};
 use crate::oci::{Digest, media_type};
 use crate::statement::Statement;
 use crate::witness::{SignedMessage, Testimony, Witness, WitnessError};
@@ -144,9 +144,9 @@ pub enum SignError {
     /// The key could not be used.
     #[error("the key could not be used")]
     Key(#[source] KeyError),
-    /// A log gave no promise, and cosign's layers hold nothing else of it.
-    #[error("the transparency log gives no signed entry timestamp, which cosign's tags need")]
-    NoPromise,
+    /// Cosign's layers have no room for what the witnesses gave.
+    #[error("cosign's tags have no room for what logs and timestamp authorities gave")]
+    LegacyForm(#[source] LegacyFormError),
     /// The payload could not be written.
     #[error("the payload could not be written")]
     Payload(#[source] SimpleSigningError),
