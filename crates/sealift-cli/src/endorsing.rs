@@ -7,7 +7,7 @@ use sealift_promote::{Approved, Endorser, PromoteError, Resigning, SignatureForm
 
 use crate::args::endorsement::EndorsementArgs;
 use crate::context::Context;
-use crate::error::{CliError, UsageError};
+use crate::error::CliError;
 use crate::signing::Signatory;
 
 /// Who signs at the destinations, and what.

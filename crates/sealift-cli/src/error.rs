@@ -227,6 +227,8 @@ pub(crate) enum UsageError {
     },
     #[error(transparent)]
     Legacy(LegacyProblem),
+    #[error("the log {url} takes no signatures by Ed25519 keys: it is of version 2, which takes digests only")]
+    LogWithoutEd25519 { url: url::Url },
     #[error("the certificate authority issued a certificate without a name or an issuer")]
     NamelessCertificate,
     #[error("`--sign-identity` is what legacy signatures hold, and none is made")]

@@ -130,6 +130,9 @@ fn of_usage(error: &UsageError) -> Option<String> {
         }
         UsageError::NameWithoutLegacy => "give `--sign-format both` or `legacy`".to_owned(),
         UsageError::NobodySigns { .. } => "say who with `--sign-key` or `--sign-keyless`".to_owned(),
+        UsageError::LogWithoutEd25519 { .. } => {
+            "name a log of version 1 with `--rekor-url`, or sign with an ECDSA or RSA key".to_owned()
+        }
         UsageError::NoConsent { .. } => "say yes with `--yes`".to_owned(),
         UsageError::NoDigest { .. } => {
             "`sealift triangulate --type digest REFERENCE` prints the reference with its digest".to_owned()

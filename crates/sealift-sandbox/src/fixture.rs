@@ -107,8 +107,8 @@ pub fn large_image(seed: u64, size: u64) -> Fixture {
 /// Returns a Linux image of two layers, the first of which registries need not hold, as it is to be had at `url`.
 pub fn foreign_image(seed: u64, url: &str) -> Fixture {
     let (base, archive) = (b"sandbox base", archive(seed, "amd64"));
-    let mut foreign = Descriptor::of(media_type::DOCKER_FOREIGN_LAYER, base);
-    foreign.other.insert("urls".to_owned(), json!([url]));
+    let mut foreign = json!(Descriptor::of(media_type::DOCKER_FOREIGN_LAYER, base));
+    foreign["urls"] = json!([url]);
     let config = image_config("amd64", &[Digest::sha256(base), Digest::sha256(&archive)]);
     let (config, layer) = (blob(DOCKER.config, config.to_string().as_bytes()), blob(DOCKER.layer, &gzip(&archive)));
     let body = json!({

@@ -132,6 +132,15 @@ impl Services {
         self.fulcio.iter().chain(self.rekor.iter().map(|(url, _)| url)).map(Url::to_string).collect()
     }
 
+    /// Refuses logs that know what was signed by its digest only: an Ed25519 signature is over the whole message, and
+    /// who has the digest alone cannot check it.
+    pub(super) fn check_takes_whole_messages(&self) -> Result<(), UsageError> {
+        match self.rekor.iter().find(|(_, version)| *version != ApiVersion::V1) {
+            Some((url, _)) => Err(UsageError::LogWithoutEd25519 { url: url.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Returns why cosign's tags have no room for what these witnesses give.
     pub(super) fn legacy_problem(&self) -> Option<LegacyProblem> {
         if self.rekor.iter().any(|(_, version)| *version != ApiVersion::V1) {

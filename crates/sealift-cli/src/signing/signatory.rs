@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealift_core::crypto::PrivateKey;
+use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
 use sealift_core::entity::{Bundle, SignedEntity};
 use sealift_core::identity::IdentityMatcher;
 use sealift_core::sign::{KeySigner, Signer, sign, sign_message};
@@ -64,6 +64,9 @@ impl Signatory {
         artifacts: &[String],
     ) -> Result<Self, CliError> {
         let services = Services::keyed(context, &args.services).await?;
+        if key.public_key().algorithm() == KeyAlgorithm::Ed25519 {
+            services.check_takes_whole_messages()?;
+        }
         if !services.rekor.is_empty() {
             let publishers = services.rekor.iter().map(|(url, _)| url.to_string()).collect();
             consent::obtain(context, args.yes, None, &Publication { publishers, artifacts })?;

@@ -1,5 +1,8 @@
 //! Signing without a key, against a whole Sigstore on loopback.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
+
 use sealift_core::oci::Digest;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
@@ -192,6 +195,73 @@ fn a_person_signs_in_with_the_browser_or_a_device() {
     }
 }
 
+/// On a machine without a browser: the page shows a code, which is typed in.
+#[test]
+fn a_person_types_in_the_code_that_another_machine_shows() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    let signing = services.signing(&[LogVersion::V1]);
+    let sign_in = |typed: &dyn Fn(&str) -> String| {
+        let mut sealift = services.user.command(env!("CARGO_BIN_EXE_sealift"));
+        sealift.args(["sign", "--yes", "--fulcio-auth-flow", "oob"]).args(&signing).arg(&image);
+        let pipes = sealift.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let page = loop {
+            let mut line = String::new();
+            assert!(errors.read_line(&mut line).unwrap() > 0, "it ended without a question: {said}");
+            said += &line;
+            if line.trim().starts_with("http") {
+                break line.trim().to_owned();
+            }
+        };
+        writeln!(child.stdin.take().unwrap(), "{}", typed(&page)).unwrap();
+        errors.read_to_string(&mut said).unwrap();
+        (child.wait().unwrap().code(), said)
+    };
+    services.sigstore.clear_requests();
+    for wrong in ["", "a code that nobody was shown"] {
+        let (code, said) = sign_in(&|_| wrong.to_owned());
+        assert_eq!(code, Some(21), "{wrong:?}: {said}");
+    }
+    for service in [Service::Fulcio, Service::RekorV1] {
+        assert_eq!(services.count(service), 0, "{service:?}");
+    }
+    let visit = |page: &str| {
+        let shown = services.user.run_command(services.user.command("curl").args(["--silent", "--fail", page]));
+        format!("  {}", shown.assert_code(0).stdout.trim())
+    };
+    let (code, said) = sign_in(&visit);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Code shown there") && said.contains("signing as dev@example.com"), "{said}");
+    services.verify(&["verify"], &[&image]).assert_code(0);
+}
+
+/// The certificate of a batch that takes longer than it lasts is replaced before it ends.
+#[test]
+fn a_certificate_that_ends_in_mid_batch_is_renewed() {
+    let services = Services::start();
+    let registry = Registry::start(RegistryOptions::default()).unwrap();
+    let mut images = Vec::new();
+    for seed in 0..5 {
+        registry.add("team/app", &fixture::image(seed), Some(&format!("v{seed}"))).unwrap();
+        images.push(registry.reference(&format!("team/app:v{seed}")));
+    }
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    // It ends within the margin that logging is given, so it is good for the signature it was made for and no other.
+    let soon = Fault::ShortLived(jiff::SignedDuration::from_secs(45));
+    for (times, certificates) in [(Times::Next(1), 2), (Times::Next(3), 4), (Times::Always, 5)] {
+        services.sigstore.inject(Service::Fulcio, soon, times);
+        services.sigstore.clear_requests();
+        services.sign(&["sign", "--concurrency", "1"], &images).assert_code(0);
+        assert_eq!(services.count(Service::Fulcio), certificates, "{times:?}");
+        services.verify(&["verify"], &images).assert_code(0);
+        services.sigstore.clear_faults();
+    }
+}
+
 #[test]
 fn nothing_is_stored_that_a_stranger_would_refuse() {
     let services = Services::start();
@@ -271,6 +341,29 @@ fn a_key_can_have_witnesses_too() {
     services.run(&[&sign, &signing, &args([&image])]).assert_code(2).assert_stderr("your public key");
     services.run(&[&sign, &signing, &args(["--yes", &image])]).assert_code(0).assert_stdout("log entry 0");
     let verify = args(["verify", "--key", "sealift.pub", "--tlog-threshold", "1", "--timestamp-threshold", "1"]);
+    services.run(&[&verify, &services.trust(), &args([&image])]).assert_code(0);
+}
+
+/// Version 2 of the log knows what was signed by its digest, and an Ed25519 signature cannot be checked by that.
+#[test]
+fn an_ed25519_key_is_told_which_log_takes_it_before_it_signs() {
+    let services = Services::start();
+    services.user.run(&["key", "generate", "--algorithm", "ed25519"]).assert_code(0);
+    let registry = registry(RegistryOptions::default());
+    let image = registry.reference("team/app:v1");
+    services.user.write("blob", "content");
+    services.sigstore.clear_requests();
+    for command in [
+        &["sign", "--key", "sealift.key", "--yes", &image][..],
+        &["sign-blob", "--key", "sealift.key", "--yes", "blob"],
+    ] {
+        let refused = services.run(&[&owned(command), &services.signing(&[LogVersion::V2])]);
+        refused.assert_code(2).assert_stderr("Ed25519").assert_stderr("--rekor-url");
+    }
+    assert!(services.sigstore.requests().is_empty(), "{:?}", services.sigstore.requests());
+    let sign = args(["sign", "--key", "sealift.key", "--yes"]);
+    services.run(&[&sign, &services.signing(&[LogVersion::V1]), &args([&image])]).assert_code(0);
+    let verify = args(["verify", "--key", "sealift.pub", "--tlog-threshold", "1"]);
     services.run(&[&verify, &services.trust(), &args([&image])]).assert_code(0);
 }
 

@@ -16,7 +16,7 @@ use crate::attach::{
 };
 use crate::entity::SignedEntity;
 use crate::identity::IdentityMatcher;
-use crate::oci::{Descriptor, Digest, RawManifest, Selector, annotation, media_type};
+use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, Selector, annotation, media_type};
 use crate::repository::{ReadRepository, ReferrersListing, RepositoryError, foreign_text};
 use crate::statement::predicate;
 use crate::verify::{Artifact, Claim, Verifier};
@@ -24,6 +24,9 @@ use crate::verify::{Artifact, Claim, Verifier};
 /// The most manifests opened in search of one signature; stops a listing of thousands that costs a request each.
 /// When it is reached without success, the verdict is undecided.
 pub const MAX_CANDIDATES: usize = 1000;
+/// The most manifests or signatures that may fail to be read; stops a registry where each takes as long as it may. The
+/// search ends undecided then.
+const MAX_UNREAD: usize = 16;
 /// Manifests or signatures read at once.
 const CONCURRENCY: usize = 8;
 
@@ -96,7 +99,8 @@ impl Search<'_> {
     }
 
     fn is_done(&self) -> bool {
-        self.effort == Effort::FirstMatch && !self.evidence.verified.is_empty()
+        let is_found = self.effort == Effort::FirstMatch && !self.evidence.verified.is_empty();
+        is_found || self.evidence.undecided.len() >= MAX_UNREAD
     }
 
     async fn take_listing(&mut self, storage: Storage, listing: Result<Option<Vec<Descriptor>>, RepositoryError>) {
@@ -117,12 +121,12 @@ impl Search<'_> {
         self.opened += entries.len();
         let (repository, subject) = (self.repository, self.evidence.subject.clone());
         for group in entries.chunk_by(|(one, _), (other, _)| one == other) {
-            for chunk in group.chunks(CONCURRENCY) {
-                if self.is_done() {
-                    return;
-                }
-                let opened = join_all(chunk.iter().map(|(_, entry)| open(repository, &subject, entry))).await;
+            let mut rest = group;
+            while !rest.is_empty() && !self.is_done() {
+                let (round, later) = rest.split_at(round_length(rest));
+                let opened = join_all(round.iter().map(|(_, entry)| open(repository, &subject, entry))).await;
                 self.take_opened(opened).await;
+                rest = later;
             }
         }
     }
@@ -237,6 +241,16 @@ impl Search<'_> {
         let subject = self.evidence.subject.clone();
         self.evidence.undecided.push(Unread { subject, storage, digest, error });
     }
+}
+
+/// Returns how many of `entries`, which are not none, are opened at once: fewer where they are large, so that many large
+/// manifests are never in memory together.
+fn round_length(entries: &[(Likelihood, Entry)]) -> usize {
+    let sizes = entries.iter().take(CONCURRENCY).scan(0_u64, |bytes, (_, entry)| {
+        *bytes = bytes.saturating_add(entry.descriptor.size);
+        Some(*bytes)
+    });
+    sizes.take_while(|bytes| *bytes <= MAX_MANIFEST_BYTES).count().max(1)
 }
 
 /// How likely something listed is a signature for a claim, judging by its types and annotations alone.

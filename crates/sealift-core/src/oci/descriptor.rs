@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
-use super::{Digest, MediaType};
+use super::{Digest, MediaType, UnknownFields};
 
 /// The content of the empty descriptor, which stands where a manifest has nothing to say.
 pub const EMPTY_JSON: &[u8] = b"{}";
@@ -14,28 +16,28 @@ pub const EMPTY_JSON: &[u8] = b"{}";
 /// What the code passes around: media type, digest and size of content, with what was said about it.
 ///
 /// Fields this crate does not know are kept in `other`, so that an index read, extended and written again loses nothing.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// Only JSON can be read.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Media type of the content; empty where old manifests omit it.
-    #[serde(default)]
     pub media_type: MediaType,
     /// Digest of the content.
     pub digest: Digest,
     /// Size of the content, in bytes.
     pub size: u64,
     /// Type of the artifact, on entries of a referrers listing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Platform, on entries of an image index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Annotations.
-    #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Fields this crate does not know.
     #[serde(flatten)]
-    pub other: BTreeMap<String, serde_json::Value>,
+    pub other: UnknownFields,
 }
 
 impl Descriptor {
@@ -48,7 +50,7 @@ impl Descriptor {
             artifact_type: None,
             platform: None,
             annotations: BTreeMap::new(),
-            other: BTreeMap::new(),
+            other: UnknownFields::default(),
         }
     }
 
@@ -68,22 +70,44 @@ impl Descriptor {
     }
 }
 
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (known, other) = split::<_, KnownOfDescriptor>(
+            deserializer,
+            &["mediaType", "digest", "size", "artifactType", "platform", "annotations"],
+        )?;
+        let KnownOfDescriptor { media_type, digest, size, artifact_type, platform, annotations } = known;
+        Ok(Self { media_type, digest, size, artifact_type, platform, annotations, other })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KnownOfDescriptor {
+    #[serde(default)]
+    media_type: MediaType,
+    digest: Digest,
+    size: u64,
+    artifact_type: Option<String>,
+    platform: Option<Platform>,
+    #[serde(default, deserialize_with = "null_as_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
 /// The platform an image of an index runs on.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Platform {
     /// CPU architecture, as Go's `GOARCH`.
-    #[serde(default)]
     pub architecture: String,
     /// Operating system, as Go's `GOOS`.
-    #[serde(default)]
     pub os: String,
     /// CPU variant, such as `v8`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// Fields this crate does not know.
     #[serde(flatten)]
-    pub other: BTreeMap<String, serde_json::Value>,
+    pub other: UnknownFields,
 }
 
 impl std::fmt::Display for Platform {
@@ -91,6 +115,33 @@ impl std::fmt::Display for Platform {
         write!(f, "{}/{}", self.os, self.architecture)?;
         self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
     }
+}
+
+impl<'de> Deserialize<'de> for Platform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (known, other) = split::<_, KnownOfPlatform>(deserializer, &["architecture", "os", "variant"])?;
+        let KnownOfPlatform { architecture, os, variant } = known;
+        Ok(Self { architecture, os, variant, other })
+    }
+}
+
+#[derive(Deserialize)]
+struct KnownOfPlatform {
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    os: String,
+    variant: Option<String>,
+}
+
+/// Reads the fields of `T`, which are `known`, and keeps the others.
+fn split<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+    known: &[&str],
+) -> Result<(T, UnknownFields), D::Error> {
+    let object = Box::<RawValue>::deserialize(deserializer)?;
+    let fields = serde_json::from_str(object.get()).map_err(D::Error::custom)?;
+    Ok((fields, UnknownFields::of(&object, known).map_err(D::Error::custom)?))
 }
 
 /// Reads `"annotations": null`, which some builders write, as none.

@@ -4,11 +4,14 @@
 //! Specification: <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::manifest::MAX_MANIFEST_ENTRIES;
-use super::{Descriptor, ManifestError, media_type};
+use super::manifest::{MAX_MANIFEST_ENTRIES, check_texts};
+use super::{Descriptor, ManifestError, UnknownFields, media_type};
 
 /// The field that holds the entries.
 const ENTRIES: &str = "manifests";
@@ -42,19 +45,14 @@ impl IndexDocument {
     /// # Errors
     /// Refuses what is not a JSON object with an array of `manifests`, and more entries than any manifest may list.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-        let entries: Vec<Box<RawValue>> = match fields.remove(ENTRIES) {
-            None => vec![],
-            Some(entries) => {
-                serde_json::from_str::<Option<_>>(entries.get()).map_err(ManifestError::Json)?.unwrap_or_default()
-            }
-        };
-        if entries.len() > MAX_MANIFEST_ENTRIES {
-            return Err(ManifestError::TooManyEntries { limit: MAX_MANIFEST_ENTRIES });
-        }
-        let entries =
-            entries.into_iter().map(|raw| Entry { descriptor: serde_json::from_str(raw.get()).ok(), raw }).collect();
-        Ok(Self { fields, entries })
+        check_texts(bytes)?;
+        let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        let entries = fields.remove(ENTRIES).map(raw_entries).transpose()?.unwrap_or_default();
+        let entries = entries
+            .into_iter()
+            .map(|raw| Entry { descriptor: serde_json::from_str(raw.get()).ok(), raw: raw.to_owned() });
+        let entries = entries.collect();
+        Ok(Self { fields: fields.into_iter().map(|(name, value)| (name, value.to_owned())).collect(), entries })
     }
 
     /// Returns the entries, in order; those that are no readable descriptor are left out, though not lost.
@@ -117,6 +115,60 @@ impl IndexDocument {
             .collect();
         serde_json::to_vec(&fields).map_err(ManifestError::Json)
     }
+}
+
+/// Returns what a page of a referrers listing lists: its readable entries, without the fields this crate does not know.
+///
+/// # Errors
+/// As [`IndexDocument::parse`]; besides, without `manifests` it is no listing, and not one without entries.
+pub fn parse_listing(bytes: &[u8]) -> Result<Vec<Descriptor>, ManifestError> {
+    #[derive(Deserialize)]
+    struct Listing<'a> {
+        #[serde(borrow)]
+        manifests: &'a RawValue,
+    }
+    check_texts(bytes)?;
+    let listing: Listing<'_> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+    let entries = raw_entries(listing.manifests)?;
+    let readable = entries.into_iter().filter_map(|entry| serde_json::from_str::<Descriptor>(entry.get()).ok());
+    Ok(readable.map(|entry| Descriptor { other: UnknownFields::default(), ..entry }).collect())
+}
+
+/// Returns each entry as it was received, and stops reading at one too many.
+fn raw_entries(entries: &RawValue) -> Result<Vec<&RawValue>, ManifestError> {
+    #[derive(Default)]
+    struct Entries<'a> {
+        entries: Vec<&'a RawValue>,
+        are_too_many: bool,
+    }
+
+    impl<'de> Deserialize<'de> for Entries<'de> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_seq(Self::default())
+        }
+    }
+
+    impl<'de> Visitor<'de> for Entries<'de> {
+        type Value = Self;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an array of descriptors")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self, A::Error> {
+            while let Some(entry) = sequence.next_element()? {
+                self.are_too_many |= self.entries.len() == MAX_MANIFEST_ENTRIES;
+                if !self.are_too_many {
+                    self.entries.push(entry);
+                }
+            }
+            Ok(self)
+        }
+    }
+
+    let read: Option<Entries<'_>> = serde_json::from_str(entries.get()).map_err(ManifestError::Json)?;
+    let Entries { entries, are_too_many } = read.unwrap_or_default();
+    if are_too_many { Err(ManifestError::TooManyEntries { limit: MAX_MANIFEST_ENTRIES }) } else { Ok(entries) }
 }
 
 /// What becomes of an entry.

@@ -18,6 +18,10 @@ pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 /// The most entries one manifest may list; stops quadratic work on a hostile index of a million tiny entries.
 pub(super) const MAX_MANIFEST_ENTRIES: usize = 50_000;
 
+/// The most texts of one manifest or listing, names of fields included: 20 for each of 25,000 entries. Stops one that is
+/// nothing but tiny annotations, each of which takes ten times its size in memory.
+const MAX_TEXTS: usize = 500_000;
+
 /// A manifest exactly as received, whose digest has been checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RawManifest {
@@ -103,6 +107,7 @@ impl Manifest {
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge { limit: MAX_MANIFEST_BYTES });
         }
+        check_texts(bytes)?;
         let manifest: Self = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
         if let Some(declared) = manifest.media_type.as_ref().filter(|declared| *declared != served) {
             return Err(ManifestError::MediaType { served: served.clone(), declared: declared.clone() });
@@ -142,6 +147,15 @@ impl Manifest {
     pub fn is_notary_signature(&self) -> bool {
         self.artifact_type() == Some(media_type::NOTARY_SIGNATURE)
     }
+}
+
+/// Refuses a document with more texts than any may have.
+pub(super) fn check_texts(json: &[u8]) -> Result<(), ManifestError> {
+    // Two quotes each, and no fewer than the document's own where a text has quotes of its own.
+    if json.iter().filter(|byte| **byte == b'"').count() / 2 > MAX_TEXTS {
+        return Err(ManifestError::TooManyTexts { limit: MAX_TEXTS });
+    }
+    Ok(())
 }
 
 fn null_as_no_entries<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
@@ -184,6 +198,12 @@ pub enum ManifestError {
     #[error("the manifest lists more than {limit} entries")]
     TooManyEntries {
         /// Most entries.
+        limit: usize,
+    },
+    /// It holds more texts than any manifest may.
+    #[error("the manifest has more than {limit} names and texts")]
+    TooManyTexts {
+        /// Most texts.
         limit: usize,
     },
 }

@@ -10,12 +10,14 @@ mod index;
 mod manifest;
 pub mod media_type;
 mod reference;
+mod unknown_fields;
 
 pub use descriptor::{Descriptor, EMPTY_JSON, Platform};
 pub use digest::{Digest, DigestAlgorithm, DigestError, Hasher};
-pub use index::{EntryEdit, IndexDocument};
+pub use index::{EntryEdit, IndexDocument, parse_listing};
 pub use manifest::{MAX_MANIFEST_BYTES, Manifest, ManifestError, RawManifest};
 pub use media_type::MediaType;
 pub use reference::{
     LayoutReference, Reference, ReferenceError, RegistryHost, RegistryReference, RepositoryName, Selector, Tag,
 };
+pub use unknown_fields::UnknownFields;

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{ContentError, ReadRepository, RepositoryError};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, RawManifest, RepositoryName, Selector, media_type};
@@ -36,8 +38,7 @@ impl Child {
     }
 
     fn blob(descriptor: &Descriptor) -> Self {
-        let has_urls =
-            descriptor.other.get("urls").and_then(|urls| urls.as_array()).is_some_and(|urls| !urls.is_empty());
+        let has_urls = descriptor.other.read::<Urls>().is_some_and(|fields| !fields.urls.is_empty());
         let is_foreign = has_urls || descriptor.media_type.is_foreign_layer();
         let mut plain = descriptor.to_plain();
         if plain.media_type.is_manifest() {
@@ -54,6 +55,11 @@ impl Child {
         }
         Self { descriptor: descriptor.to_plain(), is_manifest, is_foreign: false }
     }
+}
+
+#[derive(Deserialize)]
+struct Urls {
+    urls: Vec<IgnoredAny>,
 }
 
 /// Returns what a manifest consists of: configuration, layers, manifests.

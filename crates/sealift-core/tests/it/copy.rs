@@ -117,8 +117,9 @@ async fn a_registry_that_misses_a_child_gets_the_graph_again() {
 #[tokio::test]
 async fn foreign_layers_may_be_missing_and_others_may_not() {
     let source = MemoryRepository::new("source");
-    let mut by_urls = Descriptor::of(LAYER, b"elsewhere");
-    by_urls.other.insert("urls".to_owned(), json!(["https://example.com/layer"]));
+    let mut by_urls = json!(Descriptor::of(LAYER, b"elsewhere"));
+    by_urls["urls"] = json!(["https://example.com/layer"]);
+    let by_urls: Descriptor = serde_json::from_value(by_urls).unwrap();
     let by_type = Descriptor::of(media_type::DOCKER_FOREIGN_LAYER, b"windows base");
     let nondistributable = format!("{}tar", media_type::NONDISTRIBUTABLE_LAYER_PREFIX);
     let held = push_blob(&source, &nondistributable, b"held all the same").await;

@@ -39,7 +39,7 @@ async fn referrers_api(endpoint: &Endpoint, subject: &Digest) -> Finding {
     match ask(endpoint, subject, &mut endpoint.pages()).await {
         Err(error) => unanswered(ReferrersApi, &error),
         Ok(Answer::Listing(page, _)) => {
-            finding(ReferrersApi, Yes, format!("it answers with an index of {}", page.entries().count()))
+            finding(ReferrersApi, Yes, format!("it answers with an index of {}", page.len()))
         }
         Ok(Answer::NotHere(answer)) => {
             finding(ReferrersApi, Unknown, format!("{answer}: the manifest or the repository is missing"))

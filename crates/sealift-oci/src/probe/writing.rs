@@ -214,7 +214,7 @@ impl Probe<'_> {
             return Ok(finding(C::SubjectHeader, Unknown, format!("{answer} to a referrer")));
         }
         let listed = match ask(self.endpoint, &subject.descriptor().digest, &mut self.endpoint.pages()).await? {
-            Answer::Listing(page, _) => page.entries().any(|entry| entry.digest == digest),
+            Answer::Listing(page, _) => page.iter().any(|entry| entry.digest == digest),
             _ => false,
         };
         Ok(match (announces, listed) {

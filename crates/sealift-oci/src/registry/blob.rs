@@ -18,6 +18,8 @@ use super::response::Response;
 const MAX_RESUMES: u32 = 5;
 /// Progress after which a download may be resumed as often as before.
 const RESUME_PROGRESS_BYTES: u64 = 8 * 1024 * 1024;
+/// The largest blob that has to come in the time of a document; layers take as long as they take.
+const MAX_DOCUMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The bytes of a blob as they come.
 pub(crate) type Pieces = BoxStream<'static, Result<Bytes, ContentError>>;
@@ -60,6 +62,7 @@ impl Endpoint {
         if let Some(length) = response.content_length() {
             self.check_size(descriptor.size, length.saturating_add(from - to_skip))?;
         }
+        let response = in_time(response, descriptor.size);
         let download = Download {
             endpoint: self.clone(),
             descriptor: descriptor.to_plain(),
@@ -153,9 +156,14 @@ impl Download {
             // Not the answer that there is no such blob: its first part came from here.
             None => return Err(self.endpoint.unavailable(error, "read")),
         }
-        self.response = response;
+        self.response = in_time(response, self.descriptor.size);
         Ok(())
     }
+}
+
+/// Bounds the time of a body as a document's, where it may be one: a signature, an attestation.
+fn in_time(response: Response, size: u64) -> Response {
+    if size <= MAX_DOCUMENT_BYTES { response.within_time_of(size) } else { response }
 }
 
 /// Returns where a partial answer begins: `bytes 5-9/10`.

@@ -6,14 +6,12 @@
 //! none, decides nothing alone: the same question about a digest that nothing has tells whether it is a habit.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use http::header::{ACCEPT, HeaderName};
 use http::{Method, StatusCode};
-use sealift_core::oci::{Descriptor, Digest, IndexDocument, media_type};
+use sealift_core::oci::{Descriptor, Digest, media_type, parse_listing};
 use sealift_core::repository::{Pushed, RepositoryError};
-use serde::de::IgnoredAny;
 use url::Url;
 
 use super::client::{Endpoint, Redirects, Request};
@@ -25,6 +23,8 @@ use super::response::Response;
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// The most entries of one listing; stops a registry that makes memory run out.
 const MAX_REFERRERS: usize = 50_000;
+/// The most annotations of all entries of one listing; stops pages of nothing but tiny ones.
+const MAX_ANNOTATIONS: usize = 250_000;
 const OPERATION: &str = "list referrers";
 const LISTING: &str = "referrers listing";
 
@@ -71,10 +71,13 @@ impl ReferrersApi {
         let Some((mut page, mut next)) = first? else { return Ok(None) };
         let mut listed = Vec::new();
         loop {
-            listed.extend(page.entries().cloned());
-            if listed.len() > MAX_REFERRERS {
-                let (repository, limit) = (endpoint.name.clone(), MAX_REFERRERS as u64);
-                return Err(RepositoryError::TooLarge { repository, what: LISTING, limit });
+            listed.append(&mut page);
+            let annotations: usize = listed.iter().map(|entry| entry.annotations.len()).sum();
+            for (found, most) in [(listed.len(), MAX_REFERRERS), (annotations, MAX_ANNOTATIONS)] {
+                if found > most {
+                    let (repository, limit) = (endpoint.name.clone(), most as u64);
+                    return Err(RepositoryError::TooLarge { repository, what: LISTING, limit });
+                }
             }
             let Some(url) = next else { return Ok(Some(listed)) };
             let response = endpoint.send(request(endpoint, url)).await?;
@@ -82,7 +85,7 @@ impl ReferrersApi {
                 return Err(pages.broken(response, OPERATION).await);
             }
             let (body, after) = pages.read(response, OPERATION).await?;
-            page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
+            page = parse_listing(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
             next = after;
         }
     }
@@ -133,7 +136,7 @@ impl ReferrersApi {
         endpoint: &Endpoint,
         subject: &Digest,
         pages: &mut Pages<'_>,
-    ) -> Result<Option<(IndexDocument, Option<Url>)>, RepositoryError> {
+    ) -> Result<Option<(Vec<Descriptor>, Option<Url>)>, RepositoryError> {
         let contradicts = |answer: &str| {
             endpoint.malformed(LISTING, format_args!("{answer}, though the referrers API answers other questions"))
         };
@@ -164,7 +167,7 @@ impl ReferrersApi {
 
 /// What a registry answers to the question what refers to something.
 pub(crate) enum Answer {
-    Listing(IndexDocument, Option<Url>),
+    Listing(Vec<Descriptor>, Option<Url>),
     /// What registries without the API answer, and what it was.
     NoApi(String),
     /// The repository or the subject is missing, which says nothing about the API, and what it was.
@@ -186,12 +189,12 @@ pub(crate) async fn ask(
     match (status, Type::of(&response)) {
         (200, Type::Index) => {
             let (body, next) = pages.read(response, OPERATION).await?;
-            let page = parse_page(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
+            let page = parse_listing(&body).map_err(|problem| endpoint.malformed(LISTING, problem))?;
             Ok(Answer::Listing(page, next))
         }
         (200, Type::Unsaid) => {
             let (body, next) = pages.read(response, OPERATION).await?;
-            Ok(match parse_page(&body) {
+            Ok(match parse_listing(&body) {
                 Ok(page) => Answer::Listing(page, next),
                 Err(problem) => Answer::Odd(format!("{answer} and no index: {problem}")),
             })
@@ -242,15 +245,6 @@ impl Type {
 /// Returns a digest that no content has.
 pub(crate) fn nothing() -> Digest {
     Digest::sha256(b"sealift asks what a registry answers about a digest that nothing has")
-}
-
-/// Reads a page; without `manifests` it is no index, and not one without entries.
-fn parse_page(body: &[u8]) -> Result<IndexDocument, String> {
-    let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    if !fields.contains_key("manifests") {
-        return Err("it has no `manifests`".to_owned());
-    }
-    IndexDocument::parse(body).map_err(|error| error.to_string())
 }
 
 fn request(endpoint: &Endpoint, url: Url) -> Request {

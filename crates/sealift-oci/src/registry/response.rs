@@ -17,6 +17,9 @@ use crate::redact::SafeUrl;
 
 /// The least that must arrive within one idle time; stops servers that send a byte now and then.
 const MIN_PROGRESS_BYTES: u64 = 1024;
+/// How many idle times a whole document may take: so many whatever its size, and one more for each further mebibyte.
+/// Stops servers that feed just faster than they must.
+const WHOLE_IDLE_TIMES: u64 = 10;
 /// The largest error body read.
 const MAX_ERROR_BYTES: u64 = 64 * 1024;
 
@@ -34,7 +37,7 @@ impl std::fmt::Debug for Response {
 
 impl Response {
     pub(crate) fn new(inner: reqwest::Response, idle: Duration) -> Self {
-        Self { inner, pace: Pace { idle, waited: Duration::ZERO, bytes: 0 } }
+        Self { inner, pace: Pace::new(idle) }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -66,25 +69,32 @@ impl Response {
         self.header(CONTENT_LENGTH)?.parse().ok()
     }
 
+    /// Lets the body, a document of at most `size` bytes, take no longer than such a one may.
+    pub(crate) fn within_time_of(mut self, size: u64) -> Self {
+        let times = u32::try_from(WHOLE_IDLE_TIMES + size / (1024 * 1024)).unwrap_or(u32::MAX);
+        self.pace.whole = self.pace.idle.saturating_mul(times);
+        self
+    }
+
     /// Reads the next piece of the body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
         let started = Instant::now();
-        let limit = self.pace.idle.saturating_sub(self.pace.waited);
-        let piece = tokio::time::timeout(limit, self.inner.chunk()).await;
-        let piece = piece
-            .map_err(|_| TransportError::TimedOut { what: "body", limit: self.pace.idle })?
-            .map_err(TransportError::http)?;
+        let (left, limit) = self.pace.left();
+        let piece = tokio::time::timeout(left, self.inner.chunk()).await;
+        let piece =
+            piece.map_err(|_| TransportError::TimedOut { what: "body", limit })?.map_err(TransportError::http)?;
         self.pace.note(started.elapsed(), piece.as_ref().map_or(0, Bytes::len));
         Ok(piece)
     }
 
     /// Reads the body, of at most `limit` bytes.
-    pub(crate) async fn bytes(mut self, limit: u64) -> Result<Bytes, BodyError> {
+    pub(crate) async fn bytes(self, limit: u64) -> Result<Bytes, BodyError> {
         if self.content_length().is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge { limit });
         }
+        let mut body = self.within_time_of(limit);
         let mut all = BytesMut::new();
-        while let Some(piece) = self.next().await? {
+        while let Some(piece) = body.next().await? {
             if all.len() as u64 + piece.len() as u64 > limit {
                 return Err(BodyError::TooLarge { limit });
             }
@@ -133,13 +143,27 @@ impl Response {
 #[derive(Debug)]
 struct Pace {
     idle: Duration,
+    /// Longest time for the whole body.
+    whole: Duration,
     waited: Duration,
+    waited_in_all: Duration,
     bytes: u64,
 }
 
 impl Pace {
+    fn new(idle: Duration) -> Self {
+        Self { idle, whole: Duration::MAX, waited: Duration::ZERO, waited_in_all: Duration::ZERO, bytes: 0 }
+    }
+
+    /// Returns how long the next piece may take, and the limit that says so.
+    fn left(&self) -> (Duration, Duration) {
+        let (idle, whole) = (self.idle.saturating_sub(self.waited), self.whole.saturating_sub(self.waited_in_all));
+        if whole < idle { (whole, self.whole) } else { (idle, self.idle) }
+    }
+
     fn note(&mut self, waited: Duration, bytes: usize) {
         self.waited += waited;
+        self.waited_in_all += waited;
         self.bytes += bytes as u64;
         if self.bytes >= MIN_PROGRESS_BYTES {
             (self.waited, self.bytes) = (Duration::ZERO, 0);
@@ -177,12 +201,23 @@ mod tests {
 
     #[test]
     fn drops_do_not_count_as_progress() {
-        let mut pace = Pace { idle: Duration::from_secs(30), waited: Duration::ZERO, bytes: 0 };
+        let mut pace = Pace::new(Duration::from_secs(30));
         for _ in 0..10 {
             pace.note(Duration::from_secs(2), 1);
         }
         assert_eq!(pace.waited, Duration::from_secs(20));
         pace.note(Duration::from_secs(2), 2000);
         assert_eq!(pace.waited, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_document_has_an_end() {
+        let mut pace = Pace { whole: Duration::from_secs(300), ..Pace::new(Duration::from_secs(30)) };
+        for _ in 0..14 {
+            pace.note(Duration::from_secs(20), 2000);
+        }
+        assert_eq!(pace.left(), (Duration::from_secs(20), Duration::from_secs(300)));
+        pace.note(Duration::from_secs(20), 2000);
+        assert_eq!(pace.left().0, Duration::ZERO);
     }
 }

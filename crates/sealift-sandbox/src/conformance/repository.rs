@@ -391,8 +391,8 @@ impl Suite<'_> {
     /// Pushes the layers, which carry their content in `data`.
     async fn push_layers(&self, raw: &RawManifest) {
         for layer in ok(raw.parse(), "parsing a manifest of this suite").layers {
-            let data = layer.other.get("data").and_then(Value::as_str).unwrap_or_default();
-            self.push_blob(layer.media_type.as_str(), &from_base64(data)).await;
+            let data = layer.other.read::<BTreeMap<String, String>>().unwrap_or_default().remove("data");
+            self.push_blob(layer.media_type.as_str(), &from_base64(&data.unwrap_or_default())).await;
         }
     }
 
@@ -443,8 +443,8 @@ fn image(layer: &[u8], fields: &Value, config: &Descriptor) -> RawManifest {
         "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "config": config, "layers": [],
     });
     if !layer.is_empty() {
-        let mut descriptor = Descriptor::of(media_type::OCTET_STREAM, layer);
-        descriptor.other.insert("data".to_owned(), json!(to_base64(layer)));
+        let mut descriptor = json!(Descriptor::of(media_type::OCTET_STREAM, layer));
+        descriptor["data"] = json!(to_base64(layer));
         manifest["layers"] = json!([descriptor]);
     }
     for (name, value) in fields.as_object().into_iter().flatten() {

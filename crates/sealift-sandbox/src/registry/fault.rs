@@ -126,6 +126,8 @@ pub enum Effect {
     },
     /// The body never ends, and no length is given.
     Endless,
+    /// The listing has a next page, whatever page it is.
+    EndlessPages,
     /// The body is gzip, whatever was accepted, and this many bytes of zeros when unpacked.
     GzipBomb(u64),
     /// There is never an answer.
@@ -161,6 +163,16 @@ impl Effect {
     pub fn no_header(name: &str) -> Self {
         Self::Header { name: name.to_owned(), value: None }
     }
+
+    /// Returns the effect on one request, of which nothing more need be known.
+    fn of(self, call: &Call) -> Self {
+        match self {
+            Self::EndlessPages => {
+                Self::header("link", &format!("<{}?page={}>; rel=\"next\"", call.path, call.page() + 1))
+            }
+            effect => effect,
+        }
+    }
 }
 
 /// How a throttled client is told when to come back.
@@ -189,7 +201,7 @@ impl Faults {
         for (rule, seen) in locked(&self.0).iter_mut().filter(|(rule, _)| rule.fits(call)) {
             *seen += 1;
             if (rule.nth..rule.nth.saturating_add(rule.times)).contains(seen) {
-                effects.push(rule.effect.clone());
+                effects.push(rule.effect.clone().of(call));
             }
         }
         Hits(effects)
@@ -282,6 +294,7 @@ fn distorted(reply: Reply, effect: Effect) -> Reply {
             Refusal::new(StatusCode::BAD_GATEWAY, "UNKNOWN", "a fault of the sandbox").into_reply()
         }
         Effect::Delay(_)
+        | Effect::EndlessPages
         | Effect::Hang
         | Effect::Redirect(_)
         | Effect::Refusal(..)

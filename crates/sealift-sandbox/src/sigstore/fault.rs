@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::service::{Reply, Service, locked};
@@ -17,6 +18,8 @@ pub enum Fault {
     Latency(Duration),
     /// A log answers with the checkpoint of its state before the entry.
     OldCheckpoint,
+    /// The certificate authority's certificates last this long only.
+    ShortLived(SignedDuration),
     /// The service answers with this status and does nothing.
     Status(u16),
     /// The service does what was asked, then answers with this status: the reply is lost.
@@ -64,6 +67,14 @@ impl Faults {
             _ => None,
         });
         latency.unwrap_or(Duration::ZERO)
+    }
+
+    /// Returns how long a certificate lasts, where that is not as usual.
+    pub(super) fn lifetime(&self, service: Service) -> Option<SignedDuration> {
+        self.take(service, |fault| match fault {
+            Fault::ShortLived(lifetime) => Some(lifetime),
+            _ => None,
+        })
     }
 
     /// Returns the answer given instead of doing anything.

@@ -70,7 +70,8 @@ impl Fulcio {
     }
 
     fn issue(&self, subject: &Subject, key: &VerifyingKey) -> Result<Vec<u8>, Refusal> {
-        let lifetime = Lifetime::starting(self.shared.clock.now(), LIFETIME);
+        let length = self.shared.faults.lifetime(Service::Fulcio).unwrap_or(LIFETIME);
+        let lifetime = Lifetime::starting(self.shared.clock.now(), length);
         let mut body = Body::new(&name(None), key.spki(), lifetime)?.signs(CODE_SIGNING, Criticality::Ordinary);
         // Critical, as the certificate has no other name (RFC 5280, 4.2.1.6).
         let names = asn1::sequence(&[&subject.alternative_name]);
