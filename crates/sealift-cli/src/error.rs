@@ -29,7 +29,7 @@ use sealift_keyless::signing_config::SigningConfigError;
 use sealift_keyless::trust::{TrustConfigError, TrustError};
 use sealift_oci::keychain::KeychainError;
 use sealift_oci::{ClientError, QuarantineError, ScanDetailsError};
-use sealift_promote::{EndorseError, PromoteError};
+use sealift_promote::{EndorseError, ManifestError, PromoteError};
 use serde::Serialize;
 
 use crate::config::Origin;
@@ -89,6 +89,8 @@ pub(crate) enum CliError {
     Keychain(#[source] KeychainError),
     #[error("the signature is not usable")]
     Layer(#[source] LayerError),
+    #[error("the promotions do not make sense")]
+    Manifest(#[source] ManifestError),
     #[error("{reference} has no {what}")]
     NothingAttached { what: &'static str, reference: String },
     #[error("writing to standard output failed")]
@@ -342,6 +344,7 @@ impl CliError {
             | Self::Transport(_)
             | Self::TrustConfig { .. }
             | Self::TrustedRoot { .. } => Exit::Configuration,
+            Self::Manifest(error) => exit_of_manifest(error),
             Self::NothingAttached { .. } => Exit::NotFound,
             Self::Fulcio(error) if error.may_pass() => Exit::Unavailable,
             Self::Fulcio(_) | Self::OwnCertificate(_) | Self::OwnClaims(_) => Exit::Failure,
@@ -382,6 +385,15 @@ impl CliError {
             reason: unread.map_or_else(String::new, |unread| unread.error.to_string()),
             exit: unread.map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error))),
         }
+    }
+}
+
+/// Returns what an error about many promotions means: flags make no sense, or what a document says does not.
+fn exit_of_manifest(error: &ManifestError) -> Exit {
+    match error {
+        ManifestError::NothingFits { .. } => Exit::NotFound,
+        ManifestError::Named { place: None } | ManifestError::WrittenTwice { place: None, .. } => Exit::Usage,
+        _ => Exit::Configuration,
     }
 }
 
@@ -455,6 +467,22 @@ impl Failure {
     /// Describes an error with its causes and what to do about it.
     pub(crate) fn of(error: &CliError) -> Self {
         Self { code: error.exit().name(), message: error.to_string(), hint: hint::of(error), causes: causes(error) }
+    }
+
+    /// Returns the name of the exit code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Returns what happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns the causes and the hint, a line each.
+    pub(crate) fn details(&self) -> String {
+        let causes = self.causes.iter().map(|cause| format!("cause: {cause}"));
+        causes.chain(self.hint.iter().map(|hint| format!("hint: {hint}"))).collect::<Vec<_>>().join("\n")
     }
 
     /// Writes `error:`, the causes and the hint.

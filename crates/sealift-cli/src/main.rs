@@ -21,6 +21,7 @@ mod manifests;
 mod output;
 mod person;
 mod promoting;
+mod promotions;
 mod rules;
 mod run;
 mod signed_content;

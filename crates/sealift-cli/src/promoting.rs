@@ -11,7 +11,7 @@ use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
 use sealift_promote::{
-    AdmittedPlan, Feature, Gate, Judge, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
+    AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
 
 use crate::args::identity::TrustArgs;
@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::endorsing::Endorsing;
 use crate::error::CliError;
 use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
+use crate::rules::RulesJudge;
 use crate::subject::{self, Subject};
 use crate::verification::{self, CertificateUse};
 
@@ -34,6 +35,14 @@ pub(crate) struct Job {
     pub(crate) tags: Vec<Tag>,
     pub(crate) rule: TagRule,
     pub(crate) platforms: Vec<String>,
+    pub(crate) demand: Arc<Demand>,
+}
+
+/// What is demanded of an artifact, and what of it travels.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    pub(crate) judge: RulesJudge,
+    pub(crate) selection: Selection,
 }
 
 /// How far a promotion goes.
@@ -44,17 +53,15 @@ pub(crate) enum Extent {
 }
 
 /// Carries out jobs.
-pub(crate) struct Promoter<'a> {
+pub(crate) struct Promoter {
     pub(crate) client: Client,
-    pub(crate) judge: &'a dyn Judge,
-    pub(crate) selection: Selection,
     pub(crate) options: CopyOptions,
     pub(crate) extent: Extent,
     /// Signs at the destinations before the tags move.
     pub(crate) endorsing: Option<Endorsing>,
 }
 
-impl Promoter<'_> {
+impl Promoter {
     /// Carries out one job; a destination that fails does not stop the others.
     ///
     /// # Errors
@@ -69,10 +76,10 @@ impl Promoter<'_> {
         let promotion = Promotion {
             source_tag: job.source.tag().cloned(),
             platforms: job.platforms.clone(),
-            selection: self.selection.clone(),
+            selection: job.demand.selection.clone(),
             ..Promotion::of(subject.descriptor.clone())
         };
-        let admitted = match admit(&snapshot, &promotion, self.judge).await.map_err(CliError::Promote)? {
+        let admitted = match admit(&snapshot, &promotion, &job.demand.judge).await.map_err(CliError::Promote)? {
             Gate::Passed(admitted) => admitted,
             Gate::Stopped(decision) => {
                 let refused = Refused { reference: job.source.clone(), decision };
@@ -94,10 +101,10 @@ impl Promoter<'_> {
         source: &dyn ReadRepository,
         destination: &Reference,
     ) -> Result<PromotionResult, CliError> {
-        let target = job.target(destination);
+        let target = Target::of(&job.source, destination, &job.tags, job.rule.clone());
         let plan = admitted.plan();
         if self.extent == Extent::Plan {
-            if let Some(decision) = self.judge.foresee(&destination.repository(), &plan.root().digest) {
+            if let Some(decision) = job.demand.judge.foresee(&destination.repository(), &plan.root().digest) {
                 let reference = destination.with_digest(plan.root().digest.clone());
                 return Ok(PromotionResult::Refused(Refused { reference, decision }));
             }
@@ -106,7 +113,7 @@ impl Promoter<'_> {
         }
         let digest = plan.root().digest.clone();
         let repository = subject::open_destination(&self.client, destination).await?;
-        let arrived = arrive(admitted.clone(), source, &*repository, target, self.judge, &self.options).await;
+        let arrived = arrive(admitted.clone(), source, &*repository, target, &job.demand.judge, &self.options).await;
         let mut approved = match arrived.map_err(CliError::Promote)? {
             Gate::Passed(approved) => approved,
             Gate::Stopped(decision) => {
@@ -122,19 +129,6 @@ impl Promoter<'_> {
             destination: destination.with_digest(digest),
             promoted: approved.publish().await.map_err(CliError::Promote)?,
         }))
-    }
-}
-
-impl Job {
-    /// Returns the tags at `destination`: those asked for, else the source's, unless the destination is a digest.
-    fn target(&self, destination: &Reference) -> Target {
-        let mut tags: Vec<Tag> = destination.tag().into_iter().chain(&self.tags).cloned().collect();
-        if tags.is_empty() && destination.digest().is_none() {
-            tags.extend(self.source.tag().cloned());
-        }
-        tags.sort_unstable();
-        tags.dedup();
-        Target { tags, rule: self.rule.clone() }
     }
 }
 

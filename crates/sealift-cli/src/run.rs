@@ -70,7 +70,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         }
         Command::Lifecycle(args) => args.command.run(context).await,
         Command::Trust(args) => trust::run(args, context).await,
-        Command::Promote(args) => printer.report(format, &promote::run(args, context).await?),
+        Command::Promote(args) => promote::run(args, context).await,
         Command::Copy(args) => printer.report(format, &copy::run(args, context).await?),
         Command::Save(args) => printer.report(format, &save::run(args, context).await?),
         Command::Load(args) => printer.report(format, &load::run(args, context).await?),

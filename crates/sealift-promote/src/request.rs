@@ -1,6 +1,6 @@
 //! What is to be promoted, and how it is to be named where it goes.
 
-use sealift_core::oci::{Descriptor, Digest, Tag};
+use sealift_core::oci::{Descriptor, Digest, Reference, Tag};
 
 use crate::selection::Selection;
 
@@ -37,6 +37,18 @@ impl Target {
     /// Returns a target without tags.
     pub fn untagged() -> Self {
         Self { tags: Vec::new(), rule: TagRule::Keep }
+    }
+
+    /// Returns what `source` is named at `destination`: by the destination's tag and `more`, else by its own, unless the
+    /// destination is a digest.
+    pub fn of(source: &Reference, destination: &Reference, more: &[Tag], rule: TagRule) -> Self {
+        let mut tags: Vec<Tag> = destination.tag().into_iter().chain(more).cloned().collect();
+        if tags.is_empty() && destination.digest().is_none() {
+            tags.extend(source.tag().cloned());
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        Self { tags, rule }
     }
 
     /// Returns a target of one tag, which is not taken from anything else.

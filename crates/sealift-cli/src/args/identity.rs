@@ -24,6 +24,11 @@ pub(crate) struct IdentityArgs {
 }
 
 impl IdentityArgs {
+    /// Names nobody: a policy says whose signatures count.
+    pub(crate) fn of_nobody(trust: &TrustArgs) -> Self {
+        Self { key: Vec::new(), certificate: CertificateArgs::default(), trust: trust.clone() }
+    }
+
     /// Says whether nobody is named.
     pub(crate) fn is_empty(&self) -> bool {
         self.key.is_empty() && self.certificate.is_empty()

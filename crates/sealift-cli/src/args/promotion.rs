@@ -45,7 +45,7 @@ impl SelectionArgs {
 #[command(next_help_heading = "Tag options")]
 pub(crate) struct TagArgs {
     /// Give it this tag too; repeat for several
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", conflicts_with = "from_file")]
     pub(crate) tag: Vec<Tag>,
 
     /// Move the destination's tags even if they hold something else

@@ -1,12 +1,18 @@
 //! `sealift promote`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use sealift_core::copy::CopyOptions;
+use sealift_core::oci::Reference;
+use sealift_promote::{Image, ManifestEntry};
 
 use crate::args::endorsement::EndorsementArgs;
 use crate::args::endpoint::EndpointArgs;
 use crate::args::identity::IdentityArgs;
+use crate::args::many::ManyArgs;
 use crate::args::output::OutputArgs;
 use crate::args::policy::PolicyArgs;
 use crate::args::promotion::{SelectionArgs, TagArgs};
@@ -15,8 +21,11 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::endorsing::Endorsing;
 use crate::error::CliError;
-use crate::output::model::{Batch, PromotionResult};
-use crate::promoting::{self, Extent, Job, Promoter};
+use crate::exit::Exit;
+use crate::files::{self, Overwrite, Readers};
+use crate::output::model::{Promotions, Scale};
+use crate::promoting::{self, Demand, Extent, Job, Promoter};
+use crate::promotions::{self, Prepared};
 use crate::rules::{RulesJudge, rules};
 
 /// Verify an artifact, move it with all its evidence, verify it again where it arrived, and only then move the tag
@@ -44,18 +53,24 @@ Examples:
   sealift promote --key sealift.pub staging.example.com/app:1.0 eu.example.com/app:1.0 us.example.com/app:1.0
   sealift promote --key sealift.pub --exclude predicate=vuln staging.example.com/app:1.0 prod.example.com/app
   sealift promote --key sealift.pub --sign-key prod.key --resign staging.example.com/app:1.0 prod.example.com/app:1.0
+  sealift promote --key sealift.pub 'staging.example.com/app:v1.*' prod.example.com/app
+  sealift promote --policy policy.yaml --from-file promotions.yaml --junit report.xml
+  sealift promote --policy policy.yaml --from-file promotions.yaml --shard $JOB_COMPLETION_INDEX/8
   sealift promote --key sealift.pub oci-layout://./out:1.0 registry.example.com/app:1.0
   sealift promote --key sealift.pub oci://staging.example.com/charts/app:1 oci://prod.example.com/charts/app
 
 {REFERENCE_HELP}"))]
 pub(crate) struct PromoteArgs {
-    /// Artifact to promote
-    #[arg(value_name = "SOURCE")]
-    source: String,
+    /// Artifact to promote; `*` and `?` in its tag stand for any characters, and every tag that fits is promoted
+    #[arg(value_name = "SOURCE", required_unless_present = "from_file")]
+    source: Option<String>,
 
     /// Where it goes, one place or several; without a tag the source's tag is kept
-    #[arg(value_name = "DESTINATION", required = true)]
+    #[arg(value_name = "DESTINATION", required_unless_present = "from_file")]
     destinations: Vec<String>,
+
+    #[command(flatten)]
+    many: ManyArgs,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -87,43 +102,99 @@ pub(crate) struct PromoteArgs {
 }
 
 /// Promotes, or plans to.
-pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Batch<PromotionResult>, CliError> {
-    let (source, selector) = reference::parse_selecting(&args.source)?;
-    let destinations: Vec<_> = args.destinations.iter().map(|text| reference::parse(text)).collect::<Result<_, _>>()?;
-    let client = context.client_of_ends(
-        &args.registry,
-        &args.endpoints,
-        &[&source],
-        &destinations.iter().collect::<Vec<_>>(),
-    )?;
-    let (verifier, rules) = rules(context, &args.policy, &args.identity, BTreeMap::new()).await?;
-    let selection = promoting::selection(context, &args.selection, &args.identity.trust, &verifier).await?;
-    let judge = RulesJudge { rules, verifier };
+pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, CliError> {
+    let started = Instant::now();
+    let entries = args.entries()?;
+    let (sources, destinations) = ends(&entries);
+    let client = context.client_of_ends(&args.registry, &args.endpoints, &sources, &destinations)?;
+    let demands = args.demands(context, &entries).await?;
+    let prepared = promotions::prepare(&client, &entries, args.many.shard).await?;
     let promoter = Promoter {
         client,
-        judge: &judge,
-        selection,
         options: args.options(context),
-        endorsing: args.endorsing(context).await?,
+        endorsing: args.endorsing(context, &entries).await?,
         extent: if args.dry_run { Extent::Plan } else { Extent::Promote },
     };
-    let job = Job {
-        source,
-        selector,
-        destinations,
-        tags: args.tags.tag.clone(),
-        rule: args.tags.rule(),
-        platforms: args.selection.platform.clone(),
+    let job = |image: &Image, entry: &ManifestEntry| Job {
+        source: image.source.clone(),
+        selector: image.selector.clone(),
+        destinations: entry.destinations.clone(),
+        tags: entry.tags.clone(),
+        rule: entry.rule.clone().unwrap_or_else(|| args.tags.rule()),
+        platforms: if entry.platforms.is_empty() { args.selection.platform.clone() } else { entry.platforms.clone() },
+        demand: Arc::clone(&demands[&entry.policy]),
     };
-    promoter.run(&job).await.map(Batch)
+    let scale = args.scale(&entries, &prepared);
+    let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs)).await;
+    let report = Promotions { lines, scale, elapsed: started.elapsed() };
+    let exit = context.printer.report(args.output.output, &report)?;
+    // After the report, which a full disk must not take away.
+    if let Some(path) = &args.many.junit {
+        files::write(path, report.to_junit().as_bytes(), Readers::Everyone, Overwrite::Allowed)?;
+    }
+    Ok(exit)
+}
+
+/// Returns the references of both ends.
+fn ends(entries: &[ManifestEntry]) -> (Vec<&Reference>, Vec<&Reference>) {
+    let sources = entries.iter().map(|entry| entry.source.reference()).collect();
+    (sources, entries.iter().flat_map(|entry| &entry.destinations).collect())
 }
 
 impl PromoteArgs {
     /// Returns who signs at the destinations; a plan needs nobody, but arguments that make sense.
-    async fn endorsing(&self, context: &Context) -> Result<Option<Endorsing>, CliError> {
+    async fn endorsing(&self, context: &Context, entries: &[ManifestEntry]) -> Result<Option<Endorsing>, CliError> {
         match self.dry_run {
             true => self.endorsement.signer().and(self.endorsement.resigning()).map(|_| None).map_err(CliError::Usage),
-            false => Endorsing::open(context, &self.endorsement, &self.destinations).await,
+            false => {
+                let destinations: BTreeSet<String> = ends(entries).1.into_iter().map(ToString::to_string).collect();
+                Endorsing::open(context, &self.endorsement, &destinations.into_iter().collect::<Vec<_>>()).await
+            }
+        }
+    }
+
+    /// Returns what is to be promoted: what the manifest says, else what the arguments do.
+    fn entries(&self) -> Result<Vec<ManifestEntry>, CliError> {
+        if let Some(path) = &self.many.from_file {
+            return promotions::read(path);
+        }
+        let source = promotions::source(self.source.as_deref().unwrap_or_default())?;
+        let destinations = self.destinations.iter().map(|text| reference::parse(text)).collect::<Result<_, _>>()?;
+        let entry = ManifestEntry::new(source, destinations, self.tags.tag.clone()).map_err(CliError::Manifest)?;
+        Ok(vec![entry])
+    }
+
+    /// Returns what is demanded by each policy that the entries name, and by the flags where one names none.
+    async fn demands(
+        &self,
+        context: &Context,
+        entries: &[ManifestEntry],
+    ) -> Result<HashMap<Option<PathBuf>, Arc<Demand>>, CliError> {
+        let mut demands = HashMap::new();
+        for entry in entries {
+            if demands.contains_key(&entry.policy) {
+                continue;
+            }
+            let trust = &self.identity.trust;
+            let (verifier, rules) = match &entry.policy {
+                None => rules(context, &self.policy, &self.identity, BTreeMap::new()).await?,
+                Some(path) => {
+                    let policy = PolicyArgs { policy: Some(path.clone()), ..self.policy.clone() };
+                    rules(context, &policy, &IdentityArgs::of_nobody(trust), BTreeMap::new()).await?
+                }
+            };
+            let selection = promoting::selection(context, &self.selection, trust, &verifier).await?;
+            let demand = Demand { judge: RulesJudge { rules, verifier }, selection };
+            demands.insert(entry.policy.clone(), Arc::new(demand));
+        }
+        Ok(demands)
+    }
+
+    fn scale(&self, entries: &[ManifestEntry], prepared: &Prepared<'_>) -> Scale {
+        let is_one = self.many.from_file.is_none() && entries.iter().all(|entry| entry.source.is_one());
+        match self.many.shard {
+            None if is_one => Scale::One,
+            shard => Scale::Many { shard, elsewhere: prepared.elsewhere },
         }
     }
 

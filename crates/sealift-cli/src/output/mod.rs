@@ -3,6 +3,7 @@
 pub(crate) mod cosign_json;
 pub(crate) mod decision;
 pub(crate) mod evidence;
+pub(crate) mod junit;
 pub(crate) mod model;
 pub(crate) mod picture;
 pub(crate) mod progress;

@@ -18,6 +18,7 @@ mod killed;
 mod lab;
 mod lifecycle;
 mod login;
+mod many;
 mod migrate;
 mod network;
 mod peers;

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::error::{DocumentError, DocumentProblem, Position};
+use super::error::{DocumentError, DocumentProblem, Place, Position};
 use super::yaml::{Field, Node, Value, push_name};
 use crate::repository::foreign_text;
 
@@ -31,6 +31,11 @@ impl<'a> Entry<'a> {
     /// Returns the file's name, as errors have it.
     pub fn file(&self) -> &str {
         self.file
+    }
+
+    /// Returns where it is, for what is found out about it only later.
+    pub fn place(&self) -> Place {
+        Place { file: self.file.to_owned(), at: self.at, path: self.path.clone() }
     }
 
     /// Says whether it is a mapping.

@@ -31,6 +31,25 @@ impl std::error::Error for DocumentError {
     }
 }
 
+/// An entry's place, as errors about it begin: file, line, column and path inside.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The file, as whoever read it calls it.
+    pub file: String,
+    /// The line and column.
+    pub at: Position,
+    /// The path inside, such as `promotions[0].source`.
+    pub path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, at, path } = self;
+        write!(f, "{file}:{at}: {path}")
+    }
+}
+
 /// A place in a document; both numbers begin at 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

@@ -21,7 +21,7 @@ mod error;
 mod yaml;
 
 pub use entry::{Entry, Fields};
-pub use error::{DocumentError, DocumentProblem, Position};
+pub use error::{DocumentError, DocumentProblem, Place, Position};
 
 use yaml::Node;
 

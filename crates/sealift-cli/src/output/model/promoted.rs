@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use sealift_core::copy::CopyReport;
 use sealift_core::oci::{Digest, Reference, Tag};
 use sealift_promote::{Completeness, Endorsed, Plan, Presence, Promoted, SignatureForm, Skipped, TagChange};
 use serde::{Serialize, Serializer};
 
 use super::Refused;
 use super::copied::{Transfer, size};
+use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::style::{DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -22,6 +24,22 @@ pub(crate) enum PromotionResult {
 }
 
 impl PromotionResult {
+    /// Describes why it was not promoted; `None` if it was, or would be.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Planned(_) | Self::Promoted(_) => None,
+            Self::Refused(refused) => Some(refused.failure()),
+        }
+    }
+
+    /// Returns what was moved, and how many pieces were left behind.
+    pub(crate) fn moved(&self) -> Option<(&CopyReport, usize)> {
+        match self {
+            Self::Promoted(to) => Some((&to.promoted.report, to.promoted.completeness.excluded.len())),
+            Self::Planned(_) | Self::Refused(_) => None,
+        }
+    }
+
     fn as_report(&self) -> &dyn Report {
         match self {
             Self::Planned(planned) => planned,

@@ -20,7 +20,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         decision::failure(&self.reference, None, &self.decision).unwrap_or_else(|| {
             Failure::new(Exit::PolicyDenied, format!("{}: the policy denies it", self.reference), None, vec![])
         })

@@ -1,0 +1,186 @@
+//! Many promotions in one run: manifests, patterns of tags, shards, reports.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use sealift_sandbox::fixture;
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use serde_json::Value;
+
+use crate::support::{User, say};
+
+/// Returns a user with a key and a registry with signed images `team/app:v1.0` to `v1.3` and `v2.0`.
+fn staging() -> (User, Registry) {
+    let (user, registry) = (User::with_key(), Registry::start(RegistryOptions::default()).unwrap());
+    let tags = ["v1.0", "v1.1", "v1.2", "v1.3", "v2.0"];
+    let mut sign = vec!["sign".to_owned(), "--key".to_owned(), "sealift.key".to_owned()];
+    for (seed, tag) in (1..).zip(tags) {
+        registry.add("team/app", &fixture::image(seed), Some(tag)).unwrap();
+        sign.push(registry.reference(&format!("team/app:{tag}")));
+    }
+    user.run(&sign.iter().map(String::as_str).collect::<Vec<_>>()).assert_code(0);
+    (user, registry)
+}
+
+fn empty() -> Registry {
+    Registry::start(RegistryOptions::default()).unwrap()
+}
+
+/// The user's tags of a repository.
+fn tags(registry: &Registry, repository: &str) -> Vec<String> {
+    let mut tags = registry.tags(repository);
+    tags.retain(|tag| !tag.starts_with("sha256-"));
+    tags.sort();
+    tags
+}
+
+#[test]
+fn a_manifest_promotes_each_of_its_images_and_one_failure_stops_no_other() {
+    let ((user, source), [prod, eu]) = (staging(), [empty(), empty()]);
+    source.add("team/unsigned", &fixture::image(9), Some("v1")).unwrap();
+    let (from, to, other) = (source.host(), prod.host(), eu.host());
+    user.write(
+        "promotions.yaml",
+        format!(
+            "version: 1\npromotions:\n- {{source: '{from}/team/app:v1.?', destinations: [{to}/prod/app, {other}/prod/app]}}\n\
+             - {{source: '{from}/team/unsigned:v1', destinations: [{to}/prod/unsigned]}}\n\
+             - {{source: '{from}/team/nowhere:v1', destinations: [{to}/prod/nowhere]}}\n\
+             - {{source: '{from}/team/app:v9.*', destinations: [{to}/prod/nine]}}\n\
+             - {{source: '{from}/team/app:v2.0', destinations: ['{to}/prod/app:two'], tags: [latest]}}\n"
+        ),
+    );
+    let run = ["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml", "--junit", "report.xml"];
+    let outcome = user.run(&[&run[..], &["--output", "json"]].concat()).assert_code(19);
+    let lines = outcome.json_lines();
+    assert_eq!(tags(&prod, "prod/app"), ["latest", "two", "v1.0", "v1.1", "v1.2", "v1.3"]);
+    assert_eq!(tags(&eu, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
+    let codes: Vec<&str> = lines.iter().filter_map(|line| line["error"]["code"].as_str()).collect();
+    assert_eq!(codes, ["NOT_FOUND", "NO_SIGNATURE", "NOT_FOUND"], "{}", outcome.stdout);
+    let summary = &lines.last().unwrap()["summary"];
+    assert_eq!((&summary["promotions"], &summary["failed"]), (&Value::from(12), &Value::from(3)), "{summary}");
+    let report = std::fs::read_to_string(user.path("report.xml")).unwrap();
+    assert!(report.contains("tests=\"12\" failures=\"3\" errors=\"0\""), "{report}");
+    assert!(report.contains("type=\"NO_SIGNATURE\""), "{report}");
+    assert_xml(&user, "report.xml", 12);
+    // Once more, nothing is left to do but for the failures.
+    user.run(&run).assert_code(19).assert_stdout("12 promotions: 9 done, 3 failed").assert_stdout("0 objects copied");
+}
+
+/// Has the report read by a real XML parser.
+fn assert_xml(user: &User, file: &str, cases: usize) {
+    let count =
+        "import sys, xml.etree.ElementTree as e; print(len(e.parse(sys.argv[1]).findall('testsuite/testcase')))";
+    if Command::new("python3").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "python3 is missing");
+        say("skipped: python3 is missing");
+        return;
+    }
+    let outcome = user.run_command(user.command("python3").args(["-c", count, file])).assert_code(0);
+    assert_eq!(outcome.stdout.trim(), cases.to_string());
+}
+
+#[test]
+fn junit_holds_what_registries_say() {
+    let ((user, source), prod) = (staging(), empty());
+    source.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers)]);
+    let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/a-b.c"));
+    let run = ["promote", "--key", "sealift.pub", "--timeout", "200ms", "--junit", "report.xml", &from, &to];
+    user.run(&run).assert_code(22);
+    let report = std::fs::read_to_string(user.path("report.xml")).unwrap();
+    assert!(
+        report.contains("failures=\"0\" errors=\"4\"") && report.contains("<error type=\"UNAVAILABLE\""),
+        "{report}"
+    );
+    assert_xml(&user, "report.xml", 4);
+}
+
+#[test]
+fn a_pattern_on_the_command_line_keeps_each_tag() {
+    let ((user, source), prod) = (staging(), empty());
+    let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/app"));
+    user.run(&["promote", "--key", "sealift.pub", &from, &to]).assert_code(0).assert_stdout("4 promotions: 4 done");
+    assert_eq!(tags(&prod, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
+    let one = prod.reference("prod/app:one");
+    user.run(&["promote", "--key", "sealift.pub", &from, &one]).assert_code(2).assert_stderr("a pattern keeps the tag");
+    let none = source.reference("team/app:v3.*");
+    user.run(&["promote", "--key", "sealift.pub", &none, &to]).assert_code(11).assert_stderr("no tag of");
+    user.run(&["promote", "--key", "sealift.pub", &source.reference("team/app:v2.0"), &to, &to])
+        .assert_code(2)
+        .assert_stderr("written twice");
+    user.run(&["promote", "--key", "sealift.pub", "--from-file", "f", &from, &to]).assert_code(2);
+}
+
+#[test]
+fn each_image_is_in_one_shard_and_an_empty_one_is_a_success() {
+    let ((user, source), prod) = (staging(), empty());
+    let (from, to) = (source.host(), prod.host());
+    let manifest = format!(
+        "version: 1\npromotions:\n- {{source: '{from}/team/app:v1.*', destinations: [{to}/prod/app]}}\n\
+         - {{source: '{from}/team/app:v2.0', destinations: [{to}/prod/app]}}\n"
+    );
+    user.write("promotions.yaml", manifest);
+    let (mut promoted, mut is_empty) = (Vec::new(), false);
+    for index in 0..8 {
+        let shard = format!("{index}/8");
+        let run = ["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml", "--shard", &shard];
+        let outcome = user.run(&[&run[..], &["--output", "json"]].concat()).assert_code(0);
+        let lines = outcome.json_lines();
+        promoted.extend(lines.iter().filter_map(|line| line["destination"].as_str().map(str::to_owned)));
+        let is_this_empty = lines.last().unwrap()["summary"]["promotions"] == 0;
+        if is_this_empty {
+            user.run(&run).assert_code(0).assert_stdout("all 5 images are in others");
+        }
+        is_empty |= is_this_empty;
+    }
+    assert_eq!((promoted.len(), promoted.iter().collect::<BTreeSet<_>>().len()), (5, 5));
+    assert!(is_empty, "eight shards for five images");
+    assert_eq!(tags(&prod, "prod/app").len(), 5);
+    let run = ["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml", "--shard", "8/8"];
+    user.run(&run).assert_code(2).assert_stderr("counted from 0");
+}
+
+#[test]
+fn policies_of_entries_are_found_beside_the_manifest_and_judge_both_ends() {
+    let ((user, source), prod) = (staging(), empty());
+    let (from, to) = (source.host(), prod.host());
+    user.run(&["key", "generate", "--output-key-prefix", "other"]).assert_code(0);
+    std::fs::create_dir(user.path("etc")).unwrap();
+    for name in ["sealift.pub", "other.pub"] {
+        std::fs::copy(user.path(name), user.path("etc").join(name)).unwrap();
+    }
+    for (name, key) in [("good.yaml", "sealift.pub"), ("bad.yaml", "other.pub")] {
+        let policy = format!("version: 1\nscopes: [{{repository: '**', signatures: [{{anyOf: [{{key: {key}}}]}}]}}]\n");
+        user.write(&format!("etc/{name}"), policy);
+    }
+    let promotion = |tag: &str, policy: &str| {
+        format!("- {{source: '{from}/team/app:{tag}', destinations: [{to}/prod/app], policy: {policy}}}\n")
+    };
+    user.write(
+        "etc/promotions.yaml",
+        format!("version: 1\npromotions:\n{}{}", promotion("v1.0", "good.yaml"), promotion("v1.1", "bad.yaml")),
+    );
+    user.run(&["promote", "--from-file", "etc/promotions.yaml"]).assert_code(14);
+    assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
+    // Without a policy, somebody has to be named.
+    user.write("m.json", format!(r#"{{"version": 1, "promotions": [{{"source": "{from}/team/app:v2.0", "destinations": ["{to}/prod/app"]}}]}}"#));
+    user.run(&["promote", "--from-file", "m.json"]).assert_code(2).assert_stderr("nobody is named");
+    user.run(&["promote", "--from-file", "m.json", "--key", "sealift.pub"]).assert_code(0);
+    user.write("m.json", "{\"version\": 1,\n\"promotions\": [{\"source\": \"a/b:1\"}]}");
+    user.run(&["promote", "--from-file", "m.json", "--key", "sealift.pub"])
+        .assert_code(20)
+        .assert_stderr("m.json:2:16");
+}
+
+#[test]
+fn the_documented_example_is_read() {
+    let user = User::with_key();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/promotion-manifest.md")).unwrap();
+    let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    user.write("promotions.yaml", example);
+    user.write("app-policy.yaml", "version: 2\n");
+    // Past the manifest, the policy that it names is what is wrong.
+    user.run(&["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml"])
+        .assert_code(20)
+        .assert_stderr("app-policy.yaml:1:1: version");
+}
