@@ -87,7 +87,6 @@ fn each_field(json: &str, take: impl FnMut(String, &RawValue)) -> Result<(), ser
 mod tests {
     use serde::Deserialize;
 
-    use super::*;
     use crate::oci::Descriptor;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
