@@ -15,7 +15,9 @@
 
 pub mod cloud;
 pub mod conformance;
+pub mod external;
 pub mod fixture;
+pub mod peers;
 pub mod registry;
 pub mod sigstore;
 mod watched;

@@ -11,14 +11,11 @@
 //! each request takes 50 ms; for docker-registry, requests are counted by the wire before it. Nothing here passes or
 //! fails: compare ratios, not single times.
 #![expect(clippy::print_stdout, reason = "the tables are for people")]
-#![expect(clippy::unwrap_used, reason = "the module shared with the tests fails by panicking")]
 
 mod case;
 mod copying;
 mod many;
 mod offline;
-#[path = "../../tests/it/peers.rs"]
-mod peers;
 mod program;
 mod relay;
 mod signing;
@@ -27,14 +24,9 @@ mod stage;
 mod startup;
 mod table;
 
-/// What the module shared with the tests needs.
-mod support {
-    pub(crate) fn say(text: &str) {
-        println!("{text}");
-    }
-}
-
 use std::process::ExitCode;
+
+use sealift_sandbox::peers::Peers;
 
 use stage::Stage;
 
@@ -66,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[String]) -> Result<(), Failure> {
-    let Some(peers) = peers::Peers::find() else { return Ok(()) };
+    let Some(peers) = Peers::find() else { return Ok(()) };
     let stage = Stage::set(peers)?;
     for (name, tables) in TABLES {
         if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sealift_core::oci::{Reference, Tag};
 use sealift_sandbox::fixture::Fixture;
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Registry, RegistryOptions, longest_chain};
 
 use crate::Failure;
-use crate::peers::{DockerRegistry, Peers};
 use crate::relay::Relay;
 
 /// What one request costs at a distance.
@@ -57,7 +57,7 @@ impl Site {
 
     fn distribution(name: &'static str, latency: Duration, peers: &Peers) -> Result<Self, Failure> {
         let start = || -> Result<Host, Failure> {
-            let registry = DockerRegistry::start(peers);
+            let registry = DockerRegistry::start(peers)?;
             let relay = Relay::start(registry.host(), latency)?;
             Ok(Host::Distribution { registry, relay })
         };

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sealift_sandbox::peers::Peers;
+
 use crate::Failure;
-use crate::peers::Peers;
 use crate::program;
 
 /// Home, keys and tools.

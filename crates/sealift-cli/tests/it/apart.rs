@@ -1,9 +1,9 @@
 //! Signatures in another repository, as `COSIGN_REPOSITORY` names it: beside cosign, both ways.
 
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::Peers;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
-use crate::peers::Peers;
 use crate::support::{Outcome, User, both_kinds, registry};
 
 const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";

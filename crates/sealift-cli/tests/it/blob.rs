@@ -2,9 +2,11 @@
 
 use sealift_core::oci::Digest;
 
-use crate::peers::Peers;
+use sealift_sandbox::external::shared;
+use sealift_sandbox::peers::Peers;
+
 use crate::services::Services;
-use crate::support::{User, shared};
+use crate::support::User;
 
 /// A user with keys, another key, and two files.
 fn user() -> User {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use sealift_core::oci::{Digest, Tag};
 use sealift_sandbox::fixture::{self, Fixture};
+use sealift_sandbox::peers::DockerRegistry;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 use serde_json::Value;
 
 use crate::lab::{End, Lab, Place, SBOM};
-use crate::peers::DockerRegistry;
 
 #[test]
 fn to_docker_registry_everything_is_promoted_that_the_peers_look_for() {
@@ -222,7 +222,7 @@ fn sandbox() -> Place {
 /// docker-registry takes layers with URLs only when told from where.
 fn distribution(lab: &Lab) -> Place {
     let allow = |_: &std::path::Path| "validation: {manifests: {urls: {allow: [\"^https://\"]}}}".to_owned();
-    Place::Distribution(DockerRegistry::start_with(&lab.peers, allow))
+    Place::Distribution(DockerRegistry::start_with(&lab.peers, allow).unwrap())
 }
 
 const FOREIGN_URL: &str = "https://layers.example.com/base.tar.gz";

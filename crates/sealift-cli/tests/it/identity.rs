@@ -7,9 +7,11 @@ use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 use serde_json::Value;
 
-use crate::peers::Peers;
+use sealift_sandbox::external::shared;
+use sealift_sandbox::peers::Peers;
+
 use crate::services::{Services, args, text};
-use crate::support::{User, registry, shared};
+use crate::support::{User, registry};
 
 /// Services of a workflow, and an image that cosign signed there.
 fn signed_by_cosign() -> Option<(Services, Registry, String)> {

@@ -2,10 +2,10 @@
 
 use sealift_core::oci::Tag;
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::DockerRegistry;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
 use crate::lab::{Lab, Place};
-use crate::peers::DockerRegistry;
 
 #[test]
 fn what_we_sign_both_cosigns_verify() {
@@ -120,7 +120,7 @@ fn after_a_promotion_both_cosigns_verify_and_skopeo_pulls() {
 #[test]
 fn an_image_that_cosign_copied_is_read_as_what_it_is() {
     let Some(lab) = Lab::open() else { return };
-    let place = Place::Distribution(DockerRegistry::start(&lab.peers));
+    let place = Place::Distribution(DockerRegistry::start(&lab.peers).unwrap());
     let reference = lab.push(&place, "team/app", &fixture::index(1, &["amd64", "arm64"]));
     lab.cosign2_signs(&reference);
     let copy = format!("{}/copied/app", place.host());
@@ -173,7 +173,7 @@ fn an_archive_carries_everything_over_an_air_gap() {
     let skopeo = ["copy", "--insecure-policy", "oci-archive:gap.tar:web-v1", "oci:unpacked:v1"];
     lab.peer("skopeo", &skopeo).assert_code(0);
 
-    let inside = Place::Distribution(DockerRegistry::start(&lab.peers));
+    let inside = Place::Distribution(DockerRegistry::start(&lab.peers).unwrap());
     let [app_inside, web_inside] = ["prod/app", "prod/web"].map(|name| format!("{}/{name}", inside.host()));
     std::fs::create_dir(lab.user.path("trust")).unwrap();
     let targets = [&format!("{app_inside}:v1"), &web_inside];

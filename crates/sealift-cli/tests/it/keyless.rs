@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use sealift_core::oci::Digest;
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::Peers;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, SigstoreOptions, Times};
 use serde_json::Value;
 
-use crate::peers::Peers;
 use crate::services::{Services, args, sigstore_js, sigstore_python, text};
 use crate::support::{Outcome, registry};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sealift_core::oci::Digest;
 use sealift_sandbox::fixture::Fixture;
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
-use crate::peers::{DockerRegistry, Peers};
 use crate::support::{Outcome, User, write_layout};
 
 /// A registry to test on: the sandbox with and without the referrers API, and CNCF distribution.
@@ -21,7 +21,7 @@ impl Place {
         vec![
             Self::Sandbox(Registry::start(RegistryOptions::default()).unwrap()),
             Self::Sandbox(Registry::start(RegistryOptions::default().without_referrers_api()).unwrap()),
-            Self::Distribution(DockerRegistry::start(peers)),
+            Self::Distribution(DockerRegistry::start(peers).unwrap()),
         ]
     }
 

@@ -21,7 +21,6 @@ mod login;
 mod many;
 mod migrate;
 mod network;
-mod peers;
 mod policy;
 mod promote;
 mod quarantine;

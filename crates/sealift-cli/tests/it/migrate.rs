@@ -2,11 +2,11 @@
 
 use sealift_core::oci::Tag;
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::Peers;
 use sealift_sandbox::registry::Registry;
 use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Times};
 
 use crate::lab::{Lab, Place};
-use crate::peers::Peers;
 use crate::services::{Services, args, text};
 use crate::support::{Outcome, both_kinds};
 

@@ -1,11 +1,11 @@
 //! `sealift policy`, and verifying by a policy file.
 
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::Peers;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use sealift_sandbox::sigstore::Identity;
 use serde_json::{Value, json};
 
-use crate::peers::Peers;
 use crate::services::{Services, args};
 use crate::support::{User, both_kinds, registry};
 

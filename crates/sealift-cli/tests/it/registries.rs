@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Effect, Emulation, Endpoint, Registry, Rule};
 
-use crate::peers::{DockerRegistry, Peers};
 use crate::support::User;
 
 /// A registry that holds `team/app:v1`, and a user who is logged in to it.
@@ -108,7 +108,7 @@ fn capabilities_are_shown_as_text_and_json() {
 #[test]
 fn logins_are_shared_with_oras_and_cosign() {
     let Some(peers) = Peers::find() else { return };
-    let registry = DockerRegistry::start_with(&peers, wants_password);
+    let registry = DockerRegistry::start_with(&peers, wants_password).unwrap();
     let host = registry.host();
     let user = User::with_key();
     let source = Registry::start(Default::default()).unwrap();

@@ -2,11 +2,11 @@
 
 use sealift_core::oci::Digest;
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::DockerRegistry;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 use serde_json::json;
 
 use crate::lab::{End, Lab, Place};
-use crate::peers::DockerRegistry;
 use crate::support::Outcome;
 
 /// What the author of the scenarios attaches.
@@ -180,5 +180,5 @@ fn sandbox() -> Place {
 }
 
 fn distribution(lab: &Lab) -> Place {
-    Place::Distribution(DockerRegistry::start(&lab.peers))
+    Place::Distribution(DockerRegistry::start(&lab.peers).unwrap())
 }

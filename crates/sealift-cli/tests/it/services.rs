@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use sealift_sandbox::external::installed;
 use sealift_sandbox::sigstore::{Identity, LogVersion, Sigstore, SigstoreFiles, SigstoreOptions};
 
-use crate::support::{Outcome, User, say};
+use crate::support::{Outcome, User};
 
 /// A user, a Sigstore, and the identity that it vouches for.
 pub(crate) struct Services {
@@ -67,25 +68,14 @@ impl Services {
     }
 }
 
-/// Returns the path of sigstore-python, or nothing, having said so, where it is not installed; in CI it must be.
+/// Returns the path of sigstore-python, or nothing, having said so, where it is not installed.
 pub(crate) fn sigstore_python() -> Option<PathBuf> {
-    installed("venv/bin/sigstore", "install-python")
+    installed("venv/bin/sigstore")
 }
 
-/// Returns the path of the program around sigstore-js, or nothing, having said so, where it is not installed; in CI it
-/// must be.
+/// Returns the path of the program around sigstore-js, or nothing, having said so, where it is not installed.
 pub(crate) fn sigstore_js() -> Option<PathBuf> {
-    installed("javascript/sigstore.js", "install-javascript")
-}
-
-fn installed(program: &str, by: &str) -> Option<PathBuf> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers").join(program);
-    if program.exists() {
-        return Some(std::path::absolute(program).unwrap());
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/{by} first");
-    say(&format!("skipped: {} is not installed", program.display()));
-    None
+    installed("javascript/sigstore.js")
 }
 
 /// Returns arguments as owned text.

@@ -131,23 +131,6 @@ impl Outcome {
     }
 }
 
-/// Returns a file or folder of the shared test data, or nothing, having said so, where there is none; in CI it must be.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testkit").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", path.display());
-    say(&format!("skipped: {} is missing", path.display()));
-    None
-}
-
-/// Says something to whoever reads the test's output.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub(crate) fn say(text: &str) {
-    eprintln!("{text}");
-}
-
 /// The two kinds of registries: with the referrers API, and with the fallback tag only.
 pub(crate) fn both_kinds() -> [(&'static str, RegistryOptions); 2] {
     [

@@ -3,9 +3,9 @@
 use std::process::{Child, Stdio};
 
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 
-use crate::peers::{DockerRegistry, Peers};
 use crate::support::{User, registry, write_layout};
 
 /// Processes at once.
@@ -75,7 +75,7 @@ fn nobody_is_lost_in_a_registry_that_ignores_conditions() {
 #[test]
 fn nobody_is_lost_in_docker_registry() {
     let Some(peers) = Peers::find() else { return };
-    let (user, registry) = (User::new(), DockerRegistry::start(&peers));
+    let (user, registry) = (User::new(), DockerRegistry::start(&peers).unwrap());
     write_layout(&user.path("layout"), &fixture::image(1), "v1");
     let reference = format!("{}/team/app:v1", registry.host());
     user.run(&["copy", "oci-layout://layout:v1", &reference]).assert_code(0);

@@ -10,9 +10,10 @@ use sealift_core::oci::{Descriptor, Digest, annotation, media_type};
 use sealift_core::trust::{Authority, Log, TrustRoot};
 use sealift_core::verify::{Artifact, Claim, LogEvidence, Requirements, Verified, Verifier, VerifyError};
 use sealift_core::x509::{Certificate, Validity};
+use sealift_sandbox::external::shared;
 use serde_json::Value;
 
-use crate::shared::{base64, folder, json, read, text};
+use crate::shared::{base64, json, read, text};
 use crate::special::{signer, trust};
 
 /// One keyless signature as cosign stored it: payload and annotations of a layer.
@@ -65,7 +66,7 @@ impl Stored {
 }
 
 fn author() -> Option<PathBuf> {
-    folder("author-2022")
+    shared("author-2022")
 }
 
 fn verifier() -> Verifier {

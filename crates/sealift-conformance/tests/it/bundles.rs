@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sealift_core::oci::Digest;
+use sealift_sandbox::external::shared;
 
-use crate::shared::{entries, folder, read, say};
+use crate::shared::{entries, read, say};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift-conformance");
 pub(crate) const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/\
@@ -15,13 +16,13 @@ pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
 
 #[test]
 fn upstream_cases() {
-    let Some(cases) = folder("conformance/bundle-cases/upstream") else { return };
+    let Some(cases) = shared("conformance/bundle-cases/upstream") else { return };
     assert_eq!(run_all(&cases), 70);
 }
 
 #[test]
 fn real_cases() {
-    let Some(cases) = folder("conformance/bundle-cases/real") else { return };
+    let Some(cases) = shared("conformance/bundle-cases/real") else { return };
     assert_eq!(run_all(&cases), 111);
 }
 
@@ -80,7 +81,7 @@ fn client(case: &Path, artifact: &str) -> std::process::Output {
 }
 
 pub(crate) fn public_good() -> PathBuf {
-    folder("conformance/trusted_root_public_good.json").expect("it lies beside the cases")
+    shared("conformance/trusted_root_public_good.json").expect("it lies beside the cases")
 }
 
 pub(crate) fn or(path: &Path, default: &str) -> String {
@@ -88,7 +89,7 @@ pub(crate) fn or(path: &Path, default: &str) -> String {
 }
 
 fn run_bundle_runner(set: &str) {
-    let Some(conformance) = folder("conformance") else { return };
+    let Some(conformance) = shared("conformance") else { return };
     let assets = conformance.join("bundle-cases").join(set);
     run_runner(&conformance, "run.py", &["--assets".as_ref(), assets.as_os_str()]);
 }

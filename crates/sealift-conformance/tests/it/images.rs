@@ -11,15 +11,16 @@ use sealift_core::oci::{Descriptor, Digest, RawManifest, Tag, media_type};
 use sealift_core::repository::{MemoryRepository, ReferrersSupport, Repository};
 use sealift_core::trust::TrustRoot;
 use sealift_core::verify::{Claim, LogRequirement, Requirements, Verifier};
+use sealift_sandbox::external::shared;
 use serde_json::Value;
 
 use crate::bundles::{public_good, run_runner};
-use crate::shared::{entries, folder, json, read};
+use crate::shared::{entries, json, read};
 use crate::special::signer;
 
 #[tokio::test]
 async fn image_cases() {
-    let Some(cases) = folder("conformance/image-cases") else { return };
+    let Some(cases) = shared("conformance/image-cases") else { return };
     let (mut refused, mut accepted) = (0, 0);
     for folder in entries(&cases).iter().filter(|folder| folder.join("case.json").exists()) {
         let case = json(folder.join("case.json"));
@@ -74,7 +75,7 @@ async fn evidence(folder: &Path, case: &Value, repository: &MemoryRepository) ->
 
 #[test]
 fn image_cases_by_the_suites_runner() {
-    let Some(conformance) = folder("conformance") else { return };
+    let Some(conformance) = shared("conformance") else { return };
     let cases = conformance.join("image-cases");
     run_runner(&conformance, "run_oci.py", &["--cases".as_ref(), cases.as_os_str()]);
 }

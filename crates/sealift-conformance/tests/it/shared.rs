@@ -2,32 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-/// Returns a folder of the shared test data. Without it a test prints that it was skipped; where `CI` is `true`, it
-/// fails, so that a missing mount is not mistaken for a pass.
-pub(crate) fn folder(path: &str) -> Option<PathBuf> {
-    existing(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/testkit")).join(path))
-}
+use sealift_sandbox::external;
 
 /// Returns a folder of the vectors.
 pub(crate) fn vectors(path: &str) -> Option<PathBuf> {
-    match environment("VECTORS_DIR") {
-        Some(folder) => existing(Path::new(&folder).join(path)),
-        None => folder(&format!("conformance/vectors/{path}")),
+    match vectors_folder() {
+        Some(folder) => external::existing(folder.join(path)),
+        None => external::shared(&format!("conformance/vectors/{path}")),
     }
-}
-
-/// Returns another tool's program, which CI installs first.
-pub(crate) fn peer(program: &str) -> Option<PathBuf> {
-    existing(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/peers")).join(program))
-}
-
-fn existing(path: PathBuf) -> Option<PathBuf> {
-    if path.exists() {
-        return Some(path);
-    }
-    assert_ne!(environment("CI").as_deref(), Some("true"), "{} is missing", path.display());
-    say(&format!("skipped: {} is missing", path.display()));
-    None
 }
 
 /// Prints what somebody who reads the test's output wants to know.
@@ -36,9 +18,8 @@ pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the test data is can only be said from outside")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+fn vectors_folder() -> Option<PathBuf> {
+    std::env::var_os("VECTORS_DIR").map(PathBuf::from)
 }
 
 pub(crate) fn read(path: impl AsRef<Path>) -> Vec<u8> {

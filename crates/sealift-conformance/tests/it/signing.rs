@@ -8,10 +8,11 @@ use sealift_core::oci::Digest;
 use sealift_sandbox::sigstore::TrustedRootVersion;
 use sealift_sandbox::sigstore::{Fault, Identity, LogVersion, Service, Sigstore, SigstoreOptions, Times};
 
+use sealift_sandbox::external::installed;
 use sigstore_verify::VerificationPolicy;
 
 use crate::second_opinion;
-use crate::shared::{peer, read, text};
+use crate::shared::{read, text};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift-conformance");
 const EMAIL: &str = "dev@example.com";
@@ -65,14 +66,14 @@ impl World {
         let (root, bundle) = (text(self.path("root.json")), text(self.path("bundle.json")));
         second_opinion::verdict(&root, &bundle, &digest.to_string(), &policy).expect("sigstore-rust agrees");
 
-        if let Some(python) = peer("venv/bin/sigstore") {
+        if let Some(python) = installed("venv/bin/sigstore") {
             let trust = self.sigstore.trust_config(&[LogVersion::V1]);
             let mut command = self.peer(&python);
             command.arg("--trust-config").arg(self.write("trust.json", trust.as_bytes()));
             command.args(["verify", "identity", "--bundle", "bundle.json", "--cert-identity", EMAIL]);
             succeeds(&command.args(["--cert-oidc-issuer", &issuer, "artifact"]).output().expect("python starts"));
         }
-        if let Some(cosign) = peer("bin/cosign3") {
+        if let Some(cosign) = installed("bin/cosign3") {
             let mut command = self.peer(&cosign);
             match &predicate_type {
                 Some(predicate_type) => command.args(["verify-blob-attestation", "--type", predicate_type]),

@@ -10,18 +10,19 @@ use sealift_core::pattern::Pattern;
 use sealift_core::trust::{Authority, TrustRoot};
 use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
 use sealift_core::x509::{Certificate, Validity};
+use sealift_sandbox::external::shared;
 use serde_json::{Value, json};
 
-use crate::shared::{base64, folder, json, read, text};
+use crate::shared::{base64, json, read, text};
 
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
 fn special(path: &str) -> Option<PathBuf> {
-    folder("conformance/bundles-special").map(|folder| folder.join(path))
+    shared("conformance/bundles-special").map(|folder| folder.join(path))
 }
 
 pub(crate) fn trust(path: &str) -> TrustRoot {
-    let folder = folder("conformance/trust").expect("it lies beside the bundles");
+    let folder = shared("conformance/trust").expect("it lies beside the bundles");
     TrustRoot::parse(&read(folder.join(path))).expect("a trust root parses")
 }
 
@@ -184,7 +185,7 @@ fn npm_attestations_of_its_builder_and_of_npm_itself() {
     };
     verify(0, &IdentityMatcher::any_identity_unsafe()).expect("the builder's verifies");
 
-    let keys = folder("conformance/trust/public-good/tuf-targets/registry.npmjs.org/keys.json").expect("it is there");
+    let keys = shared("conformance/trust/public-good/tuf-targets/registry.npmjs.org/keys.json").expect("it is there");
     let key = base64(json(keys)["keys"][1]["publicKey"]["rawBytes"].as_str().expect("a key"));
     let key = PublicKey::from_der(&key).expect("a key");
     verify(1, &IdentityMatcher::key_within(key.clone(), Validity::new(1_669_852_800, Some(1_738_108_800))))
@@ -222,7 +223,7 @@ fn pypi_provenance_is_a_bundle_in_other_words() {
 
 #[test]
 fn trust_roots_parse_or_are_refused_as_their_names_say() {
-    let Some(folder) = folder("conformance/trust") else { return };
+    let Some(folder) = shared("conformance/trust") else { return };
     let documents = crate::shared::files(&folder);
     let documents: Vec<_> = documents
         .iter()

@@ -5,9 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sealift_sandbox::external::shared;
 use sealift_sandbox::sigstore::{Role, Sigstore, SigstoreOptions};
 
-use crate::shared::{folder, read};
+use crate::shared::read;
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift-conformance");
 
@@ -68,7 +69,7 @@ fn repositories_of_other_implementations() {
         ("tuf-on-ci-0.11", "initial_root.json", vec!["delegatedrole/artifact"]),
         ("tuf-reference-impl", "metadata/1.root.json", vec!["file1.txt", "file2.txt", "file3.txt"]),
     ] {
-        let Some(repository) = folder(&format!("conformance/tuf/{name}")) else { return };
+        let Some(repository) = shared(&format!("conformance/tuf/{name}")) else { return };
         let server = serve(repository.clone());
         let run = Run::new(format!("{server}/metadata/"), format!("{server}/targets/"));
         succeeds(&run.init(&repository.join(root)));

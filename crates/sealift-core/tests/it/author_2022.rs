@@ -10,8 +10,9 @@ use sealift_core::entity::{SignedContent, SignedEntity};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, media_type};
 use sealift_core::statement::predicate;
 use sealift_core::verify::Claim;
+use sealift_sandbox::external::shared;
 
-use crate::support::{attestation, shared, verify};
+use crate::support::{attestation, verify};
 
 const SUBJECT: &str = "sha256:9bd049b6b470118cc6a02d58595b86107407c9e288c0d556ce342ea8acbafdf4";
 

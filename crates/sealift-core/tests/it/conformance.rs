@@ -11,8 +11,9 @@ use sealift_core::oci::Digest;
 use sealift_core::verify::{
     Artifact, Claim, LogEvidence, LogRequirement, Requirements, Verified, Verifier, VerifyError,
 };
+use sealift_sandbox::external::shared;
 
-use crate::support::{attestation, shared, testdata};
+use crate::support::{attestation, testdata};
 
 fn check(
     bundle: Bundle,

@@ -1,7 +1,7 @@
 //! Where test data is, and short ways to verify it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sealift_core::crypto::{KeyAlgorithm, Passphrase, PrivateKey, PublicKey};
 use sealift_core::entity::SignedEntity;
@@ -14,19 +14,6 @@ use sealift_core::verify::{Artifact, Claim, Requirements, Verified, Verifier, Ve
 pub(crate) fn testdata(name: &str) -> Vec<u8> {
     let path = workspace().join("testdata").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Returns a path among the data that developers share and nobody commits; `None` where it is not laid out. Under CI
-/// it must be.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let path = workspace().join("../shared/testkit").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "{} is missing", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
 }
 
 fn workspace() -> &'static Path {

@@ -1,9 +1,7 @@
 //! The contract and the quirks of a real registry: CNCF distribution, as `crates/sealift-cli/tests/peers/install`
 //! brings it.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,9 +12,9 @@ use sealift_oci::redact::Secret;
 use sealift_oci::{Access, Client, ClientError, LoginCheck};
 use sealift_sandbox::conformance;
 use sealift_sandbox::fixture::{self, Pattern};
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Auth, Endpoint, RegistryOptions, TokenAuth};
 use sealift_sandbox::sigstore::{CertificateFiles, LoopbackAuthority, RegistryTokens};
-use tempfile::TempDir;
 
 use crate::support::{count, kind, read, start};
 
@@ -24,9 +22,8 @@ use crate::support::{count, kind, read, start};
 const HTPASSWD: &str = "user:$2b$04$CsiC1w2NihX/3nF3FsI/C.wuMW.zSYh6O7104AqYos/JICwiNflVG\n";
 
 struct Distribution {
-    child: Child,
+    registry: DockerRegistry,
     host: RegistryHost,
-    files: TempDir,
 }
 
 impl Distribution {
@@ -39,32 +36,10 @@ impl Distribution {
     }
 
     /// Starts a registry whose configuration has what `configure` adds for its folder.
-    #[expect(clippy::print_stdout, reason = "a test that did not run says so")]
     fn start_with(configure: impl FnOnce(&Path) -> String) -> Option<Self> {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/bin/docker-registry");
-        if !program.exists() {
-            assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/install first");
-            println!("skipped: there is no {}", program.display());
-            return None;
-        }
-        let files = TempDir::new().unwrap();
-        let added = configure(files.path());
-        let http = if added.starts_with("http:") { "" } else { "http: {addr: \"127.0.0.1:0\"}" };
-        let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n{added}\n{http}\n",
-            files.path().join("data").display(),
-        );
-        std::fs::write(files.path().join("config.yml"), config).unwrap();
-        let mut command = Command::new(program);
-        command.arg("serve").arg(files.path().join("config.yml"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let host =
-            lines.find_map(|line| Some(line.split_once("listening on ")?.1.split(['"', ' ', ',']).next()?.to_owned()));
-        // The log must be read on, or the registry stops when the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { child, host: host.unwrap().parse().unwrap(), files })
+        let registry = DockerRegistry::start_with(&Peers::find()?, configure).unwrap();
+        let host = registry.host().parse().unwrap();
+        Some(Self { registry, host })
     }
 
     fn access(&self) -> Access {
@@ -78,13 +53,6 @@ impl Distribution {
 
     fn name(&self, path: &str) -> RepositoryName {
         format!("{}/{path}", self.host).parse::<Reference>().unwrap().repository()
-    }
-}
-
-impl Drop for Distribution {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -202,7 +170,7 @@ async fn it_speaks_tls_under_a_private_authority() {
     assert_eq!(kind(&open(misled).await.tags().await), "unavailable", "it is another one");
     access.tls.authorities.push(authority.pem().into_bytes());
     conformance::repository(&*open(access).await).await;
-    assert!(registry.files.path().join("data").is_dir());
+    assert!(registry.registry.folder().join("data").is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,13 @@
 //! Layouts: the contract, archives, hostile directories and files, several writers.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, RepositoryError};
 use sealift_oci::layout::{LayoutRepository, Mode};
-use sealift_sandbox::conformance;
+use sealift_sandbox::{conformance, external};
 
 pub(crate) async fn writable(path: &Path) -> LayoutRepository {
     LayoutRepository::open(path, Mode::Write).await.unwrap()
@@ -216,12 +216,7 @@ async fn writers_with_their_own_handles_lose_nothing() {
 
 #[tokio::test]
 async fn layouts_of_other_tools_show_their_referrers() {
-    let shared: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../../shared/testkit/conformance/oci"].iter().collect();
-    if !shared.is_dir() {
-        assert!(std::env::var_os("CI").is_none(), "third-party layouts are required in CI: {}", shared.display());
-        println!("skipped: there is no {}", shared.display());
-        return;
-    }
+    let Some(shared) = external::shared("conformance/oci") else { return };
     let mut seen = 0;
     for entry in fs::read_dir(&shared).unwrap() {
         let path = entry.unwrap().path();

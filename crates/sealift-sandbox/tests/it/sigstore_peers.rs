@@ -2,10 +2,10 @@
 //!
 //! `crates/sealift-cli/tests/peers/install` and `install-python` bring them.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sealift_sandbox::external::installed;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Registry, RegistryOptions};
 use sealift_sandbox::sigstore::{Identity, KeyKind, Sigstore, SigstoreFiles, SigstoreOptions};
@@ -166,23 +166,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// Returns a peer, or nothing, having said so, where it is not installed; in CI it must be.
+    /// Returns a peer, or nothing, having said so, where it is not installed.
     fn new(peer: &str, options: SigstoreOptions) -> Option<Self> {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers");
-        let program = peers.join(if peer == "sigstore" { "venv/bin" } else { "bin" }).join(peer);
-        if !program.exists() {
-            assert!(std::env::var_os("CI").is_none(), "CI runs crates/sealift-cli/tests/peers/install first");
-            // Where standard output is closed, nobody listens.
-            let _ = writeln!(std::io::stdout(), "skipped: {peer} is not in {}", peers.display());
-            return None;
-        }
+        let program = installed(&format!("{}/{peer}", if peer == "sigstore" { "venv/bin" } else { "bin" }))?;
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("blob"), "what is signed\n").unwrap();
         std::fs::write(folder.path().join("predicate.json"), "{\"passed\": true}").unwrap();
         let identity = options.identity.clone();
         let sigstore = Sigstore::start(options).unwrap();
         let files = sigstore.write_files(&folder.path().join("config")).unwrap();
-        Some(Self { program: std::path::absolute(program).unwrap(), folder, sigstore, files, identity })
+        Some(Self { program, folder, sigstore, files, identity })
     }
 
     /// Returns a call that sees neither this user's settings nor this machine's.
