@@ -1,13 +1,13 @@
 //! Many promotions in one run: manifests, patterns of tags, shards, reports.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
+use sealift_sandbox::external;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use serde_json::Value;
 
-use crate::support::{User, say};
+use crate::support::User;
 
 /// Returns a user with a key and a registry with signed images `team/app:v1.0` to `v1.3` and `v2.0`.
 fn staging() -> (User, Registry) {
@@ -70,12 +70,8 @@ fn a_manifest_promotes_each_of_its_images_and_one_failure_stops_no_other() {
 fn assert_xml(user: &User, file: &str, cases: usize) {
     let count =
         "import sys, xml.etree.ElementTree as e; print(len(e.parse(sys.argv[1]).findall('testsuite/testcase')))";
-    if Command::new("python3").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "python3 is missing");
-        say("skipped: python3 is missing");
-        return;
-    }
-    let outcome = user.run_command(user.command("python3").args(["-c", count, file])).assert_code(0);
+    let Some(python) = external::installed("venv/bin/python") else { return };
+    let outcome = user.run_command(user.command(python).args(["-c", count, file])).assert_code(0);
     assert_eq!(outcome.stdout.trim(), cases.to_string());
 }
 
