@@ -1,6 +1,6 @@
 //! Links `sealift` for Linux at a fixed address.
 //!
-//! A position-independent program has 25,000 pointers rewritten each time it starts, about a quarter of the time that
+//! A position-independent program has 25,000 pointers rewritten each time it starts, a tenth to a quarter of the time that
 //! verifying a bundle takes. What that gives up, the random address of the program's own code, is said in
 //! docs/SECURITY.md; stack, heap and libraries stay at random addresses.
 
