@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use sealift_core::document::MAX_DOCUMENT_BYTES;
-use sealift_core::oci::Tag;
 use sealift_oci::Client;
 use sealift_promote::{Clashes, Image, MAX_IMAGES, ManifestEntry, ManifestError, PromotionManifest, Shard, Source};
 
@@ -40,9 +39,8 @@ pub(crate) fn source(text: &str) -> Result<Source, CliError> {
 
 /// What is to be done by this process.
 pub(crate) struct Prepared<'a> {
-    images: Vec<(&'a ManifestEntry, Image)>,
-    /// Promotions whose images could not be told.
-    failures: Vec<(&'a ManifestEntry, CliError)>,
+    /// In the order of the entries; an error stands for an entry whose images could not be told.
+    images: Vec<(&'a ManifestEntry, Result<Image, CliError>)>,
     /// How many images are in other shards.
     pub(crate) elsewhere: usize,
 }
@@ -56,19 +54,17 @@ pub(crate) async fn prepare<'a>(
     entries: &'a [ManifestEntry],
     shard: Option<Shard>,
 ) -> Result<Prepared<'a>, CliError> {
-    let mut prepared = Prepared { images: Vec::new(), failures: Vec::new(), elsewhere: 0 };
+    let mut prepared = Prepared { images: Vec::new(), elsewhere: 0 };
     let (mut clashes, mut count) = (Clashes::default(), 0);
     let found: Vec<_> = stream::iter(entries).map(|entry| images(client, entry)).buffered(LISTINGS).collect().await;
     for (index, (entry, images)) in entries.iter().zip(found).enumerate() {
-        let is_here = |tag: Option<&Tag>| shard.is_none_or(|shard| shard.holds(index, tag));
         let images = match images {
             Ok(images) => images,
-            Err(error) if is_here(None) => {
-                prepared.failures.push((entry, error));
+            // Whatever the shard: another may have been answered, and does not know that this one was not.
+            Err(error) => {
+                prepared.images.push((entry, Err(error)));
                 continue;
             }
-            // Another shard says so.
-            Err(_) => continue,
         };
         count += images.len();
         if count > MAX_IMAGES {
@@ -77,8 +73,8 @@ pub(crate) async fn prepare<'a>(
         // Whatever the shard: the others check it, too, and all of them refuse.
         for image in images {
             clashes.add(&image.source, entry).map_err(CliError::Manifest)?;
-            match is_here(image.found.as_ref()) {
-                true => prepared.images.push((entry, image)),
+            match shard.is_none_or(|shard| shard.holds(index, image.found.as_ref())) {
+                true => prepared.images.push((entry, Ok(image))),
                 false => prepared.elsewhere += 1,
             }
         }
@@ -106,17 +102,16 @@ impl Prepared<'_> {
         job: impl Fn(&Image, &ManifestEntry) -> Job,
         jobs: usize,
     ) -> Vec<PromotionLine> {
-        let failed = self.failures.into_iter().map(|(entry, error)| PromotionLine {
-            source: entry.source.to_string(),
-            place: entry.source.to_string(),
-            result: Err(error),
-            elapsed: Duration::ZERO,
+        let done = stream::iter(self.images.into_iter().enumerate()).map(async |(index, (entry, image))| {
+            let lines = match image {
+                Ok(image) => carry_out(promoter, &job(&image, entry)).await,
+                Err(error) => vec![failed(entry.source.to_string(), error, Duration::ZERO)],
+            };
+            (index, lines)
         });
-        let done = stream::iter(self.images.iter().enumerate())
-            .map(async |(index, (entry, image))| (index, carry_out(promoter, &job(image, entry)).await));
         let mut done: Vec<_> = done.buffer_unordered(jobs).collect().await;
         done.sort_unstable_by_key(|(index, _)| *index);
-        failed.chain(done.into_iter().flat_map(|(_, lines)| lines)).collect()
+        done.into_iter().flat_map(|(_, lines)| lines).collect()
     }
 }
 
@@ -125,8 +120,13 @@ async fn carry_out(promoter: &Promoter, job: &Job) -> Vec<PromotionLine> {
     let source = job.source.to_string();
     let results = match promoter.run(job).await {
         Ok(results) => results,
-        Err(error) => vec![(source.clone(), Err(error))],
+        Err(error) => return vec![failed(source, error, started.elapsed())],
     };
     let line = |(place, result)| PromotionLine { source: source.clone(), place, result, elapsed: started.elapsed() };
     results.into_iter().map(line).collect()
+}
+
+/// Describes what concerns a source, and so every destination.
+fn failed(source: String, error: CliError, elapsed: Duration) -> PromotionLine {
+    PromotionLine { place: source.clone(), source, result: Err(error), elapsed }
 }

@@ -55,7 +55,7 @@ fn a_manifest_promotes_each_of_its_images_and_one_failure_stops_no_other() {
     assert_eq!(tags(&prod, "prod/app"), ["latest", "two", "v1.0", "v1.1", "v1.2", "v1.3"]);
     assert_eq!(tags(&eu, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
     let codes: Vec<&str> = lines.iter().filter_map(|line| line["error"]["code"].as_str()).collect();
-    assert_eq!(codes, ["NOT_FOUND", "NO_SIGNATURE", "NOT_FOUND"], "{}", outcome.stdout);
+    assert_eq!(codes, ["NO_SIGNATURE", "NOT_FOUND", "NOT_FOUND"], "{}", outcome.stdout);
     let summary = &lines.last().unwrap()["summary"];
     assert_eq!((&summary["promotions"], &summary["failed"]), (&Value::from(12), &Value::from(3)), "{summary}");
     let report = std::fs::read_to_string(user.path("report.xml")).unwrap();
@@ -133,6 +133,30 @@ fn each_image_is_in_one_shard_and_an_empty_one_is_a_success() {
     assert_eq!(tags(&prod, "prod/app").len(), 5);
     let run = ["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml", "--shard", "8/8"];
     user.run(&run).assert_code(2).assert_stderr("counted from 0");
+}
+
+#[test]
+fn a_source_whose_tags_cannot_be_told_fails_in_every_shard_and_at_its_place() {
+    let ((user, source), prod) = (staging(), empty());
+    let (from, to) = (source.host(), prod.host());
+    let pattern = format!("{from}/team/web:v1.*");
+    let one = |source: &str| format!("- {{source: '{source}', destinations: [{to}/prod/app]}}\n");
+    let [first, last] = ["v1.0", "v2.0"].map(|tag| one(&format!("{from}/team/app:{tag}")));
+    user.write("promotions.yaml", format!("version: 1\npromotions:\n{first}{}{last}", one(&pattern)));
+    source.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Tags).repository("team/web")]);
+    let promote = |more: &[&str]| {
+        let run = ["promote", "--key", "sealift.pub", "--timeout", "200ms", "--output", "json"];
+        user.run(&[&run[..], &["--from-file", "promotions.yaml"], more].concat()).assert_code(22).json_lines()
+    };
+    for shard in ["0/3", "1/3", "2/3"] {
+        let lines = promote(&["--shard", shard]);
+        let failed: Vec<_> = lines.iter().filter(|line| line["error"]["code"] == "UNAVAILABLE").collect();
+        assert_eq!(failed.len(), 1, "{shard}: {lines:?}");
+        assert_eq!(failed[0]["reference"], pattern);
+    }
+    let lines = promote(&[]);
+    let codes: Vec<_> = lines.iter().map(|line| line["error"]["code"].as_str().unwrap_or("")).collect();
+    assert_eq!(codes, ["", "UNAVAILABLE", "", ""], "in the order of the file: {lines:?}");
 }
 
 #[test]
