@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sealift_promote::{Approved, Endorser, PromoteError, Resigning, SignatureForm};
 
-use crate::args::endorsement::EndorsementArgs;
+use crate::args::endorsement::Endorsement;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::signing::Signatory;
@@ -19,20 +19,19 @@ pub(crate) struct Endorsing {
 }
 
 impl Endorsing {
-    /// Chooses who signs, if anybody is to, and asks before anything can be published about `destinations`.
+    /// Chooses who signs, and asks before anything can be published about `destinations`.
     pub(crate) async fn open(
         context: &Context,
-        args: &EndorsementArgs,
+        endorsement: Endorsement,
         destinations: &[String],
-    ) -> Result<Option<Self>, CliError> {
-        let (signer, resigning) = (args.signer()?, args.resigning()?);
-        let Some(signer) = signer else { return Ok(None) };
+    ) -> Result<Self, CliError> {
+        let Endorsement { signer, resigning, records } = endorsement;
         let signatory = Signatory::open(context, &signer, destinations).await?;
         let has_legacy = resigning.as_ref().is_some_and(|how| how.forms.contains(&SignatureForm::CosignTag));
         if has_legacy {
             signatory.check_legacy()?;
         }
-        Ok(Some(Self { signatory, records: args.records(), resigning, clock: Context::clock }))
+        Ok(Self { signatory, records, resigning, clock: Context::clock })
     }
 
     /// Signs what passed both gates, before its tags move.

@@ -65,19 +65,30 @@ pub(crate) struct EndorsementArgs {
     services: ServiceAddressArgs,
 }
 
+/// What is signed at the destination, and by whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Endorsement {
+    pub(crate) signer: SignerArgs,
+    /// How what arrives is signed once more, if it is.
+    pub(crate) resigning: Option<Resigning>,
+    /// Whether a record is attached.
+    pub(crate) records: bool,
+}
+
 impl EndorsementArgs {
-    /// Returns who signs, if anybody does.
+    /// Returns what is to be signed, if anything.
     ///
     /// # Errors
-    /// [`UsageError::NobodySigns`] for a flag that is about signing, without anybody who signs.
-    pub(crate) fn signer(&self) -> Result<Option<SignerArgs>, UsageError> {
+    /// [`UsageError::NobodySigns`] for a flag that is about signing, without anybody who signs, and
+    /// [`UsageError::NameWithoutLegacy`] for a docker-reference where nothing has one.
+    pub(crate) fn wanted(&self) -> Result<Option<Endorsement>, UsageError> {
         if self.key.is_none() && !self.sign_keyless {
             return match self.needs_signer() {
                 Some(flag) => Err(UsageError::NobodySigns { flag }),
                 None => Ok(None),
             };
         }
-        Ok(Some(SignerArgs {
+        let signer = SignerArgs {
             key: self.key.clone(),
             passphrase: self.passphrase.clone(),
             identity: self.identity.clone(),
@@ -87,35 +98,24 @@ impl EndorsementArgs {
                 addresses: self.services.clone(),
             },
             yes: self.yes,
-        }))
+        };
+        Ok(Some(Endorsement { signer, resigning: self.resigning()?, records: !self.no_record }))
     }
 
     fn needs_signer(&self) -> Option<&'static str> {
         let flags = [
             (self.record, "--record"),
             (self.resign, "--resign"),
+            (self.passphrase.passphrase_file.is_some(), "--passphrase-file"),
             (self.sign_instance.is_some(), "--sign-instance"),
             (self.sign_trusted_root.is_some(), "--sign-trusted-root"),
-            (self.services.signing_config.is_some(), "--signing-config"),
-            (self.services.fulcio_url.is_some(), "--fulcio-url"),
-            (self.services.rekor_url.is_some(), "--rekor-url"),
-            (self.services.timestamp_server_url.is_some(), "--timestamp-server-url"),
-            (self.identity.identity_token.is_some(), "--identity-token"),
-            (self.identity.oidc_provider.is_some(), "--oidc-provider"),
         ];
-        flags.into_iter().find(|(is_given, _)| *is_given).map(|(_, flag)| flag)
+        let own = flags.into_iter().find(|(is_given, _)| *is_given).map(|(_, flag)| flag);
+        // Not `--yes`, which scripts give out of habit, and which changes nothing where nobody is asked.
+        own.or_else(|| self.identity.given()).or_else(|| self.services.given())
     }
 
-    /// Says whether a record is attached where somebody signs.
-    pub(crate) fn records(&self) -> bool {
-        !self.no_record
-    }
-
-    /// Returns how what arrives is signed once more, if it is.
-    ///
-    /// # Errors
-    /// [`UsageError::NameWithoutLegacy`] for a docker-reference where nothing has one.
-    pub(crate) fn resigning(&self) -> Result<Option<Resigning>, UsageError> {
+    fn resigning(&self) -> Result<Option<Resigning>, UsageError> {
         if !self.resign {
             return Ok(None);
         }
@@ -127,5 +127,45 @@ impl EndorsementArgs {
         let forms = [(format.has_bundle(), SignatureForm::Bundle), (format.has_legacy(), SignatureForm::CosignTag)];
         let forms = forms.into_iter().filter_map(|(is_wanted, form)| is_wanted.then_some(form)).collect();
         Ok(Some(Resigning { forms, docker_reference: self.sign_identity.clone() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    /// Says who signs, is about no signer, or comes with `--resign` only, which is about one.
+    const OTHERS: [&str; 6] = ["sign-key", "sign-keyless", "yes", "no-record", "sign-format", "sign-identity"];
+
+    #[test]
+    fn every_flag_about_signing_needs_somebody_who_signs() {
+        let command = EndorsementArgs::augment_args(Command::new("promote"));
+        let is_other = |arg: &&Arg| arg.get_long().is_some_and(|name| OTHERS.contains(&name));
+        let (others, flags): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().partition(is_other);
+        assert_eq!(others.len(), OTHERS.len());
+        for flag in flags {
+            let name = format!("--{}", flag.get_long().unwrap());
+            let line = format!("promote {name}{}", example(flag));
+            let matches = command.clone().try_get_matches_from(line.split(' ')).unwrap();
+            let wanted = EndorsementArgs::from_arg_matches(&matches).unwrap().wanted().map(|_| ());
+            let Err(UsageError::NobodySigns { flag }) = wanted else { panic!("{line}: {wanted:?}") };
+            assert_eq!(flag, name);
+        }
+    }
+
+    /// Returns a value that is none the flag has by itself.
+    fn example(flag: &Arg) -> &'static str {
+        let name = flag.get_value_names().map_or("", |names| names[0].as_str());
+        match name {
+            _ if !flag.get_action().takes_values() || flag.is_require_equals_set() => "",
+            "FLOW" => " device",
+            "PORT" => " 8080",
+            "SOURCE" => " github",
+            "URL" => " https://service.example.com",
+            "VERSION" => " 2",
+            _ => " text",
+        }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct SignerIdentityArgs {
     pub(crate) oidc_issuer: Option<String>,
 
     /// Name that the issuer knows this program by
-    #[arg(long, value_name = "NAME", default_value = "sigstore")]
+    #[arg(long, value_name = "NAME", default_value = CLIENT_ID)]
     pub(crate) oidc_client_id: String,
 
     /// File with the secret that the issuer gave this program
@@ -68,6 +68,26 @@ pub(crate) struct SignerIdentityArgs {
     /// Port of this machine that the browser comes back to, where the issuer knows one only
     #[arg(long, value_name = "PORT")]
     pub(crate) oidc_redirect_port: Option<u16>,
+}
+
+/// How Sigstore's issuers know every program.
+const CLIENT_ID: &str = "sigstore";
+
+impl SignerIdentityArgs {
+    /// Returns the first flag that says something, if any does.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.identity_token.is_some(), "--identity-token"),
+            (self.fulcio_auth_flow.is_some(), "--fulcio-auth-flow"),
+            (self.oidc_provider.is_some(), "--oidc-provider"),
+            (self.oidc_disable_ambient_providers.is_some(), "--oidc-disable-ambient-providers"),
+            (self.oidc_issuer.is_some(), "--oidc-issuer"),
+            (self.oidc_client_id != CLIENT_ID, "--oidc-client-id"),
+            (self.oidc_client_secret_file.is_some(), "--oidc-client-secret-file"),
+            (self.oidc_redirect_port.is_some(), "--oidc-redirect-port"),
+        ];
+        flags.into_iter().find(|(is_given, _)| *is_given).map(|(_, flag)| flag)
+    }
 }
 
 /// How a person signs in.
@@ -117,7 +137,7 @@ pub(crate) struct ServiceAddressArgs {
     pub(crate) rekor_url: Option<Url>,
 
     /// Version of the API of `--rekor-url`
-    #[arg(long, value_name = "VERSION", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    #[arg(long, value_name = "VERSION", default_value_t = REKOR_API_VERSION, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) rekor_api_version: u8,
 
     /// Timestamp authority: the whole address, such as `https://tsa.example.com/api/v1/timestamp`
@@ -137,7 +157,23 @@ impl ServiceArgs {
     }
 }
 
+/// The version of the log's API where nobody names one.
+const REKOR_API_VERSION: u8 = 1;
+
 impl ServiceAddressArgs {
+    /// Returns the first flag that says something, if any does.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.signing_config.is_some(), "--signing-config"),
+            (self.fulcio_url.is_some(), "--fulcio-url"),
+            (self.rekor_url.is_some(), "--rekor-url"),
+            (self.rekor_api_version != REKOR_API_VERSION, "--rekor-api-version"),
+            (self.timestamp_server_url.is_some(), "--timestamp-server-url"),
+            (self.tlog_upload.is_some(), "--tlog-upload"),
+        ];
+        flags.into_iter().find(|(is_given, _)| *is_given).map(|(_, flag)| flag)
+    }
+
     /// Says whether a service is named by hand.
     pub(crate) fn names_service(&self) -> bool {
         self.fulcio_url.is_some() || self.rekor_url.is_some() || self.timestamp_server_url.is_some()

@@ -101,20 +101,46 @@ pub(crate) struct PromoteArgs {
     pub(crate) output: OutputArgs,
 }
 
-/// Promotes, or plans to.
+/// Promotes, or plans to, and reports what became of it.
 pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, CliError> {
     let started = Instant::now();
+    let (verdict, junit) = match promote(args, context, started).await {
+        Ok(report) => (context.printer.report(args.output.output, &report), report.to_junit()),
+        Err(error) => {
+            let junit = Promotions::junit_of_failure(&args.subject(), &error, started.elapsed());
+            (Err(error), junit)
+        }
+    };
+    let Some(path) = &args.many.junit else { return verdict };
+    // Whatever happened: a report that is left from another run would pass for one of this run.
+    match files::write(path, junit.as_bytes(), Readers::Everyone, Overwrite::Allowed) {
+        Err(error) if matches!(verdict, Ok(Exit::Ok)) => Err(error),
+        Err(error) => {
+            context.printer.failure(args.output.output, &error);
+            verdict
+        }
+        Ok(()) => verdict,
+    }
+}
+
+async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Result<Promotions, CliError> {
+    let endorsement = args.endorsement.wanted().map_err(CliError::Usage)?;
     let entries = args.entries()?;
     let (sources, destinations) = ends(&entries);
     let client = context.client_of_ends(&args.registry, &args.endpoints, &sources, &destinations)?;
     let demands = args.demands(context, &entries).await?;
     let prepared = promotions::prepare(&client, &entries, args.many.shard).await?;
-    let promoter = Promoter {
-        client,
-        options: args.options(context),
-        endorsing: args.endorsing(context, &entries).await?,
-        extent: if args.dry_run { Extent::Plan } else { Extent::Promote },
+    let (extent, endorsing) = match endorsement {
+        // A plan needs nobody who signs.
+        _ if args.dry_run => (Extent::Plan, None),
+        None => (Extent::Promote, None),
+        Some(endorsement) => {
+            let destinations: BTreeSet<String> = destinations.iter().map(ToString::to_string).collect();
+            let destinations: Vec<String> = destinations.into_iter().collect();
+            (Extent::Promote, Some(Endorsing::open(context, endorsement, &destinations).await?))
+        }
     };
+    let promoter = Promoter { client, options: args.options(context), endorsing, extent };
     let job = |image: &Image, entry: &ManifestEntry| Job {
         source: image.source.clone(),
         selector: image.selector.clone(),
@@ -126,13 +152,7 @@ pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, C
     };
     let scale = args.scale(&entries, &prepared);
     let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs)).await;
-    let report = Promotions { lines, scale, elapsed: started.elapsed() };
-    let exit = context.printer.report(args.output.output, &report)?;
-    // After the report, which a full disk must not take away.
-    if let Some(path) = &args.many.junit {
-        files::write(path, report.to_junit().as_bytes(), Readers::Everyone, Overwrite::Allowed)?;
-    }
-    Ok(exit)
+    Ok(Promotions { lines, scale, elapsed: started.elapsed() })
 }
 
 /// Returns the references of both ends.
@@ -142,15 +162,10 @@ fn ends(entries: &[ManifestEntry]) -> (Vec<&Reference>, Vec<&Reference>) {
 }
 
 impl PromoteArgs {
-    /// Returns who signs at the destinations; a plan needs nobody, but arguments that make sense.
-    async fn endorsing(&self, context: &Context, entries: &[ManifestEntry]) -> Result<Option<Endorsing>, CliError> {
-        match self.dry_run {
-            true => self.endorsement.signer().and(self.endorsement.resigning()).map(|_| None).map_err(CliError::Usage),
-            false => {
-                let destinations: BTreeSet<String> = ends(entries).1.into_iter().map(ToString::to_string).collect();
-                Endorsing::open(context, &self.endorsement, &destinations.into_iter().collect::<Vec<_>>()).await
-            }
-        }
+    /// Returns what the promotions are called as a whole: the manifest, else the source as typed.
+    fn subject(&self) -> String {
+        let manifest = self.many.from_file.as_ref().map(|path| path.display().to_string());
+        manifest.or_else(|| self.source.clone()).unwrap_or_default()
     }
 
     /// Returns what is to be promoted: what the manifest says, else what the arguments do.

@@ -91,6 +91,42 @@ fn junit_holds_what_registries_say() {
 }
 
 #[test]
+fn a_run_that_ends_early_leaves_no_report_of_another() {
+    let ((user, source), prod) = (staging(), empty());
+    let promote = |more: &[&str]| {
+        user.write("report.xml", "of the run before");
+        let outcome = user.run(&[&["promote", "--key", "sealift.pub", "--junit", "report.xml"], more].concat());
+        assert_xml(&user, "report.xml", 1);
+        (outcome, std::fs::read_to_string(user.path("report.xml")).unwrap())
+    };
+    user.write("bad.yaml", "version: 7\n");
+    let (outcome, report) = promote(&["--from-file", "bad.yaml"]);
+    outcome.assert_code(20);
+    assert!(report.contains("tests=\"1\" failures=\"0\" errors=\"1\""), "{report}");
+    assert!(report.contains("name=\"bad.yaml\"") && report.contains("type=\"CONFIGURATION\""), "{report}");
+    assert!(report.contains("bad.yaml:1:1: version"), "{report}");
+    let (from, to) = (source.reference("team/app:v1.0"), prod.reference("prod/app"));
+    let (outcome, report) = promote(&["--resign", &from, &to]);
+    outcome.assert_code(2);
+    assert!(report.contains(&format!("name=\"{from}\"")) && report.contains("`--resign` needs somebody"), "{report}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_verdict() {
+    let ((user, source), prod) = (staging(), empty());
+    source.add("team/unsigned", &fixture::image(9), Some("v1")).unwrap();
+    let promote = |more: &[&str]| {
+        let outcome = user.run(&[&["promote", "--key", "sealift.pub", "--junit", "nowhere/report.xml"], more].concat());
+        outcome.assert_stderr("writing `nowhere/report.xml` failed")
+    };
+    let to = prod.reference("prod/app");
+    promote(&[&source.reference("team/unsigned:v1"), &to]).assert_code(10).assert_stderr("team/unsigned:v1");
+    promote(&["--from-file", "nowhere.yaml"]).assert_code(20).assert_stderr("nowhere.yaml");
+    promote(&[&source.reference("team/app:v1.0"), &to]).assert_code(1).assert_stdout("promoted");
+    assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
+}
+
+#[test]
 fn a_pattern_on_the_command_line_keeps_each_tag() {
     let ((user, source), prod) = (staging(), empty());
     let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/app"));

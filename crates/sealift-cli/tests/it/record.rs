@@ -173,12 +173,14 @@ fn a_legacy_signature_has_the_name_that_tools_look_for() {
 fn flags_about_signing_need_somebody_who_signs() {
     let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
     source.clear_requests();
-    let from = source.reference("team/app:v1");
-    let promote = ["promote", "--key", "sealift.pub", &from, "registry.example.com/app:v1"];
+    // They are looked at before the tags that fit are asked for.
+    let from = source.reference("team/app:v*");
+    let promote = ["promote", "--key", "sealift.pub", &from, "registry.example.com/app"];
     for (flags, said) in [
         (&["--resign"][..], "--sign-key"),
         (&["--record"], "--sign-keyless"),
         (&["--identity-token", "token"], "`--identity-token` needs somebody"),
+        (&["--tlog-upload=false"], "`--tlog-upload` needs somebody"),
         (&["--dry-run", "--resign"], "--sign-key"),
         (&["--sign-key", "sealift.key", "--no-record"], "--resign"),
         (&["--sign-key", "sealift.key", "--sign-keyless"], "--sign-keyless"),

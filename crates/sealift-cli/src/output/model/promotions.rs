@@ -64,25 +64,27 @@ impl PromotionLine {
     }
 
     fn to_case(&self) -> Case {
-        let trouble = self.failure().map(|failure| Trouble {
-            code: failure.code(),
-            message: failure.message().to_owned(),
-            details: failure.details(),
-        });
-        let outcome = match trouble {
-            None => Outcome::Passed,
-            Some(trouble) if self.exit().is_refusal() => Outcome::Failed(trouble),
-            Some(trouble) => Outcome::Broken(trouble),
-        };
+        let outcome = self.failure().map_or(Outcome::Passed, |failure| outcome_of(self.exit(), &failure));
         Case { class: self.source.clone(), name: self.place.clone(), elapsed: self.elapsed, outcome }
     }
+}
+
+fn outcome_of(exit: Exit, failure: &Failure) -> Outcome {
+    let trouble = Trouble { code: failure.code(), message: failure.message().to_owned(), details: failure.details() };
+    if exit.is_refusal() { Outcome::Failed(trouble) } else { Outcome::Broken(trouble) }
 }
 
 impl Promotions {
     /// Returns the report as JUnit XML.
     pub(crate) fn to_junit(&self) -> String {
-        let cases = self.lines.iter().map(PromotionLine::to_case).collect();
-        Suite { name: "sealift promote".to_owned(), elapsed: self.elapsed, cases }.to_xml()
+        to_xml(self.elapsed, self.lines.iter().map(PromotionLine::to_case).collect())
+    }
+
+    /// Returns the report on promotions of `subject` that an error ended before there was anything else to report, as
+    /// JUnit XML.
+    pub(crate) fn junit_of_failure(subject: &str, error: &CliError, elapsed: Duration) -> String {
+        let outcome = outcome_of(error.exit(), &Failure::of(error));
+        to_xml(elapsed, vec![Case { class: subject.to_owned(), name: subject.to_owned(), elapsed, outcome }])
     }
 
     fn summary(&self) -> Option<Summary> {
@@ -103,6 +105,10 @@ impl Promotions {
         }
         Some(summary)
     }
+}
+
+fn to_xml(elapsed: Duration, cases: Vec<Case>) -> String {
+    Suite { name: "sealift promote".to_owned(), elapsed, cases }.to_xml()
 }
 
 /// What many promotions came to.
