@@ -287,6 +287,8 @@ pub(crate) enum UsageError {
     NoTrustRoot,
     #[error("`{path}` is not text", path = path.display())]
     NotText { path: PathBuf },
+    #[error("every promotion names a policy of its own, so that what the flags demand would judge none")]
+    NothingLeftToJudge,
     #[error("there is nothing to attach")]
     NothingToAttach,
     #[error("`{flag}` is for one file")]

@@ -152,6 +152,10 @@ fn of_usage(error: &UsageError) -> Option<String> {
             "give `--signing-config`, or the services by `--fulcio-url`, `--rekor-url` and `--timestamp-server-url`"
                 .to_owned()
         }
+        UsageError::NothingLeftToJudge => {
+            "leave out `--policy`, keys and identities, or take `policy` out of the promotions that they are meant for"
+                .to_owned()
+        }
         UsageError::NoToken => "give it with `--identity-token`".to_owned(),
         UsageError::OtherState { .. } => "give every batch a file of its own".to_owned(),
         UsageError::UnknownInstance { url } => format!("`sealift trust init --url {url} --root FILE` makes it known"),

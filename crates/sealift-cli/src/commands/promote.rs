@@ -20,7 +20,7 @@ use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::endorsing::Endorsing;
-use crate::error::CliError;
+use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Promotions, Scale};
@@ -180,11 +180,19 @@ impl PromoteArgs {
     }
 
     /// Returns what is demanded by each policy that the entries name, and by the flags where one names none.
+    ///
+    /// # Errors
+    /// [`UsageError::NothingLeftToJudge`] for flags that no entry leaves anything to.
     async fn demands(
         &self,
         context: &Context,
         entries: &[ManifestEntry],
     ) -> Result<HashMap<Option<PathBuf>, Arc<Demand>>, CliError> {
+        // Who names a key on the command line means it to count.
+        let are_demanding = self.policy.policy.is_some() || !self.identity.is_empty();
+        if are_demanding && entries.iter().all(|entry| entry.policy.is_some()) {
+            return Err(UsageError::NothingLeftToJudge.into());
+        }
         let mut demands = HashMap::new();
         for entry in entries {
             if demands.contains_key(&entry.policy) {

@@ -217,6 +217,13 @@ fn policies_of_entries_are_found_beside_the_manifest_and_judge_both_ends() {
     );
     user.run(&["promote", "--from-file", "etc/promotions.yaml"]).assert_code(14);
     assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
+    // Keys that would judge nothing are not passed over.
+    for flags in [["--key", "sealift.pub"], ["--policy", "etc/good.yaml"], ["--certificate-identity", "a@example.com"]]
+    {
+        user.run(&[&["promote", "--from-file", "etc/promotions.yaml"], &flags[..]].concat())
+            .assert_code(2)
+            .assert_stderr("would judge none");
+    }
     // Without a policy, somebody has to be named.
     user.write("m.json", format!(r#"{{"version": 1, "promotions": [{{"source": "{from}/team/app:v2.0", "destinations": ["{to}/prod/app"]}}]}}"#));
     user.run(&["promote", "--from-file", "m.json"]).assert_code(2).assert_stderr("nobody is named");
