@@ -82,7 +82,7 @@ impl Promoter {
         let admitted = match admit(&snapshot, &promotion, &job.demand.judge).await.map_err(CliError::Promote)? {
             Gate::Passed(admitted) => admitted,
             Gate::Stopped(decision) => {
-                let refused = Refused { reference: job.source.clone(), decision };
+                let refused = Refused { source: job.source.clone(), reference: job.source.clone(), decision };
                 return Ok(vec![(job.source.to_string(), Ok(PromotionResult::Refused(refused)))]);
             }
         };
@@ -103,23 +103,23 @@ impl Promoter {
     ) -> Result<PromotionResult, CliError> {
         let target = Target::of(&job.source, destination, &job.tags, job.rule.clone());
         let plan = admitted.plan();
+        let digest = plan.root().digest.clone();
+        let refused = |decision| {
+            let (source, reference) = (job.source.clone(), destination.with_digest(digest.clone()));
+            Ok(PromotionResult::Refused(Refused { source, reference, decision }))
+        };
         if self.extent == Extent::Plan {
-            if let Some(decision) = job.demand.judge.foresee(&destination.repository(), &plan.root().digest) {
-                let reference = destination.with_digest(plan.root().digest.clone());
-                return Ok(PromotionResult::Refused(Refused { reference, decision }));
+            if let Some(decision) = job.demand.judge.foresee(&destination.repository(), &digest) {
+                return refused(decision);
             }
             let planned = Planned { destination: destination.clone(), tags: target.tags, plan: plan.clone() };
             return Ok(PromotionResult::Planned(planned));
         }
-        let digest = plan.root().digest.clone();
         let repository = subject::open_destination(&self.client, destination).await?;
         let arrived = arrive(admitted.clone(), source, &*repository, target, &job.demand.judge, &self.options).await;
         let mut approved = match arrived.map_err(CliError::Promote)? {
             Gate::Passed(approved) => approved,
-            Gate::Stopped(decision) => {
-                let reference = destination.with_digest(digest);
-                return Ok(PromotionResult::Refused(Refused { reference, decision }));
-            }
+            Gate::Stopped(decision) => return refused(decision),
         };
         if let Some(endorsing) = &self.endorsing {
             approved = endorsing.endorse(approved).await?;

@@ -13,7 +13,8 @@ pub(crate) struct ManyArgs {
     #[arg(long, visible_alias = "manifest", value_name = "FILE", conflicts_with_all = ["source", "destinations"])]
     pub(crate) from_file: Option<PathBuf>,
 
-    /// Promote one of N equal parts, counted from 0: each machine takes another, and none has to know the others
+    /// Promote part I of N, counted from 0, such as `0/4`: of a manifest its promotions, of a pattern of tags its images.
+    /// N machines, each with another I and everything else the same, promote each image once and need not know each other
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
 

@@ -44,7 +44,8 @@ impl SelectionArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Tag options")]
 pub(crate) struct TagArgs {
-    /// Give it this tag too; repeat for several
+    /// Give it this tag at every destination, besides the one that a destination names; repeat for several. The source's
+    /// own tag is kept only where neither names one. Images that a pattern finds keep theirs, and take no other
     #[arg(long, value_name = "TAG", conflicts_with = "from_file")]
     pub(crate) tag: Vec<Tag>,
 

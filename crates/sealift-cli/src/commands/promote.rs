@@ -65,7 +65,8 @@ pub(crate) struct PromoteArgs {
     #[arg(value_name = "SOURCE", required_unless_present = "from_file")]
     source: Option<String>,
 
-    /// Where it goes, one place or several; without a tag the source's tag is kept
+    /// Where it goes, one place or several: under the tag that is named here and those of `--tag`; without any, under
+    /// the source's own. A destination with a digest, which must be the source's, gets no tag but those of `--tag`
     #[arg(value_name = "DESTINATION", required_unless_present = "from_file")]
     destinations: Vec<String>,
 

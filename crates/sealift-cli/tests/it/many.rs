@@ -56,6 +56,12 @@ fn a_manifest_promotes_each_of_its_images_and_one_failure_stops_no_other() {
     assert_eq!(tags(&eu, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
     let codes: Vec<&str> = lines.iter().filter_map(|line| line["error"]["code"].as_str()).collect();
     assert_eq!(codes, ["NO_SIGNATURE", "NOT_FOUND", "NOT_FOUND"], "{}", outcome.stdout);
+    let failed = lines.iter().filter(|line| line["error"].is_object());
+    let failed: Vec<_> = failed.map(|line| (&line["reference"], &line["source"])).collect();
+    for (place, (reference, source)) in ["unsigned:v1", "nowhere:v1", "app:v9.*"].into_iter().zip(failed) {
+        let expected = format!("{from}/team/{place}");
+        assert_eq!((reference.as_str(), source.as_str()), (Some(&*expected), Some(&*expected)));
+    }
     let summary = &lines.last().unwrap()["summary"];
     assert_eq!((&summary["promotions"], &summary["failed"]), (&Value::from(12), &Value::from(3)), "{summary}");
     let report = std::fs::read_to_string(user.path("report.xml")).unwrap();

@@ -301,6 +301,9 @@ fn each_end_of_a_promotion_is_judged_by_its_own_scope() {
     let refused = user.run(&["promote", "--policy", "p.yaml", "--output", "json", &from, &to]).assert_code(14).json();
     assert_eq!(refused["error"]["code"], "POLICY_DENIED");
     assert_eq!(refused["decision"]["findings"][0]["rule"], "scopes[1].signatures[0]");
+    let place = destination.reference("prod/app@sha256:");
+    assert!(refused["reference"].as_str().is_some_and(|reference| reference.starts_with(&place)), "{refused}");
+    assert_eq!(refused["source"], *from);
     // Without a scope for it, nothing is even tried.
     policy("");
     destination.clear_requests();

@@ -183,8 +183,8 @@ impl Report for Promotions {
         self.summary().map_or(Ok(()), |summary| summary.write_text(out))
     }
 
-    /// Writes a line for each destination: its result, or `{"error": .., "reference": .., "source": ..}`; of many
-    /// promotions, `{"summary": ..}` last.
+    /// Writes a line for each destination: its result, or `{"error": .., "reference": .., "source": ..}`, with the
+    /// decision where a gate stopped it; of many promotions, `{"summary": ..}` last.
     fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Line<'a> {

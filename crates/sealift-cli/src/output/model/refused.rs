@@ -14,6 +14,8 @@ use crate::output::{Report, decision, json_line};
 /// A promotion that a gate stopped.
 #[derive(Debug)]
 pub(crate) struct Refused {
+    /// As given.
+    pub(crate) source: Reference,
     /// What was judged, and where.
     pub(crate) reference: Reference,
     pub(crate) decision: Decision,
@@ -38,9 +40,12 @@ impl Report for Refused {
         #[derive(Serialize)]
         struct Line<'a> {
             error: Failure,
+            reference: String,
+            source: String,
             decision: &'a Decision,
         }
-        json_line(out, &Line { error: self.failure(), decision: &self.decision })
+        let (reference, source) = (self.reference.to_string(), self.source.to_string());
+        json_line(out, &Line { error: self.failure(), reference, source, decision: &self.decision })
     }
 
     fn write_talk(&self, out: &mut dyn Write) -> io::Result<()> {
