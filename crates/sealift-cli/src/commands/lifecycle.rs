@@ -71,7 +71,8 @@ pub(crate) struct SetArgs {
 /// Show what markers say about an artifact's end of life
 ///
 /// Prints every marker, the one that decides first. With a key or an identity, only markers that they signed; without,
-/// anyone who can push may have made them.
+/// anyone who can push may have made them. Exits with 22 when the end is unclear: a marker could not be read, or the one
+/// that decides has no date.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -96,7 +97,8 @@ pub(crate) struct ShowArgs {
 ///
 /// Reads the version that the artifact names in its annotation or label `org.opencontainers.image.version`, and looks up
 /// the tag of that name, which publishers move to every new edition. Prints the digest that the tag holds now. Exits with
-/// 11 when that one is past its end of life too. Neither the version nor the tag is signed: verify what is found.
+/// 11 when that one is past its end of life too, and with 22 when that is unclear: a marker could not be read, or the one
+/// that decides has no date. Neither the version nor the tag is signed: verify what is found.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

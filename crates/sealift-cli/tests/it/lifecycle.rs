@@ -1,6 +1,6 @@
 //! `sealift lifecycle latest`; the marks themselves are tested with the policies that deny because of them.
 
-use sealift_core::oci::{RawManifest, media_type};
+use sealift_core::oci::{RawManifest, annotation, media_type};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, Rule};
 use serde_json::{Value, json};
@@ -67,6 +67,36 @@ fn an_outdated_digest_leads_to_the_newest_edition() {
         let fault = Rule::new(Effect::Status(500)).on(Endpoint::Referrers);
         registry.set_faults([fault, Rule::new(Effect::Status(500)).reference("sha256-*")]);
         latest(&["--timeout", "100ms"], &old).assert_code(22);
+    }
+}
+
+#[test]
+fn a_marker_without_a_date_tells_nothing() {
+    for (_, options) in both_kinds() {
+        let (user, registry) = (User::new(), Registry::start(options).unwrap());
+        let old = edition(&registry, 1, &revision("20230707"), None);
+        let new = edition(&registry, 2, &revision("20230710"), Some("1.0"));
+        let mark = |reference: &str| {
+            let date = format!("{}=soon", annotation::END_OF_LIFE);
+            user.run(&["attach", "--type", media_type::MICROSOFT_LIFECYCLE, "-a", &date, reference]).assert_code(0);
+        };
+        let run = |command: &str, code: i32| {
+            let text = user.run(&["lifecycle", command, &old]).assert_code(code);
+            (text, user.run(&["lifecycle", command, "--output", "json", &old]).assert_code(code).json())
+        };
+        mark(&old);
+        let (text, shown) = run("show", 22);
+        text.assert_stdout("unclear").assert_stdout("`soon`, which is no date");
+        assert_eq!((&shown["isUnclear"], &shown["endOfLife"]), (&json!(true), &Value::Null), "{shown}");
+        // What replaces it is known for all that.
+        let warning = |reference: &str| format!("warning: the end of life of {reference} is unclear");
+        let (text, found) = run("latest", 0);
+        text.assert_stdout(&format!("newest {new}")).assert_stderr(&warning(&old)).assert_stderr("`soon`");
+        assert_eq!((&found["asked"]["isUnclear"], &found["newest"]["isUnclear"]), (&json!(true), &json!(false)));
+        mark(&new);
+        let (text, found) = run("latest", 22);
+        text.assert_stdout("its end of life is unclear").assert_stderr(&warning(&new));
+        assert_eq!(found["newest"]["isUnclear"], true, "{found}");
     }
 }
 

@@ -8,7 +8,7 @@ use sealift_policy::edition::Edition;
 use sealift_policy::lifecycle::Markers;
 use serde::Serialize;
 
-use crate::error::{exit_of_repository, undecided};
+use super::lifecycle::unclear;
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -40,6 +40,13 @@ impl Dated {
         self.end_of_life().is_some_and(|end| end <= now)
     }
 
+    /// Says why it is unclear when the life ends, if it is.
+    fn doubts(&self) -> Vec<String> {
+        let undated = self.markers.effective().and_then(|marker| marker.end_of_life.as_ref().err());
+        let undated = undated.map(|found| format!("the marker that decides says `{found}`, which is no date"));
+        undated.into_iter().chain(self.markers.unread().iter().map(|unread| unread.error.to_string())).collect()
+    }
+
     fn successor(&self) -> Option<&str> {
         self.markers.effective().and_then(|marker| marker.successor.as_deref())
     }
@@ -49,22 +56,27 @@ impl Latest {
     fn is_newest(&self) -> bool {
         self.asked.reference.digest() == self.newest.reference.digest()
     }
+
+    /// Returns both artifacts, or the one that both are.
+    fn distinct(&self) -> impl Iterator<Item = &Dated> {
+        [&self.asked, &self.newest].into_iter().take(if self.is_newest() { 1 } else { 2 })
+    }
 }
 
 impl Report for Latest {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let word = if self.is_newest() { "still the newest" } else { "newest" };
-        let (style, life) = match &self.newest.markers {
-            _ if self.newest.has_ended(self.now) => (BAD, ", and past its end of life"),
-            markers if !markers.unread().is_empty() => (WARNING, ", its end of life is unclear"),
-            _ => (GOOD, ""),
+        let (style, life) = match unclear(&self.newest.markers) {
+            Some(_) => (WARNING, ", its end of life is unclear"),
+            None if self.newest.has_ended(self.now) => (BAD, ", and past its end of life"),
+            None => (GOOD, ""),
         };
         writeln!(out, "{style}{word}{life}{style:#} {STRONG}{}{STRONG:#}", self.newest.reference)?;
         let edition = &self.newest.edition;
         let revision = edition.revision.as_ref().map_or_else(String::new, |revision| format!(", revision {revision}"));
         let created = edition.created.map_or_else(String::new, |created| format!(", created {created}"));
         writeln!(out, "  {DIM}tag {}{revision}{created}{DIM:#}", self.tag)?;
-        for dated in [&self.asked, &self.newest].into_iter().take(if self.is_newest() { 1 } else { 2 }) {
+        for dated in self.distinct() {
             let Some(end) = dated.end_of_life() else { continue };
             let successor = dated.successor().map_or_else(String::new, |next| format!(", replaced by {next}"));
             writeln!(out, "  end of life of {} {end}{successor}", dated.reference)?;
@@ -86,10 +98,23 @@ impl Report for Latest {
         json_line(out, &Line { tag: self.tag.as_str(), is_newest: self.is_newest(), asked, newest })
     }
 
+    fn write_talk(&self, out: &mut dyn Write) -> io::Result<()> {
+        for dated in self.distinct() {
+            for doubt in dated.doubts() {
+                writeln!(
+                    out,
+                    "{WARNING}warning:{WARNING:#} the end of life of {} is unclear: {doubt}",
+                    dated.reference
+                )?;
+            }
+        }
+        Ok(())
+    }
+
     fn exit(&self) -> Exit {
-        match self.newest.markers.unread().first() {
-            _ if self.newest.has_ended(self.now) => Exit::NotFound,
-            Some(unread) => undecided(exit_of_repository(&unread.error)),
+        match unclear(&self.newest.markers) {
+            Some(exit) => exit,
+            None if self.newest.has_ended(self.now) => Exit::NotFound,
             None => Exit::Ok,
         }
     }
@@ -104,6 +129,7 @@ struct DatedLine<'a> {
     created: Option<String>,
     end_of_life: Option<String>,
     has_ended: bool,
+    is_unclear: bool,
     successor: Option<&'a str>,
     unread: usize,
 }
@@ -118,6 +144,7 @@ impl<'a> DatedLine<'a> {
             created: edition.created.map(|time| time.to_string()),
             end_of_life: dated.end_of_life().map(|end| end.to_string()),
             has_ended: dated.has_ended(now),
+            is_unclear: unclear(markers).is_some(),
             successor: dated.successor(),
             unread: markers.unread().len(),
         }

@@ -36,11 +36,11 @@ impl Lifecycle {
 
 impl Report for Lifecycle {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (style, word) = match self.markers.effective().map(|marker| &marker.end_of_life) {
-            None if self.markers.unread().is_empty() => (GOOD, "not marked"),
-            Some(Ok(_)) if self.has_ended() => (BAD, "past its end of life"),
-            Some(Ok(_)) => (GOOD, "alive"),
-            _ => (WARNING, "unclear"),
+        let (style, word) = match self.markers.effective() {
+            _ if unclear(&self.markers).is_some() => (WARNING, "unclear"),
+            None => (GOOD, "not marked"),
+            Some(_) if self.has_ended() => (BAD, "past its end of life"),
+            Some(_) => (GOOD, "alive"),
         };
         writeln!(out, "{style}{word}{style:#} {STRONG}{}{STRONG:#}", self.reference)?;
         for marker in self.ordered() {
@@ -67,6 +67,7 @@ impl Report for Lifecycle {
             reference: String,
             end_of_life: Option<String>,
             has_ended: bool,
+            is_unclear: bool,
             successor: Option<&'a str>,
             markers: Vec<MarkerLine<'a>>,
             unread: usize,
@@ -78,6 +79,7 @@ impl Report for Lifecycle {
                 reference: self.reference.to_string(),
                 end_of_life: effective.and_then(end_of),
                 has_ended: self.has_ended(),
+                is_unclear: unclear(&self.markers).is_some(),
                 successor: effective.and_then(|marker| marker.successor.as_deref()),
                 markers: self.ordered().into_iter().map(MarkerLine::of).collect(),
                 unread: self.markers.unread().len(),
@@ -86,8 +88,18 @@ impl Report for Lifecycle {
     }
 
     fn exit(&self) -> Exit {
-        let unread = self.markers.unread().first();
-        unread.map_or(Exit::Ok, |unread| undecided(exit_of_repository(&unread.error)))
+        unclear(&self.markers).unwrap_or(Exit::Ok)
+    }
+}
+
+/// Returns what the process says where markers do not tell when a life ends; `None` where they do, or there is none.
+///
+/// A marker that could not be read might be the one that decides, and the one that decides may have no date.
+pub(super) fn unclear(markers: &Markers) -> Option<Exit> {
+    match (markers.unread().first(), markers.effective()) {
+        (Some(unread), _) => Some(undecided(exit_of_repository(&unread.error))),
+        (None, Some(marker)) if marker.end_of_life.is_err() => Some(Exit::Unavailable),
+        (None, _) => None,
     }
 }
 
