@@ -21,6 +21,7 @@ use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, causes};
+use crate::exit::Exit;
 use crate::manifests;
 use crate::output::model::{Migrated, MigratedSignature, Migration};
 use crate::signed_content;
@@ -34,7 +35,9 @@ use crate::verification::requirements;
 /// there stays. Each signature must verify with the given key or identity before, and in its new form before it is
 /// published. A bundle proves that a log holds the signature where `.att` has the log's promise only: the log is asked
 /// for that proof. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
-/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything was not converted.
+/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything has no other form or does not
+/// verify, with 22 when a log could not be asked for its proof, with 20 when no trust root names the log, and with 29 for
+/// several of these reasons.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -179,7 +182,7 @@ impl Migrating<'_> {
         };
         let entity = match self.proven(entity).await? {
             Ok(proven) => proven,
-            Err(error) => return impossible(with_causes(&error)),
+            Err(error) => return Ok(Migration::Undecided { reason: with_causes(&error), exit: error.exit() }),
         };
         let key_id = match verified.signer() {
             Identity::Key { key_id, .. } => Some(key_id.as_str()),
@@ -261,6 +264,15 @@ enum UnprovenError {
          `--instance` or `--trusted-root` name one"
     )]
     UnknownLog { log_index: i64 },
+}
+
+impl UnprovenError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Log { .. } | Self::Offline { .. } => Exit::Unavailable,
+            Self::UnknownLog { .. } => Exit::Configuration,
+        }
+    }
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {

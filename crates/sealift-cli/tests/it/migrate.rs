@@ -3,12 +3,12 @@
 use sealift_core::oci::Tag;
 use sealift_sandbox::fixture;
 use sealift_sandbox::peers::Peers;
-use sealift_sandbox::registry::Registry;
+use sealift_sandbox::registry::{Registry, RegistryOptions};
 use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Times};
 
 use crate::lab::{Lab, Place};
 use crate::services::{Services, args, text};
-use crate::support::{Outcome, both_kinds};
+use crate::support::{Outcome, both_kinds, registry};
 
 #[test]
 fn what_is_migrated_the_cosigns_verify_with_a_key() {
@@ -91,7 +91,7 @@ fn what_is_migrated_the_cosigns_verify_without_a_key() {
                 &services.who(),
                 &services.trust(),
             ]);
-            refused.assert_code(1).assert_stdout(reason);
+            refused.assert_code(22).assert_stdout("undecided").assert_stdout(reason);
             assert!(registry.referrers("team/old", &digest).is_empty(), "{reason}");
         };
         unproven(&["--offline"], "asks no log");
@@ -118,4 +118,38 @@ fn what_is_migrated_the_cosigns_verify_without_a_key() {
         let at = args(["--rekor-url", &urls.rekor_v1, &new]);
         cosign("cosign2", &verify, &[services.who(), at].concat()).assert_code(0);
     }
+}
+
+#[test]
+fn what_no_log_has_proven_is_undecided() {
+    let services = Services::start();
+    services.user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    services.user.run(&["key", "generate"]).assert_code(0);
+    let registry = registry(RegistryOptions::default());
+    registry.add("team/web", &fixture::image(2), Some("v1")).unwrap();
+    let (app, web) = (registry.reference("team/app:v1"), registry.reference("team/web:v1"));
+    let attest = args(["attest", "--type", "spdxjson", "--predicate", "p.json", "--format", "legacy"]);
+    let signing = services.signing(&[LogVersion::V1]);
+    services.run(&[&attest, &services.token(), &signing, &args([&app])]).assert_code(0);
+    let migrate = |flags: &[&str], code: i32| -> Vec<String> {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let migrate = args(["migrate", "--output", "json", "--to", "bundle"]);
+        let report = services.run(&[&migrate, &flags]).assert_code(code).json();
+        let signatures = report["signatures"].as_array().unwrap().iter();
+        signatures.map(|signature| signature["outcome"].as_str().unwrap().to_owned()).collect()
+    };
+    let known = [services.who(), services.trust(), vec![app.clone()]].concat();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    assert_eq!(migrate(&[&known[..], &["--offline"]].concat(), 22), ["undecided"]);
+    // Beside what has no other form, there are two reasons.
+    services.user.run(&["sign", "--key", "sealift.key", "--format", "legacy", &app]).assert_code(0);
+    let mut both = migrate(&[&known[..], &["--offline"]].concat(), 29);
+    both.sort();
+    assert_eq!(both, ["impossible", "undecided"]);
+    let mut rest = migrate(&known, 1);
+    rest.sort();
+    assert_eq!(rest, ["converted", "impossible"]);
+    // Whom to ask, no trust root says here.
+    services.run(&[&attest, &args(["--key", "sealift.key", "--yes"]), &signing, &args([&web])]).assert_code(0);
+    assert_eq!(migrate(&["--key", "sealift.pub", &web], 20), ["undecided"]);
 }

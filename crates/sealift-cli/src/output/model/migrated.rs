@@ -39,6 +39,12 @@ pub(crate) enum Migration {
     Impossible { reason: String },
     /// It had the other form already.
     Present,
+    /// What the other form needs could not be had.
+    Undecided {
+        reason: String,
+        #[serde(skip)]
+        exit: Exit,
+    },
     /// Nobody whose signatures count made it.
     Unverified { reason: String },
 }
@@ -53,6 +59,7 @@ impl MigratedSignature {
         match self.outcome {
             Migration::Converted { .. } | Migration::Present => Exit::Ok,
             Migration::Impossible { .. } | Migration::Unverified { .. } => Exit::Failure,
+            Migration::Undecided { exit, .. } => exit,
         }
     }
 }
@@ -66,6 +73,7 @@ impl Report for Migrated {
                     writeln!(out, "{WARNING}not converted{WARNING:#} {from}: {reason}")?
                 }
                 Migration::Present => writeln!(out, "{GOOD}present{GOOD:#} {from} {DIM}has the other form{DIM:#}")?,
+                Migration::Undecided { reason, .. } => writeln!(out, "{WARNING}undecided{WARNING:#} {from}: {reason}")?,
                 Migration::Unverified { reason } => {
                     writeln!(out, "{WARNING}not verified{WARNING:#} {from}: {reason}")?;
                 }
@@ -79,7 +87,10 @@ impl Report for Migrated {
     }
 
     fn exit(&self) -> Exit {
-        let wrong = self.signatures.iter().map(MigratedSignature::exit).find(|exit| *exit != Exit::Ok);
-        wrong.unwrap_or(Exit::Ok)
+        match self.signatures.is_empty() {
+            // Where there is nothing to convert, everything has the form that was asked for.
+            true => Exit::Ok,
+            false => Exit::of_several(self.signatures.iter().map(MigratedSignature::exit)),
+        }
     }
 }
