@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sealift_core::copy::CopyOptions;
 use sealift_core::identity::{CertificateIdentity, EmptyIdentity, IdentityMatcher};
@@ -45,6 +46,15 @@ pub(crate) struct Demand {
     pub(crate) selection: Selection,
 }
 
+/// What became of a job at one destination, or of its source for all of them.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) place: String,
+    pub(crate) result: Result<PromotionResult, CliError>,
+    /// What it took; for the first destination with what its source took.
+    pub(crate) elapsed: Duration,
+}
+
 /// How far a promotion goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extent {
@@ -66,7 +76,8 @@ impl Promoter {
     ///
     /// # Errors
     /// What concerns the source, and so every destination.
-    pub(crate) async fn run(&self, job: &Job) -> Result<Vec<(String, Result<PromotionResult, CliError>)>, CliError> {
+    pub(crate) async fn run(&self, job: &Job) -> Result<Vec<Delivered>, CliError> {
+        let mut started = Instant::now();
         let (subject, root) = Subject::read(&self.client, &job.source, &job.selector).await?;
         for destination in &job.destinations {
             refuse_other_digest(destination, subject.digest())?;
@@ -83,13 +94,16 @@ impl Promoter {
             Gate::Passed(admitted) => admitted,
             Gate::Stopped(decision) => {
                 let refused = Refused { source: job.source.clone(), reference: job.source.clone(), decision };
-                return Ok(vec![(job.source.to_string(), Ok(PromotionResult::Refused(refused)))]);
+                let result = Ok(PromotionResult::Refused(refused));
+                return Ok(vec![Delivered { place: job.source.to_string(), result, elapsed: started.elapsed() }]);
             }
         };
         let mut results = Vec::new();
         for destination in &job.destinations {
             let result = self.deliver(job, &admitted, &snapshot, destination).await;
-            results.push((destination.to_string(), result));
+            let ended = Instant::now();
+            results.push(Delivered { place: destination.to_string(), result, elapsed: ended - started });
+            started = ended;
         }
         Ok(results)
     }

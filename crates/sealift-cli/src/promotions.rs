@@ -12,7 +12,7 @@ use crate::args::reference;
 use crate::error::CliError;
 use crate::files;
 use crate::output::model::PromotionLine;
-use crate::promoting::{Job, Promoter};
+use crate::promoting::{Delivered, Job, Promoter};
 
 /// Tag lists asked for at once.
 const LISTINGS: usize = 8;
@@ -122,7 +122,7 @@ async fn carry_out(promoter: &Promoter, job: &Job) -> Vec<PromotionLine> {
         Ok(results) => results,
         Err(error) => return vec![failed(source, error, started.elapsed())],
     };
-    let line = |(place, result)| PromotionLine { source: source.clone(), place, result, elapsed: started.elapsed() };
+    let line = |Delivered { place, result, elapsed }| PromotionLine { source: source.clone(), place, result, elapsed };
     results.into_iter().map(line).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Many promotions in one run: manifests, patterns of tags, shards, reports.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use sealift_sandbox::external;
 use sealift_sandbox::fixture;
@@ -130,6 +131,29 @@ fn a_report_that_cannot_be_written_hides_no_verdict() {
     promote(&["--from-file", "nowhere.yaml"]).assert_code(20).assert_stderr("nowhere.yaml");
     promote(&[&source.reference("team/app:v1.0"), &to]).assert_code(1).assert_stdout("promoted");
     assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
+}
+
+/// One image at a time: what the destinations took does not add up to more than the whole.
+#[test]
+fn each_case_of_a_report_took_its_own_time() {
+    let ((user, source), prod) = (staging(), empty());
+    source.set_faults([Rule::new(Effect::Delay(Duration::from_millis(200))).reference("v1.0").times(1)]);
+    let from = source.reference("team/app:v1.0");
+    let to: Vec<String> = (0..8).map(|number| prod.reference(&format!("prod/app-{number}"))).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let run = ["promote", "--key", "sealift.pub", "--jobs", "1", "--junit", "report.xml", &from];
+    user.run(&[&run[..], &to].concat()).assert_code(0);
+    let report = std::fs::read_to_string(user.path("report.xml")).unwrap();
+    let milliseconds = |line: &str| -> u64 {
+        let time = line.split("time=\"").nth(1).unwrap().split('"').next().unwrap();
+        time.replace('.', "").parse().unwrap()
+    };
+    let whole = milliseconds(report.lines().find(|line| line.contains("<testsuites")).unwrap());
+    let cases: Vec<u64> = report.lines().filter(|line| line.contains("<testcase")).map(milliseconds).collect();
+    assert_eq!(cases.len(), 8);
+    // Each is rounded by less than one.
+    assert!(cases.iter().sum::<u64>() <= whole + 8, "{report}");
+    assert!(cases.iter().any(|case| *case > 0), "{report}");
 }
 
 #[test]
