@@ -1,6 +1,5 @@
 //! Promoting as the command line asks for it: one source, judged once, to one or several destinations.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,6 @@ use sealift_promote::{
     AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
 
-use crate::args::identity::TrustArgs;
 use crate::args::promotion::{FeatureArg, SelectionArgs};
 use crate::commands::copy::refuse_other_digest;
 use crate::context::Context;
@@ -24,7 +22,7 @@ use crate::error::CliError;
 use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
 use crate::rules::RulesJudge;
 use crate::subject::{self, Subject};
-use crate::verification::{self, CertificateUse};
+use crate::verification::{CertificateUse, Verifiers};
 
 /// One source and where it goes.
 #[derive(Clone, Debug)]
@@ -146,26 +144,25 @@ impl Promoter {
     }
 }
 
-/// Returns what the flags select; `verifier` proves who signed, but for certificates, which it may not have to accept.
+/// Returns what the flags select; who signed is proven as rules prove it that accept certificates, or not, unless the
+/// flags name identities, which certificates prove.
 pub(crate) async fn selection(
     context: &Context,
     args: &SelectionArgs,
-    trust: &TrustArgs,
-    verifier: &Verifier,
+    verifiers: &mut Verifiers<'_>,
+    certificates: CertificateUse,
 ) -> Result<Selection, CliError> {
-    let verifier = match args.names_identities() {
-        true => &verification::verifier(context, trust, BTreeMap::new(), CertificateUse::Accepted).await?,
-        false => verifier,
-    };
+    let certificates = if args.names_identities() { CertificateUse::Accepted } else { certificates };
+    let verifier = verifiers.of(certificates).await?;
     let mut selection = Selection::default();
     if args.include_lifecycle {
         selection = selection.including(Feature::ArtifactType(Pattern::exact(media_type::MICROSOFT_LIFECYCLE)));
     }
     for feature in &args.exclude {
-        selection = selection.excluding(self::feature(context, feature, verifier)?);
+        selection = selection.excluding(self::feature(context, feature, &verifier)?);
     }
     for feature in &args.include {
-        selection = selection.including(self::feature(context, feature, verifier)?);
+        selection = selection.including(self::feature(context, feature, &verifier)?);
     }
     Ok(selection)
 }

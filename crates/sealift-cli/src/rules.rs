@@ -39,6 +39,22 @@ pub(crate) enum Rules {
 }
 
 impl Rules {
+    /// Returns what is demanded, as the flags say.
+    ///
+    /// # Errors
+    /// [`UsageError::PolicyAndIdentity`] for both kinds of flags, [`UsageError::NoIdentity`] for neither.
+    pub(crate) fn read(context: &Context, policy: &PolicyArgs, identity: &IdentityArgs) -> Result<Self, CliError> {
+        match &policy.policy {
+            Some(_) if !identity.is_empty() => Err(UsageError::PolicyAndIdentity.into()),
+            Some(path) => Ok(Self::Document {
+                document: document(path)?,
+                repository: policy.policy_repository.as_deref().map(repository).transpose()?,
+                now: Context::clock(),
+            }),
+            None => accepted(context, identity).map(Self::Signers),
+        }
+    }
+
     /// Returns what is demanded of content in `repository`.
     pub(crate) fn policy_for(&self, repository: &RepositoryName) -> Policy {
         match self {
@@ -49,7 +65,8 @@ impl Rules {
         }
     }
 
-    fn certificates(&self) -> CertificateUse {
+    /// Says whether a certificate can meet a demand.
+    pub(crate) fn certificates(&self) -> CertificateUse {
         let is_accepted = match self {
             Self::Document { document, .. } => document.scopes().any(|(_, policy)| policy.accepts_certificates()),
             Self::Signers(identities) => identities.accepts_certificates(),
@@ -80,22 +97,14 @@ impl Judge for RulesJudge {
 /// Returns the verifier and what is demanded, as the flags say.
 ///
 /// # Errors
-/// [`UsageError::PolicyAndIdentity`] for both kinds of flags, [`UsageError::NoIdentity`] for neither.
+/// As [`Rules::read`].
 pub(crate) async fn rules(
     context: &Context,
     policy: &PolicyArgs,
     identity: &IdentityArgs,
     annotations: BTreeMap<String, String>,
 ) -> Result<(Verifier, Rules), CliError> {
-    let rules = match &policy.policy {
-        Some(_) if !identity.is_empty() => return Err(UsageError::PolicyAndIdentity.into()),
-        Some(path) => Rules::Document {
-            document: document(path)?,
-            repository: policy.policy_repository.as_deref().map(repository).transpose()?,
-            now: Context::clock(),
-        },
-        None => Rules::Signers(accepted(context, identity)?),
-    };
+    let rules = Rules::read(context, policy, identity)?;
     let verifier = verifier(context, &identity.trust, annotations, rules.certificates()).await?;
     Ok((verifier, rules))
 }

@@ -1,6 +1,6 @@
 //! Verifying as `verify` and `verify-attestation` share it: every reference is answered, side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sealift_core::evidence::{Effort, Evidence, gather};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
@@ -37,7 +37,7 @@ pub(crate) struct Verification {
 }
 
 /// Whether certificates count, so that somebody must be trusted to issue them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum CertificateUse {
     Accepted,
     Unused,
@@ -67,6 +67,31 @@ pub(crate) async fn verifier(
 ) -> Result<Verifier, CliError> {
     let bare = args.demanded(Requirements::default()).with_annotations(annotations);
     Ok(trust::verifier(args.instances(context, certificates).await?, bare))
+}
+
+/// Verifiers for one run, each of which is made once: a trust root may come out of a pipe, which is read once, and must
+/// not change between two promotions.
+pub(crate) struct Verifiers<'a> {
+    context: &'a Context,
+    trust: &'a TrustArgs,
+    made: HashMap<CertificateUse, Verifier>,
+}
+
+impl<'a> Verifiers<'a> {
+    /// Returns those that the flags ask for.
+    pub(crate) fn new(context: &'a Context, trust: &'a TrustArgs) -> Self {
+        Self { context, trust, made: HashMap::new() }
+    }
+
+    /// Returns one that accepts certificates, or not.
+    pub(crate) async fn of(&mut self, certificates: CertificateUse) -> Result<Verifier, CliError> {
+        if let Some(verifier) = self.made.get(&certificates) {
+            return Ok(verifier.clone());
+        }
+        let verifier = verifier(self.context, self.trust, BTreeMap::new(), certificates).await?;
+        self.made.insert(certificates, verifier.clone());
+        Ok(verifier)
+    }
 }
 
 /// Returns whose signatures count: any key, and any name vouched for by any issuer.

@@ -1,6 +1,6 @@
 //! `sealift promote`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +26,8 @@ use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Promotions, Scale};
 use crate::promoting::{self, Demand, Extent, Job, Promoter};
 use crate::promotions::{self, Prepared};
-use crate::rules::{RulesJudge, rules};
+use crate::rules::{Rules, RulesJudge};
+use crate::verification::Verifiers;
 
 /// Verify an artifact, move it with all its evidence, verify it again where it arrived, and only then move the tag
 ///
@@ -194,21 +195,24 @@ impl PromoteArgs {
         if are_demanding && entries.iter().all(|entry| entry.policy.is_some()) {
             return Err(UsageError::NothingLeftToJudge.into());
         }
+        let trust = &self.identity.trust;
+        let mut verifiers = Verifiers::new(context, trust);
         let mut demands = HashMap::new();
         for entry in entries {
             if demands.contains_key(&entry.policy) {
                 continue;
             }
-            let trust = &self.identity.trust;
-            let (verifier, rules) = match &entry.policy {
-                None => rules(context, &self.policy, &self.identity, BTreeMap::new()).await?,
+            let rules = match &entry.policy {
+                None => Rules::read(context, &self.policy, &self.identity)?,
                 Some(path) => {
                     let policy = PolicyArgs { policy: Some(path.clone()), ..self.policy.clone() };
-                    rules(context, &policy, &IdentityArgs::of_nobody(trust), BTreeMap::new()).await?
+                    Rules::read(context, &policy, &IdentityArgs::of_nobody(trust))?
                 }
             };
-            let selection = promoting::selection(context, &self.selection, trust, &verifier).await?;
-            let demand = Demand { judge: RulesJudge { rules, verifier }, selection };
+            let certificates = rules.certificates();
+            let selection = promoting::selection(context, &self.selection, &mut verifiers, certificates).await?;
+            let judge = RulesJudge { rules, verifier: verifiers.of(certificates).await? };
+            let demand = Demand { judge, selection };
             demands.insert(entry.policy.clone(), Arc::new(demand));
         }
         Ok(demands)

@@ -6,9 +6,11 @@ use std::time::Duration;
 use sealift_sandbox::external;
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::sigstore::LogVersion;
 use serde_json::Value;
 
-use crate::support::User;
+use crate::services::{Services, args, text};
+use crate::support::{User, registry};
 
 /// Returns a user with a key and a registry with signed images `team/app:v1.0` to `v1.3` and `v2.0`.
 fn staging() -> (User, Registry) {
@@ -262,6 +264,31 @@ fn policies_of_entries_are_found_beside_the_manifest_and_judge_both_ends() {
     user.run(&["promote", "--from-file", "m.json", "--key", "sealift.pub"])
         .assert_code(20)
         .assert_stderr("m.json:2:16");
+}
+
+#[test]
+fn a_trust_root_out_of_a_pipe_serves_for_every_policy() {
+    let services = Services::start();
+    let (source, prod) = (registry(RegistryOptions::default()), empty());
+    let sign = args(["sign", &source.reference("team/app:v1")]);
+    services.run(&[&sign, &services.token(), &services.signing(&[LogVersion::V1])]).assert_code(0);
+    let (subject, issuer) = (services.identity.subject(), services.issuer());
+    let policy = format!(
+        "version: 1\nscopes:\n- repository: '**'\n  signatures:\n  \
+         - anyOf: [{{identity: {{subject: '{subject}', issuer: '{issuer}'}}}}]\n"
+    );
+    let (from, to) = (source.reference("team/app:v1"), prod.host());
+    let mut manifest = String::from("version: 1\npromotions:\n");
+    for name in ["app", "web"] {
+        services.user.write(&format!("{name}.yaml"), &policy);
+        manifest += &format!("- {{source: '{from}', destinations: [{to}/prod/{name}], policy: {name}.yaml}}\n");
+    }
+    services.user.write("promotions.yaml", manifest);
+    let sealift = env!("CARGO_BIN_EXE_sealift");
+    let promote = format!("{sealift} promote --trusted-root - --from-file promotions.yaml");
+    let line = format!("cat {} | {promote}", text(&services.files.trusted_root));
+    services.user.run_command(services.user.command("sh").args(["-c", &line])).assert_code(0);
+    assert_eq!((tags(&prod, "prod/app"), tags(&prod, "prod/web")), (vec!["v1".to_owned()], vec!["v1".to_owned()]));
 }
 
 #[test]
