@@ -101,6 +101,22 @@ fn a_marker_without_a_date_tells_nothing() {
 }
 
 #[test]
+fn a_marker_that_cannot_be_read_might_be_the_one_that_decides() {
+    let (user, registry) = (User::new(), Registry::start(both_kinds()[0].1.clone()).unwrap());
+    let image = edition(&registry, 1, &revision("20230707"), Some("1.0"));
+    let mark = |end: &str| {
+        let set = ["lifecycle", "set", "--eol", end, "--output", "json", &image];
+        user.run(&set).assert_code(0).json()["digest"].as_str().unwrap().to_owned()
+    };
+    mark("2023-07-10");
+    let later = mark("2999-01-01");
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Manifest).reference(&later)]);
+    for command in ["latest", "show"] {
+        user.run(&["lifecycle", command, "--timeout", "200ms", &image]).assert_code(22).assert_stdout("unclear");
+    }
+}
+
+#[test]
 fn a_version_that_is_not_named_is_given() {
     let (user, registry) = (User::new(), Registry::start(both_kinds()[0].1.clone()).unwrap());
     let old = edition(&registry, 1, &json!({}), None);
