@@ -43,14 +43,13 @@ impl Context {
     /// Builds the context of one run.
     pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
         let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
-        let draw = !args.quiet && !args.no_progress && args.verbose == 0 && std::io::stderr().is_terminal();
-        let config = args.config.clone();
-        Self {
-            config,
-            environment,
-            printer: Printer { talk },
-            progress: if draw { Progress::Bars } else { Progress::Hidden },
-        }
+        let progress = match args.verbose {
+            _ if args.quiet || args.no_progress => Progress::Hidden,
+            // What is traced would tear a drawing apart.
+            0 if Progress::can_be_drawn() => Progress::Drawn,
+            _ => Progress::Lines,
+        };
+        Self { config: args.config.clone(), environment, printer: Printer { talk }, progress }
     }
 
     /// Returns the time to put into what is made: `SOURCE_DATE_EPOCH`, else now.

@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::endorsing::Endorsing;
 use crate::error::CliError;
 use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
+use crate::output::progress::ImageProgress;
 use crate::rules::RulesJudge;
 use crate::subject::{self, Subject};
 use crate::verification::{CertificateUse, Verifiers};
@@ -70,11 +71,11 @@ pub(crate) struct Promoter {
 }
 
 impl Promoter {
-    /// Carries out one job; a destination that fails does not stop the others.
+    /// Carries out one job, watched by `progress`; a destination that fails does not stop the others.
     ///
     /// # Errors
     /// What concerns the source, and so every destination.
-    pub(crate) async fn run(&self, job: &Job) -> Result<Vec<Delivered>, CliError> {
+    pub(crate) async fn run(&self, job: &Job, progress: &ImageProgress) -> Result<Vec<Delivered>, CliError> {
         let mut started = Instant::now();
         let (subject, root) = Subject::read(&self.client, &job.source, &job.selector).await?;
         for destination in &job.destinations {
@@ -98,7 +99,7 @@ impl Promoter {
         };
         let mut results = Vec::new();
         for destination in &job.destinations {
-            let result = self.deliver(job, &admitted, &snapshot, destination).await;
+            let result = self.deliver(job, &admitted, &snapshot, destination, progress).await;
             let ended = Instant::now();
             results.push(Delivered { place: destination.to_string(), result, elapsed: ended - started });
             started = ended;
@@ -112,6 +113,7 @@ impl Promoter {
         admitted: &AdmittedPlan,
         source: &dyn ReadRepository,
         destination: &Reference,
+        progress: &ImageProgress,
     ) -> Result<PromotionResult, CliError> {
         let target = Target::of(&job.source, destination, &job.tags, job.rule.clone());
         let plan = admitted.plan();
@@ -128,7 +130,8 @@ impl Promoter {
             return Ok(PromotionResult::Planned(planned));
         }
         let repository = subject::open_destination(&self.client, destination).await?;
-        let arrived = arrive(admitted.clone(), source, &*repository, target, &job.demand.judge, &self.options).await;
+        let options = self.options.clone().with_observer(progress.deliver(plan.bytes()));
+        let arrived = arrive(admitted.clone(), source, &*repository, target, &job.demand.judge, &options).await;
         let mut approved = match arrived.map_err(CliError::Promote)? {
             Gate::Passed(approved) => approved,
             Gate::Stopped(decision) => return refused(decision),

@@ -12,6 +12,7 @@ use crate::args::reference;
 use crate::error::CliError;
 use crate::files;
 use crate::output::model::PromotionLine;
+use crate::output::progress::{ImageProgress, Progress};
 use crate::promoting::{Delivered, Job, Promoter};
 
 /// Tag lists asked for at once.
@@ -94,19 +95,24 @@ async fn images(client: &Client, entry: &ManifestEntry) -> Result<Vec<Image>, Cl
 }
 
 impl Prepared<'_> {
-    /// Carries out what was prepared, `jobs` images at a time; one that fails stops no other. Returns what became of
-    /// each, in the order of the entries.
+    /// Carries out what was prepared, `jobs` images at a time, and shows how far it is; one that fails stops no other.
+    /// Returns what became of each, in the order of the entries.
     pub(crate) async fn carry_out(
         self,
         promoter: &Promoter,
         job: impl Fn(&Image, &ManifestEntry) -> Job,
         jobs: usize,
+        progress: Progress,
     ) -> Vec<PromotionLine> {
+        let live = progress.begin(self.images.len());
         let done = stream::iter(self.images.into_iter().enumerate()).map(async |(index, (entry, image))| {
+            let name = image.as_ref().map_or_else(|_| entry.source.to_string(), |image| image.source.to_string());
+            let progress = live.image(&name);
             let lines = match image {
-                Ok(image) => carry_out(promoter, &job(&image, entry)).await,
-                Err(error) => vec![failed(entry.source.to_string(), error, Duration::ZERO)],
+                Ok(image) => carry_out(promoter, &job(&image, entry), &progress).await,
+                Err(error) => vec![failed(name, error, Duration::ZERO)],
             };
+            live.end(&progress, &lines);
             (index, lines)
         });
         let mut done: Vec<_> = done.buffer_unordered(jobs).collect().await;
@@ -115,10 +121,10 @@ impl Prepared<'_> {
     }
 }
 
-async fn carry_out(promoter: &Promoter, job: &Job) -> Vec<PromotionLine> {
+async fn carry_out(promoter: &Promoter, job: &Job, progress: &ImageProgress) -> Vec<PromotionLine> {
     let started = Instant::now();
     let source = job.source.to_string();
-    let results = match promoter.run(job).await {
+    let results = match promoter.run(job, progress).await {
         Ok(results) => results,
         Err(error) => return vec![failed(source, error, started.elapsed())],
     };

@@ -18,7 +18,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Draw no progress bars, even on a terminal
+    /// Show no progress: no bars on a terminal, no lines elsewhere
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
 }

@@ -73,10 +73,10 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
     let attached = plan.objects().iter().filter(|object| object.subject.is_some()).count();
     let left_behind = plan.skipped().iter().map(LeftBehind::of).collect();
     let target = subject::open_destination(&client, &destination).await?;
-    let mut options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
-    if let Some(observer) = context.progress.observer() {
-        options = options.with_observer(observer);
-    }
+    let live = context.progress.begin(1);
+    let delivery = live.image(&args.source).deliver(plan.bytes());
+    let options =
+        CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency)).with_observer(delivery);
     // A destination without a tag and a digest keeps the source's tag.
     let tag = destination.tag().or_else(|| source.tag().filter(|_| destination.digest().is_none()));
     let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };

@@ -71,15 +71,15 @@ pub(crate) async fn run(args: &LoadArgs, context: &Context) -> Result<Archived, 
     let destinations = destinations(args, &images)?;
     let references: Vec<&Reference> = destinations.iter().map(|(_, reference)| reference).collect();
     let client = context.client(&args.registry, &references)?;
-    let mut options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
-    if let Some(observer) = context.progress.observer() {
-        options = options.with_observer(observer);
-    }
+    let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
+    let live = context.progress.begin(destinations.len());
     let snapshot = Snapshot::new(&archive);
     for (image, destination) in &destinations {
         refuse_other_digest(destination, &image.descriptor.digest)?;
         let promotion = Promotion { selection: Selection::everything(), ..Promotion::of(image.descriptor.clone()) };
         let plan = plan(&snapshot, &promotion).await.map_err(CliError::Copy)?;
+        let progress = live.image(destination.to_string());
+        let options = options.clone().with_observer(progress.deliver(plan.bytes()));
         let target = subject::open_destination(&client, destination).await?;
         let tag = destination.tag().or(image.tag.as_ref());
         let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };
@@ -88,6 +88,7 @@ pub(crate) async fn run(args: &LoadArgs, context: &Context) -> Result<Archived, 
         let by_digest = destination.with_digest(image.descriptor.digest.clone()).to_string();
         let source = image.origin.clone().unwrap_or_else(|| image.descriptor.digest.to_string());
         loaded.images.push(ArchivedImage::of(source, Some(by_digest), tag, moved));
+        live.end(&progress, &[]);
     }
     Ok(loaded)
 }

@@ -142,7 +142,8 @@ async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Res
             (Extent::Promote, Some(Endorsing::open(context, endorsement, &destinations).await?))
         }
     };
-    let promoter = Promoter { client, options: args.options(context), endorsing, extent };
+    let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
+    let promoter = Promoter { client, options, endorsing, extent };
     let job = |image: &Image, entry: &ManifestEntry| Job {
         source: image.source.clone(),
         selector: image.selector.clone(),
@@ -153,7 +154,7 @@ async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Res
         demand: Arc::clone(&demands[&entry.policy]),
     };
     let scale = args.scale(&entries, &prepared);
-    let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs)).await;
+    let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs), context.progress).await;
     Ok(Promotions { lines, scale, elapsed: started.elapsed() })
 }
 
@@ -223,14 +224,6 @@ impl PromoteArgs {
         match self.many.shard {
             None if is_one => Scale::One,
             shard => Scale::Many { shard, elsewhere: prepared.elsewhere },
-        }
-    }
-
-    fn options(&self, context: &Context) -> CopyOptions {
-        let options = CopyOptions::default().with_concurrency(usize::from(self.registry.concurrency));
-        match context.progress.observer() {
-            Some(observer) => options.with_observer(observer),
-            None => options,
         }
     }
 }

@@ -85,16 +85,16 @@ pub(crate) async fn run(args: &SaveArgs, context: &Context) -> Result<Archived, 
         subject: args.to.display().to_string(),
         source,
     })?;
-    let mut options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
-    if let Some(observer) = context.progress.observer() {
-        options = options.with_observer(observer);
-    }
+    let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
+    let live = context.progress.begin(subjects.len());
     let mut images = Vec::new();
     for (subject, tag) in subjects.iter().zip(tags) {
         let snapshot = Snapshot::new(&*subject.repository);
         let promotion = Promotion { selection: Selection::everything(), ..Promotion::of(subject.descriptor.clone()) };
         let plan = plan(&snapshot, &promotion).await.map_err(CliError::Copy)?;
         let root = plan.objects().first().map(|object| object.manifest.clone());
+        let progress = live.image(subject.reference.to_string());
+        let options = options.clone().with_observer(progress.deliver(plan.bytes()));
         let admitted = plan.admit_unverified_unsafe();
         let moved = transfer(admitted, &snapshot, &archive, Target::untagged(), &options).await;
         let saved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
@@ -105,6 +105,7 @@ pub(crate) async fn run(args: &SaveArgs, context: &Context) -> Result<Archived, 
             listed.map_err(|source| archive::failed("write", &archive, source))?;
         }
         images.push(ArchivedImage::of(source, None, tag.as_ref(), saved));
+        live.end(&progress, &[]);
     }
     let mut companions = Vec::new();
     for (kind, file) in [(Companion::TrustedRoot, &args.trusted_root), (Companion::Policy, &args.policy)] {

@@ -66,13 +66,17 @@ fn a_manifest_promotes_each_of_its_images_and_one_failure_stops_no_other() {
         assert_eq!((reference.as_str(), source.as_str()), (Some(&*expected), Some(&*expected)));
     }
     let summary = &lines.last().unwrap()["summary"];
-    assert_eq!((&summary["promotions"], &summary["failed"]), (&Value::from(12), &Value::from(3)), "{summary}");
+    let counts = ["promotions", "promoted", "unchanged", "planned", "refused", "failed"].map(|name| &summary[name]);
+    assert_eq!(counts, [12, 9, 0, 0, 3, 0].map(Value::from).each_ref(), "{summary}");
     let report = std::fs::read_to_string(user.path("report.xml")).unwrap();
     assert!(report.contains("tests=\"12\" failures=\"3\" errors=\"0\""), "{report}");
     assert!(report.contains("type=\"NO_SIGNATURE\""), "{report}");
     assert_xml(&user, "report.xml", 12);
     // Once more, nothing is left to do but for the failures.
-    user.run(&run).assert_code(19).assert_stdout("12 promotions: 9 done, 3 failed").assert_stdout("0 objects copied");
+    user.run(&run)
+        .assert_code(19)
+        .assert_stdout("12 promotions: 9 unchanged, 3 refused")
+        .assert_stdout("0 objects copied");
 }
 
 /// Has the report read by a real XML parser.
@@ -162,7 +166,7 @@ fn each_case_of_a_report_took_its_own_time() {
 fn a_pattern_on_the_command_line_keeps_each_tag() {
     let ((user, source), prod) = (staging(), empty());
     let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/app"));
-    user.run(&["promote", "--key", "sealift.pub", &from, &to]).assert_code(0).assert_stdout("4 promotions: 4 done");
+    user.run(&["promote", "--key", "sealift.pub", &from, &to]).assert_code(0).assert_stdout("4 promotions: 4 promoted");
     assert_eq!(tags(&prod, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
     let one = prod.reference("prod/app:one");
     user.run(&["promote", "--key", "sealift.pub", &from, &one]).assert_code(2).assert_stderr("a pattern keeps the tag");
@@ -172,6 +176,30 @@ fn a_pattern_on_the_command_line_keeps_each_tag() {
         .assert_code(2)
         .assert_stderr("written twice");
     user.run(&["promote", "--key", "sealift.pub", "--from-file", "f", &from, &to]).assert_code(2);
+}
+
+#[test]
+fn a_log_has_a_line_for_each_image_as_it_is_done_unless_nobody_wants_it() {
+    let ((user, source), prod) = (staging(), empty());
+    source.add("team/app", &fixture::image(9), Some("v1.9")).unwrap();
+    let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/app"));
+    let run = ["promote", "--key", "sealift.pub", "--output", "json", &from, &to];
+    let outcome = user.run(&run).assert_code(10);
+    for done in 1..=5 {
+        assert_eq!(outcome.stderr.matches(&format!("[{done}/5] ")).count(), 1, "{}", outcome.stderr);
+    }
+    assert_eq!(outcome.stderr.matches(&format!("promoted {}:v1.", source.reference("team/app"))).count(), 4);
+    let refused = format!("refused {}:v1.9: NO_SIGNATURE, ", source.reference("team/app"));
+    let outcome = outcome.assert_stderr(&refused);
+    assert!(!outcome.stderr.contains('\u{1b}'), "colours in a log: {}", outcome.stderr);
+    assert_eq!(outcome.json_lines().len(), 6, "{}", outcome.stdout);
+    for flag in ["--no-progress", "--quiet"] {
+        let outcome = user.run(&[&run[..], &[flag]].concat()).assert_code(10);
+        assert!(!outcome.stderr.contains("/5] "), "{flag}: {}", outcome.stderr);
+    }
+    // Of one image by itself the result tells.
+    let one = user.run(&["promote", "--key", "sealift.pub", &source.reference("team/app:v1.0"), &to]).assert_code(0);
+    assert_eq!(one.stderr, "");
 }
 
 #[test]

@@ -77,6 +77,18 @@ pub(crate) struct PromotedTo {
     pub(crate) promoted: Promoted,
 }
 
+impl PromotedTo {
+    /// Says whether everything was there already, down to tags and signatures.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let Promoted { tags, report, record, resigned, .. } = &self.promoted;
+        let moved = report.copied.objects + report.mounted.objects;
+        let mut signed = record.iter().chain(resigned);
+        moved == 0
+            && tags.values().all(|change| *change == TagChange::Unchanged)
+            && signed.all(|signed| signed.presence == Presence::Found)
+    }
+}
+
 impl Report for PromotedTo {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let Promoted { tags, completeness, report, record, resigned, .. } = &self.promoted;

@@ -1,5 +1,6 @@
 //! What became of one promotion or many.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use sealift_core::copy::{CopyReport, Tally};
 use sealift_promote::Shard;
 use serde::Serialize;
 
-use super::PromotionResult;
 use super::copied::size;
+use super::{Ending, Endings, PromotionResult};
 use crate::error::{CliError, Failure};
 use crate::exit::Exit;
 use crate::output::junit::{Case, Outcome, Suite, Trouble};
@@ -55,6 +56,37 @@ impl PromotionLine {
         }
     }
 
+    /// Returns how it ended.
+    pub(crate) fn ending(&self) -> Ending {
+        match &self.result {
+            Ok(PromotionResult::Planned(_)) => Ending::Planned,
+            Ok(PromotionResult::Promoted(to)) if to.is_unchanged() => Ending::Unchanged,
+            Ok(PromotionResult::Promoted(_)) => Ending::Promoted,
+            _ if self.exit().is_refusal() => Ending::Refused,
+            _ => Ending::Failed,
+        }
+    }
+
+    /// Returns how it ended as one line for people who watch: what registries say is for the report.
+    pub(crate) fn headline(&self) -> String {
+        let Self { source, place, result, elapsed } = self;
+        let (ending, style) = (self.ending(), if self.ending().is_trouble() { BAD } else { GOOD });
+        let mut line = format!("{style}{ending}{style:#} {source}");
+        if place != source {
+            let _ = write!(line, " to {place}");
+        }
+        if let Some((report, _)) = result.as_ref().ok().and_then(PromotionResult::moved) {
+            let CopyReport { copied, mounted, present, .. } = report;
+            let (copied, mounted, present) = (size(copied.bytes), mounted.objects, present.objects);
+            let _ = write!(line, ": {copied} copied, {mounted} mounted, {present} present already");
+        }
+        if ending.is_trouble() {
+            let _ = write!(line, ": {}", self.exit().name());
+        }
+        let _ = write!(line, ", {:.1} s", elapsed.as_secs_f64());
+        line
+    }
+
     /// Describes why it was not promoted; `None` if it was.
     fn failure(&self) -> Option<Failure> {
         match &self.result {
@@ -89,11 +121,13 @@ impl Promotions {
 
     fn summary(&self) -> Option<Summary> {
         let Scale::Many { shard, elsewhere } = self.scale else { return None };
+        let mut endings = Endings::default();
+        self.lines.iter().for_each(|line| endings.count(line.ending()));
         let mut summary = Summary {
             shard: shard.map(|shard| shard.to_string()),
             elsewhere,
             promotions: self.lines.len(),
-            failed: self.lines.iter().filter(|line| line.exit() != Exit::Ok).count(),
+            endings,
             copied: Count::default(),
             mounted: Count::default(),
             present: Count::default(),
@@ -121,7 +155,8 @@ struct Summary {
     elsewhere: usize,
     /// Images times destinations.
     promotions: usize,
-    failed: usize,
+    #[serde(flatten)]
+    endings: Endings,
     copied: Count,
     mounted: Count,
     present: Count,
@@ -161,10 +196,9 @@ impl Summary {
         if self.promotions == 0 {
             return Ok(());
         }
-        let (all, failed) = (self.promotions, self.failed);
-        let style = if failed == 0 { GOOD } else { BAD };
-        writeln!(out, "{STRONG}{all} promotions{STRONG:#}: {} done, {style}{failed} failed{style:#}", all - failed)?;
-        let Self { copied, mounted, present, left_behind, seconds, .. } = self;
+        let Self { promotions, endings, copied, mounted, present, left_behind, seconds, .. } = self;
+        let style = if endings.has_trouble() { BAD } else { GOOD };
+        writeln!(out, "{STRONG}{promotions} promotions{STRONG:#}: {style}{endings}{style:#}")?;
         writeln!(
             out,
             "  {DIM}{} objects copied ({}), {} mounted ({}), {} present already, {left_behind} left behind, in {seconds:.1} s{DIM:#}",
