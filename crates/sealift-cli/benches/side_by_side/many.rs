@@ -89,18 +89,28 @@ fn movers<'a>(stage: &'a Stage, site: &'a Site, repeat: Repeat) -> Vec<Tool<'a>>
         })
     };
     vec![
-        Tool::new("sealift promote, 8 processes", move |run| {
-            write_pairs(stage, site, "sealift", repeat.number(run))?;
-            let mut command = each(stage, "pairs", "2");
-            command.arg(env!("CARGO_BIN_EXE_sealift")).args(["promote", "--key", "sealift.pub"]);
-            Ok(command)
+        Tool::new("sealift promote --from-file", move |run| {
+            write_manifest(stage, site, repeat.number(run))?;
+            Ok(stage.sealift(&["promote", "--key", "sealift.pub", "--from-file", "promotions.yaml"]))
         }),
         peer("oras copy -r, 8 processes", "oras", &["copy", "-r", "--from-plain-http", "--to-plain-http"]),
         peer("crane copy, 8 processes", "crane", &["copy"]),
     ]
 }
 
-/// Writes what is moved where, one image a line; each run of each tool has a repository to itself.
+/// Writes what is moved where as our own tool reads it; each run has a repository to itself.
+fn write_manifest(stage: &Stage, site: &Site, number: usize) -> Result<(), Failure> {
+    let (source, destination) = (site.source.host(), site.destination.host());
+    let mut text = String::from("version: 1\npromotions:\n");
+    for seed in 0..IMAGES {
+        writeln!(text, "- {{source: '{source}/many:v{seed}', destinations: ['{destination}/sealift/{number}/many']}}")?;
+    }
+    std::fs::write(stage.path("promotions.yaml"), text)?;
+    Ok(())
+}
+
+/// Writes what is moved where, one image a line, for peers, which take no more than one; each run of each of them has a
+/// repository to itself.
 fn write_pairs(stage: &Stage, site: &Site, tool: &str, number: usize) -> Result<(), Failure> {
     let (source, destination) = (site.source.host(), site.destination.host());
     let mut lines = String::new();
