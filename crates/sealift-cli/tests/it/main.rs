@@ -10,6 +10,7 @@ mod config;
 mod copy;
 mod documents;
 mod exit;
+mod fleet;
 mod hostile;
 mod identity;
 mod interop;

@@ -30,7 +30,7 @@ fn empty() -> Registry {
 }
 
 /// The user's tags of a repository.
-fn tags(registry: &Registry, repository: &str) -> Vec<String> {
+pub(crate) fn tags(registry: &Registry, repository: &str) -> Vec<String> {
     let mut tags = registry.tags(repository);
     tags.retain(|tag| !tag.starts_with("sha256-"));
     tags.sort();
