@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sealift_core::oci::{RawManifest, annotation, media_type};
 use sealift_core::repository::{ReadRepository, RepositoryError, foreign_text};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// What an artifact says of its own version: in the annotations of its manifest, or the labels of its configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,9 +36,7 @@ impl Edition {
         let content = repository.fetch(config).await?;
         let json = content.read_all(MAX_CONFIG_BYTES).await;
         let json = json.map_err(|error| RepositoryError::of_content(repository.name(), error))?;
-        // What is no configuration has no labels.
-        let config: ConfigJson = serde_json::from_slice(&json).unwrap_or_default();
-        let labels = Self::of(&config.config.unwrap_or_default().labels.unwrap_or_default());
+        let labels = Self::of(&labels(&json));
         Ok(Self {
             version: labels.version,
             revision: said.revision.or(labels.revision),
@@ -58,15 +57,26 @@ impl Edition {
 /// The largest configuration read; those of images with long histories have some 100 KiB. Stops one without end.
 const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 
-#[derive(Default, Deserialize)]
-struct ConfigJson {
-    config: Option<LabelsJson>,
+/// Returns the labels of a configuration; what is no configuration has none.
+///
+/// A label that is no text says nothing and takes nothing from the others: because of a number among them, an image would
+/// seem to have no version and could not be followed to its newest edition.
+fn labels(json: &[u8]) -> BTreeMap<String, String> {
+    let config: ConfigJson<'_> = serde_json::from_slice(json).unwrap_or_default();
+    let labels = config.config.and_then(|config| config.labels).unwrap_or_default();
+    labels.into_iter().filter_map(|(name, value)| Some((name, serde_json::from_str(value.get()).ok()?))).collect()
 }
 
 #[derive(Default, Deserialize)]
-struct LabelsJson {
-    #[serde(rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
+struct ConfigJson<'a> {
+    #[serde(borrow)]
+    config: Option<LabelsJson<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct LabelsJson<'a> {
+    #[serde(borrow, rename = "Labels")]
+    labels: Option<BTreeMap<String, &'a RawValue>>,
 }
 
 #[cfg(test)]
@@ -91,6 +101,9 @@ mod tests {
             });
             RawManifest::new(media_type::IMAGE_MANIFEST, manifest.to_string())
         };
+        let odd =
+            json!({ annotation::VERSION: "1.0", annotation::REVISION: 7, "count": 1, "list": ["1.0"], "none": null });
+        let odd_label = json!({ "config": { "Labels": odd } });
         for (config, annotations, version, revision) in [
             (label.to_string(), json!({}), Some("1.0"), Some("label")),
             (label.to_string(), json!({ annotation::VERSION: "2.0" }), Some("2.0"), None),
@@ -98,6 +111,7 @@ mod tests {
             ("{}".to_owned(), json!({}), None, None),
             ("no JSON".to_owned(), json!({ annotation::VERSION: "" }), None, None),
             (json!({ "config": null }).to_string(), json!({}), None, None),
+            (odd_label.to_string(), json!({}), Some("1.0"), None),
         ] {
             let manifest = pushed(&config, annotations).await;
             let edition = Edition::read(&repository, &manifest).await.unwrap();
