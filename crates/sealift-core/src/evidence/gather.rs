@@ -3,22 +3,21 @@
 //! Requests: a signature listed by the referrers API costs three (listing, manifest, content). The fallback tag and
 //! cosign's tags are asked only when that did not satisfy; a "no" has read all of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use futures_util::future::{join, join_all};
 use futures_util::lock::Mutex;
 use futures_util::stream::{self, StreamExt};
 
 use super::candidate::{Candidate, candidates};
-use super::{Effort, Evidence, Proof, Rejection, RejectionReason};
+use super::{Effort, Evidence, Likelihood, Proof, Rejection, RejectionReason};
 use crate::attach::{
     AttachmentProblem, CosignSuffix, Entry, MAX_COSIGN_LAYERS, Opened, ProblemReason, Storage, Unread, attachment, open,
 };
 use crate::entity::SignedEntity;
 use crate::identity::IdentityMatcher;
-use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, Selector, annotation, media_type};
+use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, Selector};
 use crate::repository::{ReadRepository, ReferrersListing, RepositoryError, foreign_text};
-use crate::statement::predicate;
 use crate::verify::{Artifact, Claim, Verifier};
 
 /// The most manifests opened in search of one signature; stops a listing of thousands that costs a request each.
@@ -251,39 +250,4 @@ fn round_length(entries: &[(Likelihood, Entry)]) -> usize {
         Some(*bytes)
     });
     sizes.take_while(|bytes| *bytes <= MAX_MANIFEST_BYTES).count().max(1)
-}
-
-/// How likely something listed is a signature for a claim, judging by its types and annotations alone.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Likelihood {
-    /// It says that it is one.
-    Likely,
-    /// Its type says nothing.
-    Unknown,
-    /// It is a signature of another kind, such as an attestation of another type.
-    OtherSignature,
-    /// It is something else.
-    Foreign,
-}
-
-impl Likelihood {
-    fn of(artifact_type: Option<&str>, annotations: &BTreeMap<String, String>, claim: &Claim) -> Self {
-        let wanted = match claim {
-            Claim::Attestation { predicate_type } => predicate_type.as_deref(),
-            _ => Some(predicate::IMAGE_SIGNATURE),
-        };
-        match artifact_type.unwrap_or_default() {
-            "" | media_type::EMPTY => Self::Unknown,
-            bundle if bundle.starts_with(media_type::SIGSTORE_BUNDLE_PREFIX) => {
-                match (annotations.get(annotation::BUNDLE_PREDICATE_TYPE), wanted) {
-                    (Some(found), Some(wanted)) if found != wanted => Self::OtherSignature,
-                    (Some(found), None) if found == predicate::IMAGE_SIGNATURE => Self::OtherSignature,
-                    (None, _) => Self::Unknown,
-                    _ => Self::Likely,
-                }
-            }
-            media_type::COSIGN_SIGNATURE_CONFIG | media_type::COSIGN_ATTESTATION_CONFIG => Self::Likely,
-            _ => Self::Foreign,
-        }
-    }
 }

@@ -5,12 +5,14 @@
 
 mod candidate;
 mod gather;
+mod likelihood;
 mod signature;
 
 use std::fmt;
 
 pub use candidate::MAX_SIGNATURE_BYTES;
 pub use gather::{MAX_CANDIDATES, gather};
+pub use likelihood::Likelihood;
 pub use signature::{ReadSignature, read_signatures};
 
 use crate::attach::{AttachmentProblem, Storage, Unread};
