@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::lock::Mutex as AsyncMutex;
+use sealift_core::attach::Storage;
 use sealift_core::copy::{CopyObserver, CopyReport};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
@@ -52,12 +53,16 @@ pub(crate) async fn api_listing(
     Ok(entries.map(|entries| Listing::of(entries, destination.name().host().is_some())))
 }
 
-/// Reads the entries of what the destination lists for `subject`, where it keeps such a list.
-pub(crate) async fn listed(destination: &Snapshot<'_>, subject: &Digest) -> Result<Vec<Descriptor>, RepositoryError> {
-    match entries(destination, subject, ReferrersListing::Api).await? {
-        Some(listed) => Ok(listed),
-        None => Ok(entries(destination, subject, ReferrersListing::FallbackTag).await?.unwrap_or_default()),
+/// Reads the entries of what the destination lists for `subject`, and says where it keeps such a list.
+pub(crate) async fn listed(
+    destination: &Snapshot<'_>,
+    subject: &Digest,
+) -> Result<(Storage, Vec<Descriptor>), RepositoryError> {
+    if let Some(listed) = entries(destination, subject, ReferrersListing::Api).await? {
+        return Ok((Storage::ReferrersApi, listed));
     }
+    let listed = entries(destination, subject, ReferrersListing::FallbackTag).await?;
+    Ok((Storage::FallbackTag, listed.unwrap_or_default()))
 }
 
 async fn entries(

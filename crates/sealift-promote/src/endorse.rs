@@ -11,12 +11,11 @@ use sealift_core::attach::{
     attach_cosign_tag, push_artifact,
 };
 use sealift_core::entity::{Bundle, BundleError, LayerError, SignedEntity, SimpleSigning};
-use sealift_core::evidence::{MAX_CANDIDATES, read_signatures};
+use sealift_core::evidence::{Likelihood, MAX_CANDIDATES, read_signatures};
 use sealift_core::identity::IdentityMatcher;
-use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, annotation, media_type};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, media_type};
 use sealift_core::repository::{Pushed, ReadRepository, RepositoryError, Snapshot};
 use sealift_core::sign::{SignError, Signer, sign, sign_simple};
-use sealift_core::statement::predicate::IMAGE_SIGNATURE;
 use sealift_core::statement::{Statement, StatementError};
 use sealift_core::verify::{Artifact, Claim, Verified, Verifier, VerifyError};
 use sealift_core::witness::Witness;
@@ -230,29 +229,58 @@ impl Endorser<'_> {
     /// Returns the bundles of its own that state `claim` about `subject`, as the destination lists them, each with the
     /// digest of its manifest.
     ///
-    /// Looks where a promotion attaches, and no further: at worst something is signed twice.
+    /// Looks where a promotion attaches, and no further: at worst something is signed twice. Of more than
+    /// [`MAX_CANDIDATES`] manifests the likeliest are opened, and if none of them is its own, that is an error: signing
+    /// once more each time would only make them more.
     pub(crate) async fn own_bundles(
         &self,
         destination: &Snapshot<'_>,
         subject: &Digest,
         claim: &Claim,
     ) -> Result<Vec<(Digest, Verified)>, EndorseError> {
-        let predicate_type = match claim {
-            Claim::Attestation { predicate_type: Some(predicate_type) } => predicate_type,
-            _ => IMAGE_SIGNATURE,
-        };
-        let entries = listed(destination, subject).await.map_err(EndorseError::Read)?;
-        let promising = entries.into_iter().filter(|entry| is_promising(entry, predicate_type)).take(MAX_CANDIDATES);
-        let own = stream::iter(promising).map(|entry| async move {
-            let selector = Selector::Digest(entry.digest);
-            let Some(manifest) = present(destination.manifest(&selector).await)? else {
-                return Ok::<_, EndorseError>(Vec::new());
-            };
-            let found = self.own_in(destination, subject, Storage::ReferrersApi, &manifest, claim).await?;
-            Ok(found.into_iter().map(|verified| (manifest.descriptor().digest.clone(), verified)).collect())
-        });
+        let (storage, listed) = listed(destination, subject).await.map_err(EndorseError::Read)?;
+        let mut entries: Vec<_> = listed
+            .into_iter()
+            .map(|entry| (Likelihood::of(entry.artifact_type.as_deref(), &entry.annotations, claim), entry))
+            // The API says what the manifests say. What a fallback index says, any tool may have written.
+            .filter(|(likelihood, _)| storage == Storage::FallbackTag || may_be_own(*likelihood))
+            .collect();
+        entries.sort_by_key(|(likelihood, _)| *likelihood);
+        let are_too_many = entries.len() > MAX_CANDIDATES;
+        entries.truncate(MAX_CANDIDATES);
+        let own = stream::iter(entries)
+            .map(|(_, entry)| self.own_bundles_in(destination, subject, storage, entry.digest, claim));
         let own: Vec<Vec<_>> = own.buffered(CONCURRENCY).try_collect().await?;
-        Ok(own.into_iter().flatten().collect())
+        let own: Vec<_> = own.into_iter().flatten().collect();
+        if own.is_empty() && are_too_many {
+            let (repository, what) = (destination.name().clone(), "number of possible signatures");
+            let limit = MAX_CANDIDATES as u64;
+            return Err(EndorseError::Read(RepositoryError::TooLarge { repository, what, limit }));
+        }
+        Ok(own)
+    }
+
+    /// Returns what a manifest holds of [`Endorser::own_bundles`], if it says itself that it may.
+    async fn own_bundles_in(
+        &self,
+        destination: &Snapshot<'_>,
+        subject: &Digest,
+        storage: Storage,
+        digest: Digest,
+        claim: &Claim,
+    ) -> Result<Vec<(Digest, Verified)>, EndorseError> {
+        let Some(manifest) = present(destination.manifest(&Selector::Digest(digest.clone())).await)? else {
+            return Ok(Vec::new());
+        };
+        let may_hold = manifest.parse().is_ok_and(|parsed| {
+            let likelihood = Likelihood::of(parsed.artifact_type(), &parsed.annotations, claim);
+            parsed.holds_sigstore_bundle() && may_be_own(likelihood)
+        });
+        if !may_hold {
+            return Ok(Vec::new());
+        }
+        let own = self.own_in(destination, subject, storage, &manifest, claim).await?;
+        Ok(own.into_iter().map(|verified| (digest.clone(), verified)).collect())
     }
 
     /// Returns the digest of what cosign's tag `.sig` holds, if that has a signature of its own over `payload`.
@@ -300,16 +328,9 @@ impl Endorser<'_> {
     }
 }
 
-/// Says whether a listing's entry may be a bundle with this predicate.
-fn is_promising(entry: &Descriptor, predicate_type: &str) -> bool {
-    match entry.annotations.get(annotation::BUNDLE_PREDICATE_TYPE) {
-        Some(found) => found == predicate_type,
-        // Some tools list everything without annotations, as of an empty type.
-        None => entry.artifact_type.as_deref().is_none_or(|artifact_type| {
-            matches!(artifact_type, "" | media_type::EMPTY)
-                || artifact_type.starts_with(media_type::SIGSTORE_BUNDLE_PREFIX)
-        }),
-    }
+/// Says whether something may be a bundle that a promotion attached: those say what they state.
+fn may_be_own(likelihood: Likelihood) -> bool {
+    matches!(likelihood, Likelihood::Likely | Likelihood::Unknown)
 }
 
 fn is_signature(kind: AttachmentKind) -> bool {

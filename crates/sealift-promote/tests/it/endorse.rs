@@ -2,14 +2,15 @@
 
 use sealift_core::attach::{CosignSuffix, Scope, attachments};
 use sealift_core::copy::CopyOptions;
-use sealift_core::evidence::{Effort, Evidence, gather};
-use sealift_core::oci::{Descriptor, Digest};
-use sealift_core::repository::{ReadRepository, Snapshot};
+use sealift_core::evidence::{Effort, Evidence, MAX_CANDIDATES, gather};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, media_type};
+use sealift_core::repository::{MemoryRepository, ReadRepository, Repository as _, RepositoryError, Snapshot};
 use sealift_core::statement::predicate::{self, PromotionRecord};
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_promote::{
     EndorseError, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
 };
+use serde_json::json;
 
 use crate::support::{MODES, Person, Store, held, laden_index, of, small_index, store, tag};
 
@@ -168,4 +169,51 @@ async fn what_nobody_judged_has_no_record() {
     let (identity, verifier) = (person.identity(), Verifier::new(Requirements::default()));
     let refused = moved.approve(&decision).unwrap().record(&person.endorser(&identity, &verifier)).await;
     assert!(matches!(refused, Err(EndorseError::NotJudged)), "{refused:?}");
+}
+
+/// Replaces what the fallback tags of `repository` list.
+async fn rewrite_fallback_tags(repository: &MemoryRepository, rewrite: impl Fn(Vec<Descriptor>) -> Vec<Descriptor>) {
+    for tag in repository.tags().await.unwrap() {
+        let listed = repository.manifest(&Selector::Tag(tag.clone())).await.unwrap();
+        if !tag.is_derived() || !listed.descriptor().media_type.is_index() {
+            continue;
+        }
+        let entries = rewrite(listed.parse().unwrap().manifests);
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries });
+        repository.tag(&RawManifest::new(media_type::IMAGE_INDEX, index.to_string()), &tag).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_other_tools_write_into_fallback_indexes_makes_nobody_sign_twice() {
+    let (staging, prod) = (store("staging", MODES[0]), store("prod", MODES[1]));
+    let (person, enterprise) = (Person::new(), Person::new());
+    let index = small_index(&staging, &person).await;
+    promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+    let mistake = |mut entry: Descriptor| {
+        entry.artifact_type = Some(media_type::IMAGE_CONFIG.to_owned());
+        entry.annotations.clear();
+        entry
+    };
+    rewrite_fallback_tags(prod.inner(), |entries| entries.into_iter().map(mistake).collect()).await;
+    let again = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+    assert_eq!((count(&again, Presence::Written), again.record.unwrap().presence), (0, Presence::Found));
+}
+
+#[tokio::test]
+async fn nobody_signs_once_more_because_there_is_too_much_to_look_through() {
+    let staging = store("staging", MODES[0]);
+    // It lets an index list what is not there.
+    let prod = Store::new(MemoryRepository::new("prod").with_referrers(MODES[1]));
+    let (person, enterprise) = (Person::new(), Person::new());
+    let index = small_index(&staging, &person).await;
+    promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+    let flood = (0..=MAX_CANDIDATES).map(|nth| Descriptor::of(media_type::IMAGE_MANIFEST, nth.to_string().as_bytes()));
+    let flood: Vec<_> = flood.collect();
+    rewrite_fallback_tags(prod.inner(), |entries| flood.iter().cloned().chain(entries).collect()).await;
+    let again = promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+    assert_eq!(count(&again, Presence::Written), 0, "what says that it is a signature is looked at first");
+    let refused = promote(&person, &Person::new(), (&staging, &prod), &index).await;
+    let Err(PromoteError::Endorse(EndorseError::Read(error))) = refused else { panic!("{refused:?}") };
+    assert!(matches!(error, RepositoryError::TooLarge { limit, .. } if limit == MAX_CANDIDATES as u64), "{error}");
 }
