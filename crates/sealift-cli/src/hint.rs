@@ -101,7 +101,9 @@ fn of_promotion(error: &PromoteError) -> Option<String> {
             "promote fewer platforms at once with --platform, or record nothing with --no-record".to_owned()
         }
         PromoteError::Incomplete { .. } => {
-            "choose what is there with --platform, or copy the missing images to the source first".to_owned()
+            "choose what is there with --platform, leave out an attached index with --exclude, or copy what is missing to \
+             the source first"
+                .to_owned()
         }
         PromoteError::TagTaken { tag, existing, .. } => format!(
             "promote under another tag, or move `{tag}` with `--expect-previous {existing}`, or `--overwrite-tag` \

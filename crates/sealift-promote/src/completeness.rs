@@ -40,9 +40,12 @@ pub struct ArrivedObject {
     pub media_type: MediaType,
     /// What it is to the promotion.
     pub role: Role,
-    /// What it is attached to; for a part, the index that lists it.
+    /// What it is attached to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// For a part, the index that lists it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<Digest>,
     /// Its own artifact type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
@@ -61,6 +64,7 @@ impl ArrivedObject {
             media_type: descriptor.media_type.clone(),
             role: object.role,
             subject: object.subject.clone(),
+            index: object.index.clone(),
             artifact_type: object.artifact_type.clone(),
             source_storage: object.storage,
             proof,

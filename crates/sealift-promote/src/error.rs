@@ -37,11 +37,13 @@ pub enum PromoteError {
         /// What is missing: digests.
         missing: Vec<Digest>,
     },
-    /// The index lists manifests that travel with it, and the source does not hold them.
-    #[error("{repository} lacks {} of the manifests that its index lists, such as {}", .missing.len(), first(.missing))]
+    /// An index travels with what it lists, and the source does not hold all of that.
+    #[error("{repository} lacks {} of the manifests below the index {index}, such as {}", .missing.len(), first(.missing))]
     Incomplete {
         /// The source.
         repository: RepositoryName,
+        /// The index: the root, or one that is attached.
+        index: Digest,
         /// What is missing: digests.
         missing: Vec<Digest>,
     },

@@ -11,9 +11,12 @@ use serde::{Serialize, Serializer};
 pub struct PlannedObject {
     /// What it is to the promotion.
     pub role: Role,
-    /// What it is attached to; for a part, the index that lists it.
+    /// What it is attached to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// For a part, the index that lists it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<Digest>,
     /// What kind of attachment it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<AttachmentKind>,
@@ -31,12 +34,12 @@ pub struct PlannedObject {
 impl PlannedObject {
     /// Returns the root, or a manifest that it lists.
     pub(crate) fn member(role: Role, manifest: RawManifest) -> Self {
-        Self { role, subject: None, kind: None, storage: None, artifact_type: None, manifest }
+        Self { role, subject: None, index: None, kind: None, storage: None, artifact_type: None, manifest }
     }
 
-    /// Returns a manifest that the attached `index` lists.
+    /// Returns a manifest that `index`, which is attached or a part itself, lists.
     pub(crate) fn part(index: &Digest, manifest: RawManifest) -> Self {
-        Self { subject: Some(index.clone()), ..Self::member(Role::Part, manifest) }
+        Self { index: Some(index.clone()), ..Self::member(Role::Part, manifest) }
     }
 
     pub(crate) fn attached(attachment: Attachment) -> Self {
@@ -47,11 +50,17 @@ impl PlannedObject {
         Self {
             role,
             subject: Some(attachment.subject),
+            index: None,
             kind: Some(attachment.kind),
             storage: Some(attachment.storage),
             artifact_type: attachment.artifact_type,
             manifest: attachment.manifest,
         }
+    }
+
+    /// Returns what is there before it: what it is attached to, or the index that brings it.
+    pub(crate) fn above(&self) -> Option<&Digest> {
+        self.subject.as_ref().or(self.index.as_ref())
     }
 
     /// Returns the digest of its manifest.

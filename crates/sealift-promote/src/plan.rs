@@ -2,9 +2,9 @@
 //!
 //! Planning only reads. A plan is data; only a decision that allows its root at its source admits it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sealift_core::attach::{Attachments, Scope, attachments_of_all};
+use sealift_core::attach::{Attachment, Attachments, Scope, Storage, attachments_of_all};
 use sealift_core::copy::Side;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Tag};
 use sealift_core::repository::ReadRepository;
@@ -15,7 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role, SkipReason, Skipped};
-use crate::part::{self, Parts};
+use crate::part::{self, Below, Parts};
 use crate::platform;
 use crate::record;
 use crate::request::Promotion;
@@ -39,7 +39,7 @@ pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<
     let read = graph.manifests().map(|manifest| &manifest.descriptor().digest);
     let subjects: Vec<Digest> = read.chain(missing).cloned().collect();
     let mut attached = attachments_of_all(source, &subjects, Scope::Nested).await.map_err(at_source)?;
-    let mut parts = part::follow(source, subjects, &mut attached).await.map_err(at_source)?;
+    let parts = part::follow(source, &held, &mut attached).await.map_err(at_source)?;
     let mut plan = Plan {
         source: source.name().clone(),
         source_tag: promotion.source_tag.clone(),
@@ -50,7 +50,7 @@ pub async fn plan(source: &dyn ReadRepository, promotion: &Promotion) -> Result<
     };
     let mut counted = HashSet::new();
     plan.add_members(chosen.manifests, &mut counted);
-    plan.add_attachments(attached, &mut parts, &promotion.selection, source, &mut counted).await?;
+    plan.add_attachments(attached, parts, &promotion.selection, source, &mut counted).await?;
     Ok(plan)
 }
 
@@ -150,10 +150,11 @@ impl Plan {
         }
     }
 
+    /// Adds what is attached to anything that travels, with what attached indexes bring along, until nothing more comes.
     async fn add_attachments(
         &mut self,
         attached: Attachments,
-        parts: &mut Parts,
+        mut parts: Parts,
         selection: &Selection,
         source: &dyn ReadRepository,
         counted: &mut HashSet<Digest>,
@@ -162,29 +163,25 @@ impl Plan {
         if let Some(unread) = attached.unread.into_iter().next() {
             return Err(PromoteError::Unread { count, subject: unread.subject, source: unread.error });
         }
-        let mut travelling: HashSet<Digest> = self.objects.iter().map(|object| object.digest().clone()).collect();
-        for attachment in attached.found {
-            let reason = if !travelling.contains(&attachment.subject) {
-                Some(SkipReason::AttachedToSkipped)
-            } else if selection.excludes(&attachment, source).await.map_err(at_source)? {
-                Some(SkipReason::Excluded)
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                self.skipped.push(Skipped::of(&attachment, reason));
-                continue;
+        let mut waiting = Waiting::of(attached.found);
+        let mut planned: HashSet<Digest> = self.objects.iter().map(|object| object.digest().clone()).collect();
+        let mut next = 0;
+        while let Some(subject) = self.objects.get(next).map(|object| object.digest().clone()) {
+            next += 1;
+            for attachment in waiting.take(&subject) {
+                if selection.excludes(&attachment, source).await.map_err(at_source)? {
+                    self.skipped.push(Skipped::of(&attachment, SkipReason::Excluded));
+                    continue;
+                }
+                let below = parts.take(&attachment.descriptor().digest);
+                self.add_attachment(attachment, below, &mut planned, counted)?;
             }
-            let digest = attachment.descriptor().digest.clone();
-            self.count_with_blobs(&attachment.manifest, counted);
-            self.objects.push(PlannedObject::attached(attachment));
-            for part in parts.remove(&digest).unwrap_or_default() {
-                travelling.insert(part.descriptor().digest.clone());
-                self.count_with_blobs(&part, counted);
-                self.objects.push(PlannedObject::part(&digest, part));
-            }
-            travelling.insert(digest);
         }
+        let rest = waiting.rest();
+        self.skipped.extend(rest.map(|attachment| Skipped::of(&attachment, SkipReason::AttachedToSkipped)));
+        // What an attached index brings along is not left behind, whatever else speaks against it. A tag of cosign's is.
+        let is_brought = |skipped: &Skipped| skipped.digest.as_ref().is_some_and(|digest| planned.contains(digest));
+        self.skipped.retain(|skipped| matches!(skipped.storage, Some(Storage::CosignTag(_))) || !is_brought(skipped));
         self.skipped.extend(attached.problems.into_iter().map(|problem| Skipped {
             subject: problem.subject,
             storage: Some(problem.storage),
@@ -192,6 +189,31 @@ impl Plan {
             artifact_type: None,
             reason: SkipReason::of(&problem.reason),
         }));
+        Ok(())
+    }
+
+    /// Adds `attachment`, and what is `below` it where it is an index.
+    fn add_attachment(
+        &mut self,
+        attachment: Attachment,
+        below: Below,
+        planned: &mut HashSet<Digest>,
+        counted: &mut HashSet<Digest>,
+    ) -> Result<(), PromoteError> {
+        let Below { held, missing } = below;
+        let digest = attachment.descriptor().digest.clone();
+        if !missing.is_empty() {
+            return Err(PromoteError::Incomplete { repository: self.source.clone(), index: digest, missing });
+        }
+        self.count_with_blobs(&attachment.manifest, counted);
+        self.objects.push(PlannedObject::attached(attachment));
+        planned.insert(digest);
+        for (index, part) in held {
+            if planned.insert(part.descriptor().digest.clone()) {
+                self.count_with_blobs(&part, counted);
+                self.objects.push(PlannedObject::part(&index, part));
+            }
+        }
         Ok(())
     }
 
@@ -208,6 +230,34 @@ impl Plan {
         if counted.insert(descriptor.digest.clone()) {
             self.bytes = self.bytes.saturating_add(descriptor.size);
         }
+    }
+}
+
+/// Attachments whose subject does not travel so far; an attached index may still bring it along.
+struct Waiting {
+    attachments: Vec<Option<Attachment>>,
+    /// Where the attachments of each subject are.
+    places: HashMap<Digest, Vec<usize>>,
+}
+
+impl Waiting {
+    fn of(attachments: Vec<Attachment>) -> Self {
+        let mut places: HashMap<Digest, Vec<usize>> = HashMap::new();
+        for (place, attachment) in attachments.iter().enumerate() {
+            places.entry(attachment.subject.clone()).or_default().push(place);
+        }
+        Self { attachments: attachments.into_iter().map(Some).collect(), places }
+    }
+
+    /// Takes what is attached to `subject`.
+    fn take(&mut self, subject: &Digest) -> Vec<Attachment> {
+        let places = self.places.remove(subject).unwrap_or_default();
+        places.into_iter().filter_map(|place| self.attachments.get_mut(place).and_then(Option::take)).collect()
+    }
+
+    /// Returns what still waits, in the order it was found.
+    fn rest(self) -> impl Iterator<Item = Attachment> {
+        self.attachments.into_iter().flatten()
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn choose<'a>(
 ) -> Result<Chosen<'a>, PromoteError> {
     let manifests: Vec<&RawManifest> = graph.manifests().collect();
     if platforms.is_empty() {
-        refuse_missing(source, missing.iter())?;
+        refuse_missing(source, root, missing.iter())?;
         return Ok(Chosen { manifests, left_behind: Vec::new() });
     }
     // The walk parsed it.
@@ -70,15 +70,19 @@ pub(crate) fn choose<'a>(
             kept.extend(raw.parse().iter().flat_map(|index| &index.manifests).map(|entry| entry.digest.clone()));
         }
     }
-    refuse_missing(source, missing.iter().filter(|digest| kept.contains(digest)))?;
+    refuse_missing(source, root, missing.iter().filter(|digest| kept.contains(digest)))?;
     Ok(Chosen { manifests: chosen, left_behind })
 }
 
-fn refuse_missing<'a>(source: &RepositoryName, missing: impl Iterator<Item = &'a Digest>) -> Result<(), PromoteError> {
+fn refuse_missing<'a>(
+    source: &RepositoryName,
+    root: &Descriptor,
+    missing: impl Iterator<Item = &'a Digest>,
+) -> Result<(), PromoteError> {
     let missing: Vec<Digest> = missing.cloned().collect();
     match missing.is_empty() {
         true => Ok(()),
-        false => Err(PromoteError::Incomplete { repository: source.clone(), missing }),
+        false => Err(PromoteError::Incomplete { repository: source.clone(), index: root.digest.clone(), missing }),
     }
 }
 

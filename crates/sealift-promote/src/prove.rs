@@ -130,7 +130,8 @@ fn lists(listings: &Listings, object: &PlannedObject) -> bool {
     listing_of(listings, object).is_some_and(|listing| listing.digests.contains(object.digest()))
 }
 
-/// Says whether what `object` is attached to is listed in a way that proves what is listed.
+/// Says whether `object` itself is listed in a way that proves what is listed. That its subject has such a listing says
+/// nothing about it.
 fn proves(listings: &Listings, object: &PlannedObject) -> bool {
-    listing_of(listings, object).is_some_and(|listing| listing.is_proof)
+    listing_of(listings, object).is_some_and(|listing| listing.is_proof && listing.digests.contains(object.digest()))
 }

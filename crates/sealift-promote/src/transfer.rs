@@ -368,9 +368,9 @@ impl Moving<'_> {
     fn levels(&self) -> Vec<Vec<&PlannedObject>> {
         let mut depths: HashMap<&Digest, usize> = HashMap::new();
         let mut levels: Vec<Vec<&PlannedObject>> = Vec::new();
-        // The plan names every object after what it is attached to.
+        // The plan names every object after what it is attached to, and parts after the index that brings them.
         for object in &self.plan.objects {
-            let depth = object.subject.as_ref().map_or(0, |subject| depths.get(subject).map_or(0, |depth| depth + 1));
+            let depth = object.above().and_then(|above| depths.get(above)).map_or(0, |depth| depth + 1);
             depths.entry(object.digest()).or_insert(depth);
             if object.role == Role::Referrer {
                 levels.resize_with(levels.len().max(depth + 1), Vec::new);

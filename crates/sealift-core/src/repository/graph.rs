@@ -199,6 +199,11 @@ impl Graph {
         self.manifests.iter().map(|node| &node.raw)
     }
 
+    /// Returns the manifests in the same order, each with the digests of the manifests that it lists.
+    pub fn listings(&self) -> impl Iterator<Item = (&RawManifest, &[Digest])> {
+        self.manifests.iter().map(|node| (&node.raw, node.below.as_slice()))
+    }
+
     /// Returns the manifests in waves: each wave's children are all in earlier waves, so a wave can be pushed at once.
     pub fn waves(&self) -> Vec<Vec<&RawManifest>> {
         let mut pending: HashMap<&Digest, usize> = HashMap::new();
@@ -259,6 +264,20 @@ pub async fn walk_held(
     root: &Descriptor,
     concurrency: usize,
 ) -> Result<(Graph, Vec<Digest>), RepositoryError> {
+    walk_unknown(repository, root, &|_| false, concurrency).await
+}
+
+/// Reads the graph below `root` as [`walk_held`] does, and leaves out the manifests that are known, with all that is
+/// below them.
+///
+/// # Errors
+/// As [`walk_held`].
+pub async fn walk_unknown(
+    repository: &dyn ReadRepository,
+    root: &Descriptor,
+    is_known: &(dyn Fn(&Digest) -> bool + Sync),
+    concurrency: usize,
+) -> Result<(Graph, Vec<Digest>), RepositoryError> {
     let mut walk = Walk::new(repository.name(), root);
     let mut missing = Vec::new();
     loop {
@@ -266,7 +285,7 @@ pub async fn walk_held(
         if level.is_empty() {
             return Ok((walk.finish(), missing));
         }
-        let mut read = stream::iter(level)
+        let mut read = stream::iter(level.into_iter().filter(|descriptor| !is_known(&descriptor.digest)))
             .map(|descriptor| async move {
                 let raw = match repository.manifest(&Selector::Digest(descriptor.digest.clone())).await {
                     Err(error) if error.is_not_found() && descriptor.digest != root.digest => None,
@@ -281,5 +300,42 @@ pub async fn walk_held(
                 None => missing.push(descriptor.digest),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::repository::{Content, MemoryRepository, Repository as _};
+
+    fn index(entries: &[&Descriptor]) -> RawManifest {
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries });
+        RawManifest::new(media_type::IMAGE_INDEX, index.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_left_out_with_all_that_is_below() {
+        let repository = MemoryRepository::new("images");
+        let missing = Descriptor::of(media_type::IMAGE_MANIFEST, b"nowhere");
+        let leaf = index(&[]);
+        let inner = index(&[leaf.descriptor()]);
+        let outer = index(&[inner.descriptor(), &missing]);
+        for manifest in [&leaf, &inner, &outer] {
+            repository.push(manifest.descriptor(), Content::from(manifest.bytes().clone())).await.unwrap();
+        }
+        let digest = |manifest: &RawManifest| manifest.descriptor().digest.clone();
+        let listed = async |known: Option<&RawManifest>| {
+            let is_known = |found: &Digest| known.is_some_and(|known| digest(known) == *found);
+            let (graph, lacking) = walk_unknown(&repository, outer.descriptor(), &is_known, 1).await.unwrap();
+            assert_eq!(lacking.len(), usize::from(known != Some(&outer)));
+            graph.listings().map(|(manifest, lists)| (digest(manifest), lists.to_vec())).collect::<Vec<_>>()
+        };
+        let of_outer = (digest(&outer), vec![digest(&inner), missing.digest.clone()]);
+        let of_inner = (digest(&inner), vec![digest(&leaf)]);
+        assert_eq!(listed(None).await, [of_outer.clone(), of_inner, (digest(&leaf), vec![])]);
+        assert_eq!(listed(Some(&inner)).await, [of_outer]);
+        assert_eq!(listed(Some(&outer)).await, []);
     }
 }

@@ -1,12 +1,14 @@
 //! Some platforms of an index: the digest stays, what stays behind is told, and a registry may refuse.
 
-use sealift_core::oci::{Digest, RawManifest, media_type};
+use sealift_core::attach::{CosignSuffix, NewArtifact, NewLayer, attach, attach_cosign_tag};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, media_type};
 use sealift_core::pattern::Pattern;
+use sealift_core::repository::{Content, MemoryRepository, Repository as _, RepositoryError};
 use sealift_core::statement::predicate;
 use sealift_policy::Ruling;
 use sealift_promote::{ArrivalProof, Feature, PromoteError, Promotion, Role, SkipReason, plan};
 use sealift_sandbox::fixture::{self, Fixture};
-use sealift_sandbox::registry::{Quirks, Registry, RegistryOptions, SparseIndex};
+use sealift_sandbox::registry::{Effect, Endpoint, Quirks, Registry, RegistryOptions, Rule, SparseIndex};
 use serde_json::json;
 
 use crate::http::open;
@@ -31,6 +33,16 @@ async fn staging(person: &Person) -> (Registry, Fixture) {
 
 fn only_arm64(index: &Fixture) -> Promotion {
     Promotion { platforms: vec!["linux/arm64".to_owned()], ..of(index.descriptor().clone()) }
+}
+
+/// Returns an index that is attached to `subject`.
+fn parts_index(kind: &str, parts: &[&Descriptor], subject: &Descriptor) -> RawManifest {
+    let manifests: Vec<_> = parts.iter().map(|part| part.to_plain()).collect();
+    let index = json!({
+        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "artifactType": kind,
+        "manifests": manifests, "subject": subject.to_plain()
+    });
+    RawManifest::new(media_type::IMAGE_INDEX, index.to_string())
 }
 
 #[tokio::test]
@@ -120,11 +132,7 @@ async fn a_listed_index_proves_nothing_about_its_manifests() {
     // An index of a signed chart, say, that is attached to another.
     let part = fixture::image(5);
     staging.add("team/app", &part, None).unwrap();
-    let attached = json!({
-        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "artifactType": "application/x.parts",
-        "manifests": [part.descriptor().to_plain()], "subject": index.descriptor().to_plain()
-    });
-    let attached = RawManifest::new(media_type::IMAGE_INDEX, attached.to_string());
+    let attached = parts_index("application/x.parts", &[part.descriptor()], index.descriptor());
     staging.add_manifest("team/app", &attached, None).unwrap();
     prod.add_manifest("prod/app", &attached, None).unwrap();
     let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
@@ -133,13 +141,13 @@ async fn a_listed_index_proves_nothing_about_its_manifests() {
     assert!(prod.manifest("prod/app", &part.digest().to_string()).is_some(), "the part was copied");
     let arrived = |digest: &Digest| {
         let arrived = promoted.completeness.arrived.iter().find(|object| object.digest == *digest).unwrap();
-        (arrived.role, arrived.subject.clone().unwrap(), arrived.proof)
+        (arrived.role, arrived.subject.clone(), arrived.index.clone(), arrived.proof)
     };
     let parts = attached.descriptor().digest.clone();
-    assert_eq!(arrived(&parts), (Role::Referrer, index.digest().clone(), ArrivalProof::Listed));
-    assert_eq!(arrived(part.digest()), (Role::Part, parts, ArrivalProof::ReadBack));
+    assert_eq!(arrived(&parts), (Role::Referrer, Some(index.digest().clone()), None, ArrivalProof::Listed));
+    assert_eq!(arrived(part.digest()), (Role::Part, None, Some(parts), ArrivalProof::ReadBack));
     // What is attached to a part travels with it.
-    assert_eq!(arrived(&signature.digest).1, *part.digest());
+    assert_eq!(arrived(&signature.digest).1.as_ref(), Some(part.digest()));
     assert_eq!(prod.referrers("prod/app", part.digest()).len(), 1);
 }
 
@@ -152,11 +160,8 @@ async fn parts_of_what_stays_behind_stay_too() {
     staging.add("team/app", &part, None).unwrap();
     // It lists an image of the root's too, which travels anyhow.
     let own = index.manifests().next().unwrap().descriptor();
-    let attached = json!({
-        "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "artifactType": kind,
-        "manifests": [part.descriptor().to_plain(), own.to_plain()], "subject": index.descriptor().to_plain()
-    });
-    staging.add_manifest("team/app", &RawManifest::new(media_type::IMAGE_INDEX, attached.to_string()), None).unwrap();
+    let attached = parts_index(kind, &[part.descriptor(), own], index.descriptor());
+    staging.add_manifest("team/app", &attached, None).unwrap();
     let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
     person.attach(&*source, part.descriptor(), predicate::IMAGE_SIGNATURE).await;
     let mut promotion = of(index.descriptor().clone());
@@ -169,4 +174,144 @@ async fn parts_of_what_stays_behind_stay_too() {
     // The index, its part and the part's signature; the image that is listed twice is one object.
     assert_eq!(completeness.arrived.len(), all.objects().len() - 3);
     assert!(prod.manifest("prod/app", &part.digest().to_string()).is_none());
+}
+
+#[tokio::test]
+async fn a_lost_part_is_not_proven_by_what_is_attached_to_its_index() {
+    let (person, prod) = (Person::new(), Registry::start(RegistryOptions::default()).unwrap());
+    let (staging, index) = staging(&person).await;
+    let part = fixture::image(5);
+    staging.add("team/app", &part, None).unwrap();
+    let parts = parts_index("application/x.parts", &[part.descriptor()], index.descriptor());
+    staging.add_manifest("team/app", &parts, None).unwrap();
+    let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
+    // So the destination lists something for the index of the parts, and its listings are proof.
+    person.attach(&*source, parts.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    let lost = Rule::new(Effect::Refusal(404, "MANIFEST_UNKNOWN")).method("GET").on(Endpoint::Manifest);
+    prod.set_faults([lost.reference(&part.digest().to_string())]);
+    let outcome = person.promote(source.as_read(), &*destination, &of(index.descriptor().clone())).await;
+    let missing = std::slice::from_ref(part.digest());
+    assert!(matches!(&outcome, Err(PromoteError::Missing { missing: found, .. }) if found == missing), "{outcome:?}");
+    assert!(prod.tags("prod/app").is_empty());
+}
+
+#[tokio::test]
+async fn a_part_of_two_indexes_travels_with_either_and_is_read_once() {
+    let person = Person::new();
+    let (staging, index) = staging(&person).await;
+    let (part, kinds) = (fixture::image(5), ["application/x.one", "application/x.two"]);
+    staging.add("team/app", &part, None).unwrap();
+    let indexes = kinds.map(|kind| parts_index(kind, &[part.descriptor()], index.descriptor()));
+    for index in &indexes {
+        staging.add_manifest("team/app", index, None).unwrap();
+    }
+    let source = open(&staging, "team/app").await;
+    let signature = person.attach(&*source, part.descriptor(), predicate::IMAGE_SIGNATURE).await;
+    for (excluded, travelling) in [(0, 1), (1, 0)] {
+        let mut promotion = of(index.descriptor().clone());
+        promotion.selection = promotion.selection.excluding(Feature::ArtifactType(Pattern::exact(kinds[excluded])));
+        staging.clear_requests();
+        let plan = plan(source.as_read(), &promotion).await.unwrap();
+        let place = format!("/manifests/{}", part.digest());
+        assert_eq!(staging.requests().iter().filter(|request| request.path.ends_with(&place)).count(), 1);
+        let skipped: Vec<_> = plan.skipped().iter().map(|skipped| (skipped.digest.as_ref(), skipped.reason)).collect();
+        assert_eq!(skipped, [(Some(&indexes[excluded].descriptor().digest), SkipReason::Excluded)]);
+        let planned = |digest: &Digest| plan.objects().iter().find(|object| object.digest() == digest).unwrap();
+        let by = &indexes[travelling].descriptor().digest;
+        assert_eq!((planned(part.digest()).role, planned(part.digest()).index.as_ref()), (Role::Part, Some(by)));
+        assert_eq!(planned(&signature.digest).subject.as_ref(), Some(part.digest()));
+    }
+}
+
+#[tokio::test]
+async fn what_attached_indexes_bring_along_is_not_left_behind_however_late_they_are_found() {
+    let (person, prod) = (Person::new(), Registry::start(RegistryOptions::distribution()).unwrap());
+    let staging = Registry::start(RegistryOptions::default()).unwrap();
+    let index = fixture::index(7, &["amd64", "arm64", "s390x"]);
+    staging.add("team/app", &index, Some("v1")).unwrap();
+    let [amd64, arm64, s390x] = [0, 1, 2].map(|nth| index.manifests().nth(nth).unwrap().descriptor().clone());
+    let source = open(&staging, "team/app").await;
+    let mut signatures = Vec::new();
+    for subject in [index.descriptor(), &amd64, &arm64, &s390x] {
+        signatures.push(person.attach(&*source, subject, predicate::IMAGE_SIGNATURE).await);
+    }
+    // Of the platforms only the last is chosen. What is attached to its signature lists the second, and what is attached
+    // to that lists the first.
+    for (part, subject) in [(&arm64, &signatures[3]), (&amd64, &arm64)] {
+        staging.add_manifest("team/app", &parts_index("application/x.parts", &[part], subject), None).unwrap();
+    }
+    let promotion = Promotion { platforms: vec!["linux/s390x".to_owned()], ..of(index.descriptor().clone()) };
+    let destination = open(&prod, "prod/app").await;
+    let promoted = person.promote(source.as_read(), &*destination, &promotion).await.unwrap();
+    assert!(promoted.completeness.excluded.is_empty(), "{:?}", promoted.completeness.excluded);
+    let roles: Vec<_> = promoted.completeness.arrived.iter().map(|object| object.role).collect();
+    let count = |role| roles.iter().filter(|found| **found == role).count();
+    assert_eq!([Role::Child, Role::Part, Role::Referrer].map(count), [1, 2, 6]);
+    for subject in [index.descriptor(), &amd64, &arm64, &s390x] {
+        let decision = person.decide(open(&prod, "prod/app").await.as_read(), &subject.digest).await;
+        assert_eq!(decision.ruling(), Ruling::Allow, "{subject:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_attached_index_lacks_matters_only_if_that_travels() {
+    let kind = "application/x.parts";
+    let staging = taking_sparse_indexes(RegistryOptions::default());
+    let (image, part) = (fixture::image(1), fixture::image(5));
+    staging.add("team/app", &image, Some("v1")).unwrap();
+    let parts = parts_index(kind, &[part.descriptor()], image.descriptor());
+    staging.add_manifest("team/app", &parts, None).unwrap();
+    let source = open(&staging, "team/app").await;
+    let mut promotion = of(image.descriptor().clone());
+    let refused = plan(source.as_read(), &promotion).await;
+    let Err(PromoteError::Incomplete { index, missing, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((index, missing), (parts.descriptor().digest.clone(), vec![part.digest().clone()]));
+    promotion.selection = promotion.selection.excluding(Feature::ArtifactType(Pattern::exact(kind)));
+    assert_eq!(plan(source.as_read(), &promotion).await.unwrap().objects().len(), 1);
+}
+
+#[tokio::test]
+async fn what_attached_indexes_list_together_is_bounded() {
+    let staging = MemoryRepository::new("staging");
+    let image = fixture::image(1).push(&staging, None).await.unwrap();
+    for index in 0..2 {
+        let mut parts = Vec::new();
+        for part in 0..5 {
+            let filling = format!("{index}{part}").repeat(2 * 1000 * 1000);
+            let part = NewArtifact::new("application/x.part").with_annotation("filling", filling);
+            parts.push(attach(&staging, &Descriptor::of(media_type::IMAGE_MANIFEST, b"nowhere"), &part).await.unwrap());
+        }
+        let parts = parts_index("application/x.parts", &parts.iter().collect::<Vec<_>>(), &image);
+        staging.push(parts.descriptor(), Content::from(parts.bytes().clone())).await.unwrap();
+        let outcome = plan(&staging, &of(image.clone())).await;
+        match index {
+            0 => assert!(outcome.is_ok(), "{outcome:?}"),
+            _ => {
+                let Err(PromoteError::Repository { source: RepositoryError::TooLarge { what, .. }, .. }) = outcome
+                else {
+                    panic!("{outcome:?}")
+                };
+                assert_eq!(what, "manifests below attached indexes");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_attached_to_a_manifest_under_two_tags_is_planned_once() {
+    let (staging, person) = (MemoryRepository::new("staging"), Person::new());
+    let image = fixture::image(1).push(&staging, None).await.unwrap();
+    let part = fixture::image(5).push(&staging, None).await.unwrap();
+    let parts = parts_index("application/x.parts", &[&part], &image);
+    staging.push(parts.descriptor(), Content::from(parts.bytes().clone())).await.unwrap();
+    let sbom = NewLayer::new("text/spdx+json", "{}");
+    let mut held = Vec::new();
+    for subject in [&image, &part] {
+        held.push(attach_cosign_tag(&staging, &subject.digest, CosignSuffix::Sbom, &sbom).await.unwrap());
+    }
+    assert_eq!(held[0], held[1], "equal SBOMs are one manifest");
+    let signature = person.attach(&staging, &held[0], predicate::IMAGE_SIGNATURE).await;
+    let plan = plan(&staging, &of(image)).await.unwrap();
+    assert_eq!(plan.objects().iter().filter(|object| *object.digest() == signature.digest).count(), 1);
+    assert_eq!(plan.objects().len(), 6, "the image, its index with a part, two tags and what is attached to both");
 }
