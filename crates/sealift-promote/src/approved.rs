@@ -8,7 +8,7 @@ use sealift_policy::Decision;
 
 use crate::endorse::Endorsed;
 use crate::error::PromoteError;
-use crate::plan::{Plan, require};
+use crate::plan::require;
 use crate::publish::Promoted;
 use crate::record;
 use crate::transfer::{Transferred, at_destination};
@@ -18,11 +18,10 @@ impl<'a> Transferred<'a> {
     ///
     /// # Errors
     /// [`PromoteError::WrongDecision`] for a decision that is not about this digest at the destination, and as
-    /// [`Plan::admit`].
+    /// [`Plan::admit`](crate::Plan::admit).
     pub fn approve(self, decision: &Decision) -> Result<Approved<'a>, PromoteError> {
         require(decision, self.destination.name(), &self.plan.root.digest)?;
         Ok(Approved {
-            judged_at_source: self.judged.clone(),
             judged_at_destination: record::decision(decision),
             moved: self,
             unlinked: BTreeMap::new(),
@@ -36,8 +35,6 @@ impl<'a> Transferred<'a> {
 #[derive(Debug)]
 pub struct Approved<'a> {
     pub(crate) moved: Transferred<'a>,
-    /// None when the plan was admitted without a decision.
-    pub(crate) judged_at_source: Option<RecordedDecision>,
     pub(crate) judged_at_destination: RecordedDecision,
     /// What was stored and is not yet listed, by what it is attached to.
     pub(crate) unlinked: BTreeMap<Digest, Vec<Descriptor>>,
@@ -46,11 +43,6 @@ pub struct Approved<'a> {
 }
 
 impl Approved<'_> {
-    /// Returns the plan that was carried out.
-    pub fn plan(&self) -> &Plan {
-        &self.moved.plan
-    }
-
     /// Links what was attached at the destination, and then moves the tags.
     ///
     /// # Errors

@@ -43,7 +43,6 @@ pub use manifest::{Clashes, Image, MAX_IMAGES, ManifestEntry, ManifestError, Pro
 pub use object::{PlannedObject, Role, SkipReason, Skipped};
 pub use plan::{AdmittedPlan, Plan, plan, plan_alone};
 pub use publish::Promoted;
-pub use record::MAX_RECORDED;
 pub use request::{Promotion, TagRule, Target};
 pub use selection::{Feature, Selection, Signers};
 pub use shard::{Shard, ShardError};

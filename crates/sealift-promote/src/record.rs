@@ -1,8 +1,9 @@
 //! The record of a promotion: built from the plan, both decisions and the proof of what arrived.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use sealift_core::oci::annotation;
+use sealift_core::oci::{Digest, annotation};
 use sealift_core::statement::predicate::{
     PROMOTION, PromotionRecord, RecordedDecision, RecordedDecisions, RecordedDestination, RecordedExclusion,
     RecordedFinding, RecordedObject, RecordedPolicy, RecordedSource,
@@ -13,11 +14,12 @@ use sealift_policy::Decision;
 use serde::Serialize;
 
 use crate::approved::Approved;
+use crate::completeness::ArrivedObject;
 use crate::endorse::{EndorseError, Endorser, SignatureForm, Stored};
 use crate::object::{PlannedObject, Skipped};
 
 /// The most objects and exclusions of one record. Keeps statements, which verifiers hold in memory, at a few MiB.
-pub const MAX_RECORDED: usize = 10_000;
+const MAX_RECORDED: usize = 10_000;
 
 impl Approved<'_> {
     /// Attaches a signed record of the promotion to what was promoted, unless the destination holds one by the same
@@ -32,12 +34,13 @@ impl Approved<'_> {
         let root = self.moved.plan.root.clone();
         let claim = Claim::Attestation { predicate_type: Some(PROMOTION.to_owned()) };
         let earlier = endorser.own_bundles(&self.moved.arrived, &root.digest, &claim).await?;
-        let same = earlier.into_iter().find(|(_, verified)| {
+        let records: HashSet<&Digest> = earlier.iter().map(|(manifest, _)| manifest).collect();
+        let same = earlier.iter().find(|(_, verified)| {
             let told = verified.statement().and_then(|it| it.predicate_as::<PromotionRecord>().ok());
-            told.is_some_and(|told| told.covers(&record))
+            told.is_some_and(|told| told.covers(&record, &records))
         });
         let stored = match same {
-            Some((manifest, _)) => Stored::found(manifest),
+            Some((manifest, _)) => Stored::found(manifest.clone()),
             None => {
                 let statement = Statement::new(vec![Subject::of(&root.digest)], PROMOTION, &record);
                 let statement = statement.map_err(EndorseError::Statement)?;
@@ -51,9 +54,9 @@ impl Approved<'_> {
 
     fn to_record(&self, endorser: &Endorser<'_>) -> Result<PromotionRecord, EndorseError> {
         let moved = &self.moved;
-        let source = self.judged_at_source.clone().ok_or(EndorseError::NotJudged)?;
-        let (objects, excluded) = (&moved.plan.objects, &moved.completeness.excluded);
-        if objects.len() + excluded.len() > MAX_RECORDED {
+        let source = moved.judged.clone().ok_or(EndorseError::NotJudged)?;
+        let (arrived, excluded) = (&moved.completeness.arrived, &moved.completeness.excluded);
+        if moved.completeness.at_source() > MAX_RECORDED {
             return Err(EndorseError::TooMany { limit: MAX_RECORDED });
         }
         Ok(PromotionRecord {
@@ -68,7 +71,8 @@ impl Approved<'_> {
             },
             promoted_at: PromotionRecord::time(endorser.time),
             decisions: RecordedDecisions { source, destination: self.judged_at_destination.clone() },
-            objects: objects.iter().map(object).collect(),
+            // All that was planned has arrived, and is in the same order.
+            objects: moved.plan.objects.iter().zip(arrived).map(object).collect(),
             excluded: excluded.iter().map(exclusion).collect(),
         })
     }
@@ -90,7 +94,7 @@ pub(crate) fn decision(decision: &Decision) -> RecordedDecision {
     RecordedDecision { ruling: text(&decision.ruling()), policy, findings: findings.collect() }
 }
 
-fn object(object: &PlannedObject) -> RecordedObject {
+fn object((object, arrived): (&PlannedObject, &ArrivedObject)) -> RecordedObject {
     let descriptor = object.manifest.descriptor();
     let annotations = object.manifest.parse().map(|manifest| manifest.annotations).unwrap_or_default();
     RecordedObject {
@@ -99,8 +103,10 @@ fn object(object: &PlannedObject) -> RecordedObject {
         size: descriptor.size,
         role: text(&object.role),
         subject: object.subject.clone(),
+        index: object.index.clone(),
         artifact_type: object.artifact_type.clone(),
         predicate_type: annotations.get(annotation::BUNDLE_PREDICATE_TYPE).cloned(),
+        proof: text(&arrived.proof),
     }
 }
 

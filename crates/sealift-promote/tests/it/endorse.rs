@@ -1,11 +1,11 @@
 //! What the destination's signer signs: before the tags, once, and about what arrived.
 
-use sealift_core::attach::{CosignSuffix, Scope, attachments};
+use sealift_core::attach::{CosignSuffix, NewArtifact, Scope, attach, attachments};
 use sealift_core::copy::CopyOptions;
 use sealift_core::evidence::{Effort, Evidence, MAX_CANDIDATES, gather};
-use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, media_type};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, annotation, media_type};
 use sealift_core::repository::{MemoryRepository, ReadRepository, Repository as _, RepositoryError, Snapshot};
-use sealift_core::statement::predicate::{self, PromotionRecord};
+use sealift_core::statement::predicate::{self, PROMOTION, PromotionRecord};
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_promote::{
     EndorseError, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
@@ -71,6 +71,8 @@ async fn everything_that_arrived_is_signed_and_recorded_once() {
         assert_eq!(told(record), arrived.iter().map(|it| it.digest.clone()).collect::<Vec<_>>());
         assert_eq!(record.excluded.len(), promoted.completeness.excluded.len());
         assert_eq!(record.objects[0].role, "root");
+        let proofs = arrived.iter().map(|it| serde_json::to_value(it.proof).unwrap());
+        assert_eq!(record.objects.iter().map(|it| json!(it.proof)).collect::<Vec<_>>(), proofs.collect::<Vec<_>>());
         assert_eq!(
             (record.source.digest.clone(), record.destination.tags.clone()),
             (index.digest.clone(), vec!["v1".into()])
@@ -216,4 +218,28 @@ async fn nobody_signs_once_more_because_there_is_too_much_to_look_through() {
     let refused = promote(&person, &Person::new(), (&staging, &prod), &index).await;
     let Err(PromoteError::Endorse(EndorseError::Read(error))) = refused else { panic!("{refused:?}") };
     assert!(matches!(error, RepositoryError::TooLarge { limit, .. } if limit == MAX_CANDIDATES as u64), "{error}");
+}
+
+#[tokio::test]
+async fn whatever_else_arrives_or_stays_behind_is_recorded() {
+    let (staging, prod) = (store("staging", MODES[0]), store("prod", MODES[0]));
+    let (person, enterprise) = (Person::new(), Person::new());
+    let index = small_index(&staging, &person).await;
+    promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+    // Anybody can say that something is a record, and lifecycle markers stay behind.
+    let forged = NewArtifact::new("application/x.any").with_annotation(annotation::BUNDLE_PREDICATE_TYPE, PROMOTION);
+    let marker = NewArtifact::new(media_type::MICROSOFT_LIFECYCLE);
+    for (expected, artifact) in [(2, forged), (3, marker)] {
+        let attached = attach(&staging, &index, &artifact).await.unwrap().digest;
+        for _ in 0..2 {
+            promote(&person, &enterprise, (&staging, &prod), &index).await.unwrap();
+            let recorded = records(prod.inner(), &enterprise, &index.digest).await;
+            assert_eq!(recorded.len(), expected);
+            let tells = |record: &PromotionRecord| {
+                record.objects.iter().any(|it| it.digest == attached)
+                    || record.excluded.iter().any(|it| it.digest.as_ref() == Some(&attached))
+            };
+            assert!(recorded.iter().any(tells), "{recorded:?}");
+        }
+    }
 }

@@ -2,12 +2,11 @@
 //!
 //! Says nothing about who promoted: whoever signed the statement says that, and only a verified signature proves it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::PROMOTION;
 use crate::oci::{Digest, MediaType};
 
 /// What a promotion did, as the destination's signer states it about the promoted digest.
@@ -37,24 +36,31 @@ impl PromotionRecord {
         time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
-    /// Says whether `self` tells all that `other` does, but for the time: promoting again with nothing changed needs no
-    /// second record.
+    /// Says whether `self` tells all that `other` does, but for the time and for how the arrival of each object was
+    /// proven: promoting again with nothing changed needs no second record.
     ///
-    /// Records of earlier promotions that came along are left out, since else each record would ask for the next.
-    pub fn covers(&self, other: &Self) -> bool {
+    /// `records` are the manifests that hold records of promotions by the same signer, as verified. They are left out
+    /// where they came along, since else each record would ask for the next. What only says that it is a record counts:
+    /// anybody can write that into a manifest.
+    pub fn covers(&self, other: &Self, records: &HashSet<&Digest>) -> bool {
         self.source.repository == other.source.repository
             && self.source.digest == other.source.digest
             && self.destination.repository == other.destination.repository
             && other.destination.tags.iter().all(|tag| self.destination.tags.contains(tag))
-            && self.decisions.source.is_by_same_policy(&other.decisions.source)
-            && self.decisions.destination.is_by_same_policy(&other.decisions.destination)
-            && self.evidence() == other.evidence()
+            && self.decisions == other.decisions
+            && self.evidence(records) == other.evidence(records)
+            && self.left_behind() == other.left_behind()
     }
 
-    /// Returns the digests of what arrived, without the records of promotions.
-    fn evidence(&self) -> BTreeSet<&Digest> {
-        let evidence = self.objects.iter().filter(|object| object.predicate_type.as_deref() != Some(PROMOTION));
-        evidence.map(|object| &object.digest).collect()
+    /// Returns what arrived without `records`, in no order of its own: registries list as they like.
+    fn evidence(&self, records: &HashSet<&Digest>) -> BTreeSet<(&Digest, &str, Option<&Digest>)> {
+        let evidence = self.objects.iter().filter(|object| !records.contains(&object.digest));
+        evidence.map(|object| (&object.digest, object.role.as_str(), object.subject.as_ref())).collect()
+    }
+
+    /// Returns what was left behind, in no order of its own either.
+    fn left_behind(&self) -> BTreeSet<&RecordedExclusion> {
+        self.excluded.iter().collect()
     }
 }
 
@@ -101,17 +107,6 @@ pub struct RecordedDecision {
     pub findings: Vec<RecordedFinding>,
 }
 
-impl RecordedDecision {
-    /// Says whether both were made by the same demands.
-    fn is_by_same_policy(&self, other: &Self) -> bool {
-        let digest = |decision: &Self| decision.policy.as_ref().map(|policy| policy.digest.clone());
-        let demands = |decision: &Self| -> Vec<(Option<String>, String)> {
-            decision.findings.iter().map(|finding| (finding.rule.clone(), finding.demand.clone())).collect()
-        };
-        digest(self) == digest(other) && demands(self) == demands(other)
-    }
-}
-
 /// A policy document.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RecordedPolicy {
@@ -152,16 +147,21 @@ pub struct RecordedObject {
     /// What it is attached to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// For a part, the index that lists it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<Digest>,
     /// Its artifact type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The type of the predicate in it, as its manifest says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
+    /// How it is known to be at the destination: `found`, `listed`, `merged` or `read-back`.
+    pub proof: String,
 }
 
 /// Something at the source that was left behind.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedExclusion {
     /// What it is, or is said to be, attached to or part of.
@@ -179,6 +179,7 @@ pub struct RecordedExclusion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::predicate::{PROMOTION, SPDX};
 
     fn record() -> PromotionRecord {
         let decision = RecordedDecision {
@@ -207,7 +208,7 @@ mod tests {
             },
             promoted_at: PromotionRecord::time(Timestamp::UNIX_EPOCH),
             decisions: RecordedDecisions { source: decision.clone(), destination: decision },
-            objects: vec![object(b"root", None), object(b"sbom", Some(crate::statement::predicate::SPDX))],
+            objects: vec![object(b"root", None), object(b"sbom", Some(SPDX))],
             excluded: Vec::new(),
         }
     }
@@ -219,8 +220,10 @@ mod tests {
             size: content.len() as u64,
             role: "referrer".to_owned(),
             subject: None,
+            index: None,
             artifact_type: None,
             predicate_type: predicate_type.map(str::to_owned),
+            proof: "found".to_owned(),
         }
     }
 
@@ -230,29 +233,45 @@ mod tests {
         assert_eq!(json["promotedAt"], "1970-01-01T00:00:00Z");
         assert_eq!(json["decisions"]["source"]["policy"]["name"], "policy.yaml");
         assert_eq!(json["objects"][0]["mediaType"], "application/vnd.oci.image.manifest.v1+json");
-        assert_eq!(json["objects"][0]["size"], 4);
+        assert_eq!((&json["objects"][0]["size"], &json["objects"][0]["proof"]), (&4.into(), &"found".into()));
         assert_eq!(serde_json::from_value::<PromotionRecord>(json).unwrap(), record());
     }
 
     #[test]
     fn covers_what_differs_in_nothing_but_time_and_records() {
         type Change = fn(&mut PromotionRecord);
-        let changes: [(&str, bool, Change); 10] = [
+        let left_behind = |it: &mut PromotionRecord| {
+            it.excluded.push(RecordedExclusion {
+                subject: Digest::sha256(b"root"),
+                digest: None,
+                artifact_type: None,
+                reason: "excluded".to_owned(),
+            });
+        };
+        let changes: [(&str, bool, Change); 17] = [
             ("time", true, |it| it.promoted_at = "2026-01-01T00:00:00Z".to_owned()),
             ("fewer tags", true, |it| it.destination.tags.truncate(1)),
+            ("order", true, |it| it.objects.reverse()),
+            ("proof", true, |it| it.objects[1].proof = "listed".to_owned()),
             ("a record that came along", true, |it| it.objects.push(object(b"record", Some(PROMOTION)))),
+            ("what says that it is a record", false, |it| it.objects.push(object(b"forged", Some(PROMOTION)))),
             ("another tag", false, |it| it.destination.tags.push("v2".to_owned())),
             ("another object", false, |it| it.objects.push(object(b"scan", None))),
             ("an object less", false, |it| it.objects.truncate(1)),
+            ("another subject", false, |it| it.objects[1].subject = Some(Digest::sha256(b"root"))),
+            ("what stays behind", false, left_behind),
             ("source", false, |it| it.source.repository.push('2')),
             ("destination", false, |it| it.destination.repository.push('2')),
             ("policy", false, |it| it.decisions.source.policy = None),
+            ("scope", false, |it| it.decisions.source.policy.as_mut().unwrap().scopes.clear()),
             ("demand", false, |it| it.decisions.destination.findings[0].demand = "signed by b".to_owned()),
+            ("reason", false, |it| it.decisions.destination.findings[0].reason = "b signed".to_owned()),
         ];
+        let known = Digest::sha256(b"record");
         for (what, expected, change) in changes {
             let mut other = record();
             change(&mut other);
-            assert_eq!(record().covers(&other), expected, "{what}");
+            assert_eq!(record().covers(&other, &HashSet::from([&known])), expected, "{what}");
         }
     }
 }
