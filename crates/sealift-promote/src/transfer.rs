@@ -62,7 +62,7 @@ pub async fn transfer<'a>(
 #[derive(Debug)]
 pub struct Transferred<'a> {
     pub(crate) plan: Plan,
-    /// The decision at the source, for the record.
+    /// The decision at the source, for the record; none when the plan was admitted without one.
     pub(crate) judged: Option<RecordedDecision>,
     pub(crate) destination: &'a dyn Repository,
     pub(crate) target: Target,
@@ -77,16 +77,6 @@ impl<'a> Transferred<'a> {
     /// Returns the plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// Returns what was moved, and what was there.
-    pub fn report(&self) -> &CopyReport {
-        &self.report
-    }
-
-    /// Returns the proof that everything arrived.
-    pub fn completeness(&self) -> &Completeness {
-        &self.completeness
     }
 
     /// Returns the destination as it was read after the last write: what the decision about it is to be made from.
