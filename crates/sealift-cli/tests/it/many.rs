@@ -166,6 +166,9 @@ fn each_case_of_a_report_took_its_own_time() {
 fn a_pattern_on_the_command_line_keeps_each_tag() {
     let ((user, source), prod) = (staging(), empty());
     let (from, to) = (source.reference("team/app:v1.*"), prod.reference("prod/app"));
+    let plan = ["promote", "--key", "sealift.pub", "--dry-run", &from, &to];
+    user.run(&plan).assert_code(0).assert_stdout("4 promotions: 4 planned\n  nothing was written, in");
+    assert!(tags(&prod, "prod/app").is_empty());
     user.run(&["promote", "--key", "sealift.pub", &from, &to]).assert_code(0).assert_stdout("4 promotions: 4 promoted");
     assert_eq!(tags(&prod, "prod/app"), ["v1.0", "v1.1", "v1.2", "v1.3"]);
     let one = prod.reference("prod/app:one");

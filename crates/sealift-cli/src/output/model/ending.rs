@@ -41,7 +41,7 @@ impl fmt::Display for Ending {
 pub(crate) struct Endings {
     promoted: usize,
     unchanged: usize,
-    planned: usize,
+    pub(super) planned: usize,
     refused: usize,
     failed: usize,
 }
