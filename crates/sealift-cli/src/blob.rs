@@ -38,6 +38,14 @@ impl Blob {
         }
     }
 
+    /// Returns the digest by which a bundle names it.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes(bytes) => Digest::sha256(bytes),
+            Self::Digest(digest) => digest.clone(),
+        }
+    }
+
     pub(crate) fn artifact(&self) -> Artifact<'_> {
         match self {
             Self::Bytes(bytes) => Artifact::Bytes(bytes),

@@ -36,6 +36,7 @@ use crate::config::Origin;
 use crate::exit::Exit;
 use crate::hint::{self, repository_error};
 use crate::output::{json_line, style};
+use crate::proofs::UnprovenError;
 use crate::signing::LegacyProblem;
 
 /// Why a command did not finish.
@@ -195,7 +196,11 @@ pub(crate) enum CliError {
         exit: Exit,
     },
     #[error("the bundle cannot be upgraded")]
+    Unproven(#[source] UnprovenError),
+    #[error("the bundle cannot be upgraded")]
     Upgrade(#[source] UpgradeError),
+    #[error("the upgraded bundle does not verify, so it was not written")]
+    UpgradedRefused(#[source] VerifyError),
     #[error("`{path}` is no bundle", path = path.display())]
     UnreadableBundle {
         path: PathBuf,
@@ -259,6 +264,8 @@ pub(crate) enum UsageError {
     NoIdentityIn { place: &'static str },
     #[error("nobody is named whose signature counts")]
     NoIdentity,
+    #[error("the bundle was signed with a key, and none is given to verify it with")]
+    NoKey,
     #[error("no password is given")]
     NoPassword,
     #[error("neither `--predicate` nor `--statement` is given")]
@@ -374,7 +381,9 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Sign(_)
             | Self::Upgrade(_)
+            | Self::UpgradedRefused(_)
             | Self::Write { .. } => Exit::Failure,
+            Self::Unproven(error) => error.exit(),
             Self::OwnSignature(_) => Exit::Internal,
         }
     }

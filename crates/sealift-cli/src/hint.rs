@@ -14,6 +14,7 @@ use sealift_promote::{EndorseError, PromoteError};
 use crate::config::Origin;
 use crate::error::{CliError, UsageError};
 use crate::output::evidence;
+use crate::proofs::UnprovenError;
 use crate::signing::LegacyProblem;
 
 /// Returns what to do about the error, if there is something.
@@ -33,6 +34,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Refused { source, .. } => of_refusal(source),
         CliError::Trust(TrustError::Refresh { .. }) => {
             Some("`--offline` uses what is built in or kept; `--trusted-root` needs no service".to_owned())
+        }
+        CliError::Unproven(UnprovenError::Offline { .. }) => {
+            Some("upgrade it where the log can be asked; the bundle is unchanged".to_owned())
         }
         CliError::Upgrade(UpgradeError::NoDigest) => Some("name what was signed with `--artifact`".to_owned()),
         _ => repository_error(error).and_then(of_repository),
@@ -149,6 +153,7 @@ fn of_usage(error: &UsageError) -> Option<String> {
              file of rules with `--policy`"
                 .to_owned()
         }
+        UsageError::NoKey => "give the public key with `--key`".to_owned(),
         UsageError::NoSigner => "give `--key`, `--identity-token` or `--fulcio-auth-flow device`".to_owned(),
         UsageError::NoSigningConfig => {
             "give `--signing-config`, or the services by `--fulcio-url`, `--rekor-url` and `--timestamp-server-url`"

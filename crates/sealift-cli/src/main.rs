@@ -22,6 +22,7 @@ mod output;
 mod person;
 mod promoting;
 mod promotions;
+mod proofs;
 mod rules;
 mod run;
 mod signed_content;

@@ -40,7 +40,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<Exit, CliError> {
         Command::Completions(args) => printer.report(format, &completions::run(args)),
         Command::Man(args) => printer.report(format, &man::run(args)?),
         Command::Docs(args) => printer.report(format, &docs::run(args)?),
-        Command::Bundle(args) => bundle::run(args, context),
         Command::Policy(args) => printer.report(format, &args.command.run()?),
         Command::Env(_) => printer.report(format, &env::run()),
         Command::Version(_) => printer.report(format, &version::run()),
@@ -68,6 +67,7 @@ async fn dispatch_async(command: &Command, context: &Context) -> Result<Exit, Cl
         Command::VerifyBlobAttestation(args) => {
             printer.report(format, &verify_blob_attestation::run(args, context).await?)
         }
+        Command::Bundle(args) => bundle::run(args, context).await,
         Command::Lifecycle(args) => args.command.run(context).await,
         Command::Trust(args) => trust::run(args, context).await,
         Command::Promote(args) => promote::run(args, context).await,

@@ -39,6 +39,14 @@ impl Context {
         Transport::new(TransportOptions::default()).map_err(CliError::Transport)
     }
 
+    /// Returns the same client where services may be asked.
+    pub(crate) fn allowed_transport(&self, network: Network) -> Result<Option<Transport>, CliError> {
+        match network {
+            Network::Allowed => self.transport().map(Some),
+            Network::Forbidden => Ok(None),
+        }
+    }
+
     /// Returns what the environment says about identities.
     pub(crate) fn ambient(&self) -> ambient::Environment {
         let text = |name: &str| environment::named(name).and_then(|value| value.into_string().ok());

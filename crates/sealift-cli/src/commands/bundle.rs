@@ -3,19 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use sealift_core::entity::{Bundle, MAX_BUNDLE_BYTES, SignedContent, SignedEntity};
+use sealift_core::entity::{Bundle, LogEntry, MAX_BUNDLE_BYTES, SignedContent, SignedEntity, UpgradeError};
+use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::Digest;
 use sealift_core::repository::foreign_text;
-use sealift_core::statement::Statement;
+use sealift_core::statement::{Statement, predicate};
+use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
+use url::Url;
 
+use crate::args::identity::IdentityArgs;
 use crate::args::output::{Format, OutputArgs};
 use crate::blob::Blob;
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Described, Document, InspectedBundle};
-use crate::signed_content;
+use crate::proofs::{Logs, proven};
+use crate::verification::{CertificateUse, accepted};
+use crate::{signed_content, trust};
 
 /// Look into Sigstore bundles, and bring old ones up to date
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +39,7 @@ pub(crate) struct BundleArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum BundleCommand {
     Inspect(InspectArgs),
-    Upgrade(UpgradeArgs),
+    Upgrade(Box<UpgradeArgs>),
 }
 
 /// Show what a bundle holds: signer, claims, log entries, timestamps and payload; nothing is verified
@@ -53,12 +59,17 @@ struct InspectArgs {
 
 /// Rewrite a bundle in version 0.3, or refuse when something that verifies it would be lost
 ///
-/// Reads versions 0.1 to 0.3 and what older cosigns wrote. Version 0.3 demands an inclusion proof of every log entry.
+/// Reads versions 0.1 to 0.3 and what older cosigns wrote. Version 0.3 demands an inclusion proof of every log entry:
+/// one that is missing is asked for at the log. The bundle must then verify before and after, by whoever its
+/// certificate names, or with the key or as the identity given; a signature made with a key needs `--key`. A bundle that
+/// has all its proofs is rewritten without asking anybody, and verified where a key or an identity is given. What is not
+/// accepted is not written.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealift bundle upgrade old.sigstore.json > new.sigstore.json
-  sealift bundle upgrade --artifact app.tar.gz --out app.sigstore.json cosign.bundle")]
+  sealift bundle upgrade --key cosign.pub --artifact app.tar.gz --out app.sigstore.json cosign.bundle
+  sealift bundle upgrade --trusted-root root.json --out app.sigstore.json old.sigstore.json")]
 struct UpgradeArgs {
     /// The bundle, `-` for standard input
     #[arg(value_name = "FILE")]
@@ -71,14 +82,21 @@ struct UpgradeArgs {
     /// Write it here instead of to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Log to ask for missing proofs; default: the address that the trust root gives for it
+    #[arg(long, value_name = "URL")]
+    rekor_url: Option<Url>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// Runs one.
-pub(crate) fn run(args: &BundleArgs, context: &Context) -> Result<Exit, CliError> {
+pub(crate) async fn run(args: &BundleArgs, context: &Context) -> Result<Exit, CliError> {
     match &args.command {
         BundleCommand::Inspect(args) => context.printer.report(args.output.output, &inspect(args)?),
         BundleCommand::Upgrade(args) => {
-            let json = upgrade(args, context)?;
+            let json = upgrade(args, context).await?;
             match &args.out {
                 Some(path) => {
                     files::write(path, json.as_bytes(), Readers::Everyone, Overwrite::Allowed).map(|()| Exit::Ok)
@@ -130,19 +148,34 @@ fn subjects(statement: &Statement) -> Vec<String> {
     digests.map(|(algorithm, hex)| foreign_text(&format!("{algorithm}:{hex}"))).collect()
 }
 
-fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliError> {
-    let (_, entity) = read(&args.file)?;
-    let artifact = match &args.artifact {
-        Some(operand) => Some(match Blob::open(operand, &entity)? {
-            Blob::Bytes(bytes) => Digest::sha256(&bytes),
-            Blob::Digest(digest) => digest,
-        }),
-        None => None,
+async fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliError> {
+    let (_, mut entity) = read(&args.file)?;
+    let (claim, named) = claimed(&entity);
+    let given = args.artifact.as_ref().map(|operand| Blob::open(operand, &entity)).transpose()?;
+    let artifact = given.or(named.map(Blob::Digest));
+    let is_proven = entity.material.log_entries.iter().all(LogEntry::has_proof);
+    let acceptance = match is_proven && args.identity.is_empty() {
+        true => None,
+        false => {
+            let artifact = artifact.as_ref().ok_or(CliError::Upgrade(UpgradeError::NoDigest))?;
+            Some(Acceptance::of(args, context, &entity, artifact.artifact(), claim).await?)
+        }
     };
-    let upgraded = entity.upgraded(artifact.as_ref()).map_err(CliError::Upgrade)?;
+    if let Some(acceptance) = &acceptance {
+        let refused = |source| CliError::Refused { subject: args.file.display().to_string(), source };
+        acceptance.verify(&entity).map_err(refused)?;
+        let transport = context.allowed_transport(args.identity.trust.network())?;
+        let logs = Logs { verifier: &acceptance.verifier, transport: transport.as_ref(), url: args.rekor_url.as_ref() };
+        entity = proven(&entity, &logs).await.map_err(CliError::Unproven)?;
+    }
+    let digest = artifact.as_ref().map(Blob::digest);
+    let upgraded = entity.upgraded(digest.as_ref()).map_err(CliError::Upgrade)?;
     let json = upgraded.bundle.to_json().map_err(CliError::Bundle)?;
-    // What cannot be read back must not replace what can.
-    Bundle::parse(json.as_bytes()).map_err(CliError::Bundle)?;
+    // What cannot be read back, or is not accepted, must not replace what can or is.
+    let written = Bundle::parse(json.as_bytes()).map_err(CliError::Bundle)?;
+    if let Some(acceptance) = &acceptance {
+        acceptance.verify(&written.into()).map_err(CliError::UpgradedRefused)?;
+    }
     if upgraded.left_out_certificates > 0 {
         context.printer.note(format_args!(
             "{} issuers' certificates are left out: verifiers take them from their trust root",
@@ -150,6 +183,63 @@ fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliError> {
         ));
     }
     Ok(json)
+}
+
+/// By what the bundle is verified, as it was and as it is written.
+struct Acceptance<'a> {
+    verifier: Verifier,
+    identity: IdentityMatcher,
+    artifact: Artifact<'a>,
+    claim: Claim,
+}
+
+impl<'a> Acceptance<'a> {
+    async fn of(
+        args: &UpgradeArgs,
+        context: &Context,
+        entity: &SignedEntity,
+        artifact: Artifact<'a>,
+        claim: Claim,
+    ) -> Result<Self, CliError> {
+        let identity = match args.identity.is_empty() {
+            false => accepted(context, &args.identity)?,
+            // A certificate says who signed; whether that is the right one is asked by who uses the bundle.
+            true if entity.material.key.has_certificate() => IdentityMatcher::any_identity_unsafe(),
+            true => return Err(UsageError::NoKey.into()),
+        };
+        let has_log = !entity.material.log_entries.is_empty();
+        let certificates = match has_log || identity.accepts_certificates() {
+            true => CertificateUse::Accepted,
+            false => CertificateUse::Unused,
+        };
+        let mut instances = args.identity.trust.instances(context, certificates).await?;
+        for instance in instances.iter_mut().filter(|_| has_log) {
+            // What a log proves is what is asked about, whoever signed.
+            let requirements = instance.requirements.clone();
+            instance.requirements = requirements.with_transparency_log(LogRequirement::Required);
+        }
+        let verifier = trust::verifier(instances, Requirements::default());
+        Ok(Self { verifier, identity, artifact, claim })
+    }
+
+    fn verify(&self, entity: &SignedEntity) -> Result<Verified, VerifyError> {
+        self.verifier.verify(entity, &self.artifact, &self.identity, &self.claim)
+    }
+}
+
+/// Returns what a signature says, and the digest that it names, if any: it is to say the same afterwards.
+fn claimed(entity: &SignedEntity) -> (Claim, Option<Digest>) {
+    let SignedContent::Envelope(envelope) = &entity.content else {
+        let SignedContent::MessageSignature { digest, .. } = &entity.content else { return (Claim::Blob, None) };
+        return (Claim::Blob, digest.clone());
+    };
+    let statement = Statement::parse(envelope.payload()).ok();
+    let claim = match statement.as_ref().map(Statement::predicate_type) {
+        Some(predicate::IMAGE_SIGNATURE) => Claim::ImageSignature,
+        _ => Claim::Attestation { predicate_type: None },
+    };
+    let digests = statement.as_ref().map(subjects).unwrap_or_default();
+    (claim, digests.iter().find_map(|digest| digest.parse().ok()))
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, SignedEntity), CliError> {

@@ -10,10 +10,7 @@ use sealift_core::entity::{Bundle, SignedContent, SignedEntity, UpgradeError};
 use sealift_core::identity::{Identity, IdentityMatcher};
 use sealift_core::oci::{Descriptor, Digest, media_type};
 use sealift_core::repository::{Repository, RepositoryError};
-use sealift_core::verify::{Artifact, Claim, Verified, Verifier, VerifyError};
-use sealift_keyless::rekor::{RekorError, RekorWitness};
-use sealift_keyless::signing_config::ApiVersion;
-use url::Url;
+use sealift_core::verify::{Artifact, Claim, Verified, VerifyError};
 
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
@@ -21,11 +18,10 @@ use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, causes};
-use crate::exit::Exit;
 use crate::manifests;
 use crate::output::model::{Migrated, MigratedSignature, Migration};
+use crate::proofs::{Logs, proven};
 use crate::signed_content;
-use crate::sigstore::Network;
 use crate::subject::Subject;
 use crate::verification::requirements;
 
@@ -83,6 +79,7 @@ enum Form {
 pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrated, CliError> {
     let (reference, selector) = reference::parse_selecting(&args.reference)?;
     let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
+    let transport = context.allowed_transport(args.identity.trust.network())?;
     let client = context.client(&args.registry, &[&reference])?;
     let subject = Subject::open(&client, &reference, &selector).await?;
     let failed =
@@ -99,8 +96,8 @@ pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrate
         if let Some(unread) = attached.unread.into_iter().next() {
             return Err(failed(unread.error));
         }
-        let network = args.identity.trust.network();
-        let migrating = Migrating { context, network, repository, target, verifier: &verifier, identity: &identity };
+        let logs = Logs { verifier: &verifier, transport: transport.as_ref(), url: None };
+        let migrating = Migrating { context, logs, repository, target, identity: &identity };
         signatures.extend(migrating.run(args.to, &attached.found).await?);
     }
     Ok(Migrated { reference: subject.by_digest().to_string(), signatures })
@@ -109,10 +106,9 @@ pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrate
 /// The conversion of what is attached to one manifest.
 struct Migrating<'a> {
     context: &'a Context,
-    network: Network,
+    logs: Logs<'a>,
     repository: &'a dyn Repository,
     target: &'a Descriptor,
-    verifier: &'a Verifier,
     identity: &'a IdentityMatcher,
 }
 
@@ -180,7 +176,7 @@ impl Migrating<'_> {
             Ok(verified) => verified,
             Err(error) => return Ok(Migration::Unverified { reason: with_causes(&error) }),
         };
-        let entity = match self.proven(entity).await? {
+        let entity = match proven(entity, &self.logs).await {
             Ok(proven) => proven,
             Err(error) => return Ok(Migration::Undecided { reason: with_causes(&error), exit: error.exit() }),
         };
@@ -218,60 +214,13 @@ impl Migrating<'_> {
         attached.map(|manifest| Migration::Converted { manifest: manifest.digest }).map_err(CliError::Attach)
     }
 
-    /// Returns the signature with the inclusion proofs that came with none of its log entries, as the logs give them;
-    /// whether they hold is verified afterwards.
-    async fn proven(&self, entity: &SignedEntity) -> Result<Result<SignedEntity, UnprovenError>, CliError> {
-        let mut proven = entity.clone();
-        for entry in proven.material.log_entries.iter_mut().filter(|entry| entry.inclusion_proof.is_none()) {
-            if self.network == Network::Forbidden {
-                return Ok(Err(UnprovenError::Offline { log_index: entry.log_index }));
-            }
-            let log = self.verifier.logs().find(|log| log.id() == entry.log_id);
-            let Some(url) = log.and_then(|log| Url::parse(log.base_url()).ok()) else {
-                return Ok(Err(UnprovenError::UnknownLog { log_index: entry.log_index }));
-            };
-            let log = RekorWitness::new(url.clone(), ApiVersion::V1, self.context.transport()?);
-            match log.prove(entry).await {
-                Ok(found) => *entry = found,
-                Err(source) => {
-                    let source = Box::new(source);
-                    return Ok(Err(UnprovenError::Log { log_index: entry.log_index, url, source }));
-                }
-            }
-        }
-        Ok(Ok(proven))
-    }
-
     fn verify(&self, entity: &SignedEntity) -> Result<Verified, VerifyError> {
         let claim = Claim::Attestation { predicate_type: None };
-        self.verifier.verify(entity, &Artifact::Digest(&self.target.digest), self.identity, &claim)
+        self.logs.verifier.verify(entity, &Artifact::Digest(&self.target.digest), self.identity, &claim)
     }
 
     fn failed(&self, source: RepositoryError) -> CliError {
         CliError::Repository { task: "read what is attached to", subject: self.target.digest.to_string(), source }
-    }
-}
-
-/// Says why there is no proof that a log holds a signature.
-#[derive(Debug, thiserror::Error)]
-enum UnprovenError {
-    #[error("log entry {log_index} has no inclusion proof, and {url} did not give it")]
-    Log { log_index: i64, url: Url, source: Box<RekorError> },
-    #[error("log entry {log_index} has no inclusion proof, and `--offline` asks no log")]
-    Offline { log_index: i64 },
-    #[error(
-        "log entry {log_index} has no inclusion proof, and its log is in no trust root here; \
-         `--instance` or `--trusted-root` name one"
-    )]
-    UnknownLog { log_index: i64 },
-}
-
-impl UnprovenError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Log { .. } | Self::Offline { .. } => Exit::Unavailable,
-            Self::UnknownLog { .. } => Exit::Configuration,
-        }
     }
 }
 

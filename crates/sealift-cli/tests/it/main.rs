@@ -35,5 +35,6 @@ mod structure;
 mod support;
 mod transcripts;
 mod tree;
+mod upgrade;
 mod verify;
 mod writers;

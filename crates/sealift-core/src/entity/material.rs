@@ -84,6 +84,12 @@ impl LogEntry {
     pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
         serde_json::from_slice::<LogEntryJson>(json).map_err(BundleError::Json)?.into_entry()
     }
+
+    /// Says whether it came with an inclusion proof and the checkpoint that the proof leads to, as bundles since version
+    /// 0.2 must.
+    pub fn has_proof(&self) -> bool {
+        self.inclusion_proof.as_ref().is_some_and(|proof| proof.checkpoint.is_some())
+    }
 }
 
 /// A Merkle inclusion proof (RFC 9162 section 2.1.3). Exhaustive, as [`LogEntry`].
@@ -257,10 +263,7 @@ fn refuse_incomplete_or_repeated(version: BundleVersion, entries: &[LogEntry]) -
     for (position, entry) in entries.iter().enumerate() {
         let (what, is_there) = match version {
             BundleVersion::V01 => ("inclusion promise", entry.inclusion_promise.is_some()),
-            BundleVersion::V02 | BundleVersion::V03 => (
-                "inclusion proof with a checkpoint",
-                entry.inclusion_proof.as_ref().is_some_and(|proof| proof.checkpoint.is_some()),
-            ),
+            BundleVersion::V02 | BundleVersion::V03 => ("inclusion proof with a checkpoint", entry.has_proof()),
         };
         if !is_there {
             return Err(BundleError::LogEntryWithout { position, what });

@@ -24,10 +24,8 @@ impl SignedEntity {
     /// only the oldest forms do not have it.
     pub fn upgraded(self, artifact: Option<&Digest>) -> Result<Upgraded, UpgradeError> {
         let mut material = self.material;
-        for (position, entry) in material.log_entries.iter().enumerate() {
-            if entry.inclusion_proof.as_ref().is_none_or(|proof| proof.checkpoint.is_none()) {
-                return Err(UpgradeError::NoInclusionProof { position });
-            }
+        if let Some(position) = material.log_entries.iter().position(|entry| !entry.has_proof()) {
+            return Err(UpgradeError::NoInclusionProof { position });
         }
         let mut left_out_certificates = 0;
         if let MaterialKey::Certificates(certificates) = &mut material.key

@@ -14,10 +14,14 @@ use super::service::{Reply, Service, locked};
 pub enum Fault {
     /// The timestamp authority's certificate had expired before the timestamp.
     ExpiredCertificate,
+    /// A log of version 1 answers with a checkpoint that another key signed.
+    ForeignCheckpoint,
     /// Every request waits this long.
     Latency(Duration),
     /// A log answers with the checkpoint of its state before the entry.
     OldCheckpoint,
+    /// A log of version 1 answers the question for one entry with the one before it.
+    OtherEntry,
     /// The certificate authority's certificates last this long only.
     ShortLived(SignedDuration),
     /// The service answers with this status and does nothing.

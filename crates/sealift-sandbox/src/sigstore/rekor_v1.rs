@@ -107,9 +107,13 @@ impl RekorV1 {
             mislead(&mut hashes);
         }
         let noted = if strikes(Fault::OldCheckpoint) { size.saturating_sub(1) } else { size };
+        let checkpoint = match strikes(Fault::ForeignCheckpoint) {
+            true => self.checkpoint(state, noted, &SigningKey::generate(KeyKind::EcdsaP256)?)?,
+            false => self.checkpoint(state, noted, &self.key)?,
+        };
         entry["verification"] = json!({
             "inclusionProof": {
-                "checkpoint": self.checkpoint(state, noted)?,
+                "checkpoint": checkpoint,
                 "hashes": hashes.iter().map(hex).collect::<Vec<_>>(),
                 "logIndex": index,
                 "rootHash": hex(root),
@@ -120,9 +124,9 @@ impl RekorV1 {
         Ok(Map::from_iter([(self.uuid(state, index), entry)]))
     }
 
-    fn checkpoint(&self, state: &State, size: usize) -> Result<String, Unspecified> {
+    fn checkpoint(&self, state: &State, size: usize, key: &SigningKey) -> Result<String, Unspecified> {
         let origin = format!("{} - {}", self.name, self.tree_id);
-        note::checkpoint(&origin, &self.name, size, &state.tree.root(size), &self.key)
+        note::checkpoint(&origin, &self.name, size, &state.tree.root(size), key)
     }
 
     fn by_index(&self, call: &Call) -> Result<Reply, Refusal> {
@@ -132,6 +136,8 @@ impl RekorV1 {
         if index >= state.entries.len() {
             return Err(Refusal::not_found());
         }
+        let is_other = self.shared.faults.strikes(Service::RekorV1, Fault::OtherEntry);
+        let index = if is_other { index.saturating_sub(1) } else { index };
         Ok(Reply::json(200, &self.entry(&state, index)?.into()))
     }
 
@@ -192,7 +198,7 @@ impl RekorV1 {
             &json!({
                 "inactiveShards": [],
                 "rootHash": hex(state.tree.root(size)),
-                "signedTreeHead": self.checkpoint(&state, size)?,
+                "signedTreeHead": self.checkpoint(&state, size, &self.key)?,
                 "treeID": self.tree_id.to_string(),
                 "treeSize": size,
             }),

@@ -69,6 +69,7 @@ async fn what_a_fault_distorts_is_refused() {
         (Service::RekorV1, Fault::WrongPromise, LogVersion::V1),
         (Service::RekorV1, Fault::WrongProof, LogVersion::V1),
         (Service::RekorV1, Fault::OldCheckpoint, LogVersion::V1),
+        (Service::RekorV1, Fault::ForeignCheckpoint, LogVersion::V1),
         (Service::RekorV2, Fault::WrongProof, LogVersion::V2),
         (Service::RekorV2, Fault::OldCheckpoint, LogVersion::V2),
         (Service::Timestamp, Fault::ExpiredCertificate, LogVersion::V2),
