@@ -12,6 +12,7 @@ mod access;
 mod apart;
 mod auth;
 mod clients;
+mod deadline;
 pub mod keychain;
 pub mod layout;
 mod mirror;
@@ -22,6 +23,7 @@ mod registry;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
@@ -29,6 +31,7 @@ use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use apart::{SignaturesApart, WritableSignaturesApart};
 use clients::Clients;
+use deadline::Deadline;
 use keychain::Credential;
 use layout::{LayoutRepository, Mode, Writers};
 pub use mirror::{MirrorRule, Original, RepositoryPrefix};
@@ -41,6 +44,7 @@ use registry::{Memory, RegistryRepository};
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
+    deadline: Option<Deadline>,
 }
 
 #[derive(Debug)]
@@ -60,7 +64,14 @@ impl Client {
     pub fn new(access: Access) -> Result<Self, ClientError> {
         let http = Clients::new(&access)?;
         let (hosts, memories, writers) = (Mutex::default(), Mutex::default(), Writers::default());
-        Ok(Self { shared: Arc::new(Shared { access, http, hosts, memories, writers }) })
+        Ok(Self { shared: Arc::new(Shared { access, http, hosts, memories, writers }), deadline: None })
+    }
+
+    /// Returns a client for one piece of work, which shares everything with this one: what it asks of registries is
+    /// answered within `time` from now, all together, or is [`RepositoryError::OutOfTime`].
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { deadline: Deadline::within(time), ..self.clone() }
     }
 
     /// Opens a registry repository or a layout for reading and writing. A registry is not contacted yet; an archive that
@@ -192,7 +203,7 @@ impl Client {
                 made
             }
         };
-        Ok(Endpoint { name: name.clone(), path: path.to_owned(), host, mode })
+        Ok(Endpoint { name: name.clone(), path: path.to_owned(), host, mode, deadline: self.deadline })
     }
 }
 

@@ -213,7 +213,8 @@ impl Endpoint {
 fn is_no_answer(error: &RepositoryError) -> bool {
     matches!(
         error,
-        RepositoryError::Unauthenticated { .. }
+        RepositoryError::OutOfTime { .. }
+            | RepositoryError::Unauthenticated { .. }
             | RepositoryError::Throttled { .. }
             | RepositoryError::Unavailable { .. }
     )

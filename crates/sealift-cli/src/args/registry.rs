@@ -55,13 +55,13 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
 
-    /// Give up on a request after this time without an answer, retries included, such as `90s` or `3m`
+    /// Wait this long for the answer to a request, and once more where none came, such as `90s` or `3m`
     #[arg(short = 't', long, value_name = "TIME", default_value = "3m", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
 
 /// Reads a time such as `500ms`, `90s`, `3m` or `1h`, at most a day.
-fn duration(text: &str) -> Result<Duration, DurationError> {
+pub(super) fn duration(text: &str) -> Result<Duration, DurationError> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(DurationError)?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| DurationError)?;
@@ -78,7 +78,7 @@ fn duration(text: &str) -> Result<Duration, DurationError> {
 /// Says that a text is not a time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("expected a time such as `90s` or `3m`, at most `24h`")]
-struct DurationError;
+pub(super) struct DurationError;
 
 #[cfg(test)]
 mod tests {

@@ -270,6 +270,18 @@ pub enum RepositoryError {
         /// What is missing, such as `tag v1`.
         what: String,
     },
+    /// The time for everything that was to be read is over; what is missing may still be there.
+    #[error("the time for everything, {time:?}, is over, and {repository} still owes the {awaited} `{operation}`")]
+    OutOfTime {
+        /// The repository.
+        repository: RepositoryName,
+        /// What was asked.
+        operation: &'static str,
+        /// What did not come, such as `answer to`.
+        awaited: &'static str,
+        /// How much time there was.
+        time: Duration,
+    },
     /// The registry keeps a manifest back until somebody passes it: it is there, and may not be read.
     #[error("{repository} keeps {digest} in quarantine (state `{state}`)")]
     Quarantined {

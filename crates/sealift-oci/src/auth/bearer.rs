@@ -142,7 +142,8 @@ impl TokenService {
                 Ok(Err(error)) => TransportError::http(error),
                 Err(_) => TransportError::TimedOut { what: "token", limit: self.timeouts.answer },
             };
-            match retries.next_delay(None).filter(|_| failure.may_pass()) {
+            let may_pass = failure.may_pass() && (!failure.is_silence() || retries.endures_silence());
+            match retries.next_delay(None).filter(|_| may_pass) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None if failure.is_out_of_reach() => {
                     let realm = SafeUrl(&demand.realm).to_string();

@@ -281,6 +281,8 @@ impl Asked {
         if matches!(error, RepositoryError::NotFound { .. }) {
             self.note_absence();
             self.absent = Some(error);
+        } else if matches!(self.unable, Some(RepositoryError::OutOfTime { .. })) {
+            // The places after the one that used up the time were not asked.
         } else if self.verdict == Verdict::Last {
             self.unable = Some(error);
         } else {

@@ -65,7 +65,11 @@ impl Endpoint {
                 state: foreign_text(&attributes.quarantine_state.unwrap_or_default()),
             },
             // Whether it is there could not be told.
-            Err(unsure @ (RepositoryError::Throttled { .. } | RepositoryError::Unavailable { .. })) => unsure,
+            Err(
+                unsure @ (RepositoryError::OutOfTime { .. }
+                | RepositoryError::Throttled { .. }
+                | RepositoryError::Unavailable { .. }),
+            ) => unsure,
             Ok(_) | Err(_) => error,
         }
     }

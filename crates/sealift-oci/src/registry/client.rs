@@ -24,6 +24,7 @@ use crate::access::{Access, RetryPolicy, Timeouts};
 use crate::auth::realm::{check_target, is_same_origin};
 use crate::auth::{Authenticator, Challenge, Grant, Need, ScopeSet};
 use crate::clients::{Clients, Reach};
+use crate::deadline::Deadline;
 use crate::layout::Mode;
 use crate::redact::SafeUrl;
 
@@ -31,6 +32,8 @@ use crate::redact::SafeUrl;
 const MAX_REDIRECTS: usize = 5;
 /// Size of the pieces that bytes at hand are sent in, so that slow uploads show progress.
 const PIECE_BYTES: usize = 128 * 1024;
+/// What is waited for while identities and token services are asked.
+const CREDENTIALS: &str = "credentials for";
 
 /// One registry, shared by all its repositories.
 #[derive(Debug)]
@@ -101,6 +104,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) host: Arc<Host>,
     pub(crate) mode: Mode,
+    /// When everything must have been answered, if ever.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 /// A request to come.
@@ -231,14 +236,15 @@ impl Endpoint {
     pub(crate) async fn send(&self, mut request: Request) -> Result<Response, RepositoryError> {
         let operation = request.operation;
         let failed = |error| of_auth(error, &self.name, operation);
-        let grant = self.host.auth.prepare(&self.path, &request.need).await.map_err(failed)?;
+        let grant = self.host.auth.prepare(&self.path, &request.need);
+        let grant = self.in_time(operation, CREDENTIALS, grant).await?.map_err(failed)?;
         let response = self.exchange(&mut request, grant.as_ref()).await?;
         let Some(challenges) = self.challenges(&response, grant.as_ref()) else { return Ok(response) };
         if !request.is_replayable() {
             return Err(self.unauthenticated(response, operation).await);
         }
-        let better = self.host.auth.answer(&self.path, &request.need, &challenges, grant.as_ref()).await;
-        let Some(better) = better.map_err(failed)? else {
+        let better = self.host.auth.answer(&self.path, &request.need, &challenges, grant.as_ref());
+        let Some(better) = self.in_time(operation, CREDENTIALS, better).await?.map_err(failed)? else {
             return Err(self.unauthenticated(response, operation).await);
         };
         // Once: a registry that refuses what its own token service granted would go on for ever.
@@ -255,7 +261,22 @@ impl Endpoint {
         request: &mut Request,
         grant: Option<&Grant>,
     ) -> Result<Response, RepositoryError> {
-        self.exchange_with(request, grant.map(|grant| &grant.header)).await
+        let operation = request.operation;
+        let exchange = self.exchange_with(request, grant.map(|grant| &grant.header));
+        self.in_time(operation, "answer to", exchange).await?
+    }
+
+    /// Waits for a part of the work no longer than there is time for all of it.
+    async fn in_time<T>(
+        &self,
+        operation: &'static str,
+        awaited: &'static str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, RepositoryError> {
+        match self.deadline {
+            Some(deadline) => deadline.bound(work).await.map_err(|late| late.of(&self.name, operation, awaited)),
+            None => Ok(work.await),
+        }
     }
 
     /// As [`Endpoint::exchange`], with a header.
@@ -287,7 +308,7 @@ impl Endpoint {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transport(error)) => {
                     let error = self.explained(error).await;
-                    let may_pass = error.may_pass();
+                    let may_pass = error.may_pass() && (!error.is_silence() || retries.endures_silence());
                     let error = self.unavailable(error, request.operation);
                     if !may_pass {
                         return Err(error);
@@ -367,7 +388,7 @@ impl Endpoint {
         builder = request.body.attach(builder, &progress);
         let answer = watch(builder.send(), &progress, host.timeouts.answer).await?;
         tracing::debug!(method = %request.method, url = %SafeUrl(url), status = answer.status().as_u16(), "answer");
-        Ok(Response::new(answer, host.timeouts.idle))
+        Ok(Response::new(answer, host.timeouts.idle).until(self.deadline))
     }
 
     /// Returns the challenges of an answer that better credentials may change.
@@ -401,11 +422,7 @@ impl Endpoint {
     }
 
     pub(crate) fn unavailable(&self, error: TransportError, operation: &'static str) -> RepositoryError {
-        let repository = self.name.clone();
-        if error.is_client_refused() {
-            return RepositoryError::ClientCertificate { repository, operation, source: Box::new(error) };
-        }
-        RepositoryError::Unavailable { repository, operation, source: Box::new(error) }
+        error.into_repository_error(&self.name, operation)
     }
 
     pub(crate) fn malformed(&self, what: &'static str, problem: impl std::fmt::Display) -> RepositoryError {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::auth::AuthError;
 use crate::clients::OutOfReach;
+use crate::deadline::OutOfTime;
 
 /// Says why no usable answer came.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub(crate) enum TransportError {
     /// The connection, TLS or the protocol failed.
     #[error("the connection failed")]
     Http(#[source] reqwest::Error),
+    /// The time for all requests together is over.
+    #[error(transparent)]
+    OutOfTime(#[from] OutOfTime),
     /// Nothing came for too long.
     #[error("no {what} came within {} s", .limit.as_secs())]
     TimedOut { what: &'static str, limit: Duration },
@@ -40,7 +44,25 @@ impl TransportError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Answered { .. } | Self::TimedOut { .. } => true,
+            Self::OutOfTime(_) => false,
             Self::Http(error) => !error.is_builder() && !is_tls_refusal(error) && !self.is_out_of_reach(),
+        }
+    }
+
+    /// Says whether nothing came at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+
+    /// Returns what it means to who asked.
+    pub(crate) fn into_repository_error(self, repository: &RepositoryName, operation: &'static str) -> RepositoryError {
+        if let Self::OutOfTime(late) = self {
+            return late.of(repository, operation, "rest of the answer to");
+        }
+        let (is_refused, repository, source) = (self.is_client_refused(), repository.clone(), Box::new(self));
+        match is_refused {
+            true => RepositoryError::ClientCertificate { repository, operation, source },
+            false => RepositoryError::Unavailable { repository, operation, source },
         }
     }
 

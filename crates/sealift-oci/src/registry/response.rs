@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::error::{ErrorBody, TransportError};
+use crate::deadline::Deadline;
 use crate::redact::SafeUrl;
 
 /// The least that must arrive within one idle time; stops servers that send a byte now and then.
@@ -27,6 +28,7 @@ const MAX_ERROR_BYTES: u64 = 64 * 1024;
 pub(crate) struct Response {
     inner: reqwest::Response,
     pace: Pace,
+    deadline: Option<Deadline>,
 }
 
 impl std::fmt::Debug for Response {
@@ -37,7 +39,12 @@ impl std::fmt::Debug for Response {
 
 impl Response {
     pub(crate) fn new(inner: reqwest::Response, idle: Duration) -> Self {
-        Self { inner, pace: Pace::new(idle) }
+        Self { inner, pace: Pace::new(idle), deadline: None }
+    }
+
+    /// Lets the body come until `deadline`, if there is one.
+    pub(crate) fn until(self, deadline: Option<Deadline>) -> Self {
+        Self { deadline, ..self }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -80,7 +87,11 @@ impl Response {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
         let started = Instant::now();
         let (left, limit) = self.pace.left();
-        let piece = tokio::time::timeout(left, self.inner.chunk()).await;
+        let piece = tokio::time::timeout(left, self.inner.chunk());
+        let piece = match self.deadline {
+            Some(deadline) => deadline.bound(piece).await?,
+            None => piece.await,
+        };
         let piece =
             piece.map_err(|_| TransportError::TimedOut { what: "body", limit })?.map_err(TransportError::http)?;
         self.pace.note(started.elapsed(), piece.as_ref().map_or(0, Bytes::len));
@@ -187,10 +198,9 @@ impl BodyError {
         operation: &'static str,
         what: &'static str,
     ) -> RepositoryError {
-        let repository = repository.clone();
         match self {
-            Self::TooLarge { limit } => RepositoryError::TooLarge { repository, what, limit },
-            Self::Transport(error) => RepositoryError::Unavailable { repository, operation, source: Box::new(error) },
+            Self::TooLarge { limit } => RepositoryError::TooLarge { repository: repository.clone(), what, limit },
+            Self::Transport(error) => error.into_repository_error(repository, operation),
         }
     }
 }

@@ -9,18 +9,29 @@ use http::{HeaderMap, StatusCode};
 
 use crate::access::RetryPolicy;
 
+/// How often one request is waited for to the end of its time. Stops a registry that never answers from taking that long
+/// for each retry; once more helps where only the connection was lost.
+const MAX_SILENCES: u32 = 2;
+
 /// The retries of one request.
 #[derive(Debug)]
 pub(crate) struct Retries {
     policy: RetryPolicy,
     used: u32,
     waited: Duration,
+    silences: u32,
 }
 
 impl Retries {
     /// Starts counting.
     pub(crate) fn new(policy: RetryPolicy) -> Self {
-        Self { policy, used: 0, waited: Duration::ZERO }
+        Self { policy, used: 0, waited: Duration::ZERO, silences: 0 }
+    }
+
+    /// Counts an attempt that ended without any answer in its time; says whether there may be another.
+    pub(crate) fn endures_silence(&mut self) -> bool {
+        self.silences += 1;
+        self.silences < MAX_SILENCES
     }
 
     /// Returns how long to wait before the next retry, or `None` to give up: no retries are left, or the registry

@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{ReferrersListing, Repository, RepositoryError};
+use sealift_oci::Client;
 use sealift_sandbox::fixture::{self, Fixture};
-use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, RetryAfter, Rule};
+use sealift_sandbox::registry::{Auth, Effect, Endpoint, Registry, RegistryOptions, RetryAfter, Rule, TokenAuth};
 
-use crate::support::{access, count, kind, open, read, start, take_log};
+use crate::support::{access, count, kind, name, open, read, start, take_log};
 
 fn new_blob() -> (Descriptor, Bytes) {
     let bytes = Bytes::from_static(b"a new blob");
@@ -174,6 +175,23 @@ async fn sizes_and_digests_that_lie_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_artifact_than_was_asked_for_is_refused() {
+    let (registry, image) = with_image();
+    let repository = open(access(), &registry, "team/app").await;
+    let other = fixture::image(2);
+    registry.add("team/app", &other, None).unwrap();
+    let by_digest = Selector::Digest(image.digest().clone());
+    let swapped = Effect::Body(other.root().bytes().clone());
+    registry.set_faults([
+        Rule::new(swapped).on(Endpoint::Manifest).method("GET"),
+        Rule::new(Effect::header("docker-content-digest", &other.digest().to_string())).on(Endpoint::Manifest),
+    ]);
+    assert_eq!(kind(&repository.manifest(&by_digest).await), "manifest");
+    assert_eq!(kind(&repository.resolve(&by_digest).await), "manifest");
+    assert_eq!(kind(&read(repository.as_read(), image.descriptor()).await), "manifest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resolving_does_without_what_a_head_does_not_say() {
     let (registry, image) = with_image();
     let repository = open(access(), &registry, "team/app").await;
@@ -224,6 +242,68 @@ async fn silence_and_drops_end_as_unavailable() {
     registry.set_faults([Rule::new(Effect::Drip { bytes: 1, pause: Duration::from_millis(5) })]);
     assert_eq!(kind(&repository.manifest(&v1()).await), "unavailable");
     assert_eq!(kind(&read(repository.as_read(), &layer(&image)).await), "unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_one_piece_of_work_asks_ends_at_one_time() {
+    let (registry, image) = with_image();
+    let client = Client::new(access()).unwrap();
+    let open = async |client: &Client| client.open_read(&name(&registry, "team/app")).await.unwrap();
+    // No request is out of time by itself: the next page, the next drop, comes soon enough.
+    let page_after_page = vec![Rule::new(Effect::EndlessPages), Rule::new(Effect::Delay(Duration::from_millis(20)))];
+    for rules in [
+        vec![Rule::new(Effect::Hang)],
+        vec![Rule::new(Effect::Drip { bytes: 1, pause: Duration::from_millis(20) })],
+        page_after_page,
+    ] {
+        registry.set_faults(rules);
+        let hurried = open(&client.within(Duration::from_millis(200))).await;
+        let read = async || {
+            hurried.manifest(&v1()).await?;
+            hurried.tags().await
+        };
+        assert_eq!(kind(&read().await), "out of time");
+        registry.clear_requests();
+        let listed = hurried.referrers(image.digest(), ReferrersListing::Api).await;
+        assert_eq!(kind(&listed), "out of time");
+        assert!(registry.requests().is_empty(), "nobody is asked any more: {:?}", take_log(&registry));
+    }
+    registry.clear_faults();
+    assert!(open(&client).await.resolve(&v1()).await.is_ok(), "the time was that of the work, not of the client");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_answer_was_missing_is_told() {
+    let auth = Auth::Token(TokenAuth { anonymous_pull: true, ..TokenAuth::default() });
+    let (registry, image) = (start(RegistryOptions::default().with_auth(auth)), fixture::image(1));
+    registry.add("team/app", &image, Some("v1")).unwrap();
+    let name = name(&registry, "team/app");
+    let repository = async |time| Client::new(access()).unwrap().within(time).open_read(&name).await.unwrap();
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(1));
+    registry.set_faults([Rule::new(Effect::Hang).on(Endpoint::Manifest)]);
+    let error = repository(short).await.resolve(&v1()).await.unwrap_err();
+    let expected = format!("the time for everything, 200ms, is over, and {name} still owes the answer to `resolve`");
+    assert_eq!(error.to_string(), expected);
+    registry.set_faults([Rule::new(Effect::Hang).on(Endpoint::Token)]);
+    let error = repository(long).await.resolve(&v1()).await.unwrap_err();
+    assert!(error.to_string().ends_with("still owes the credentials for `resolve`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_waited_for_twice_and_no_more() {
+    let (registry, _) = with_image();
+    let mut hurried = access();
+    hurried.timeouts.answer = Duration::from_millis(50);
+    hurried.retry.retries = 5;
+    let repository = open(hurried, &registry, "team/app").await;
+    registry.set_faults([Rule::new(Effect::Hang)]);
+    assert_eq!(kind(&repository.resolve(&v1()).await), "unavailable");
+    assert_eq!(registry.requests().len(), 2);
+    // What answers badly is tried as often as it may be.
+    registry.set_faults([Rule::new(Effect::Status(503))]);
+    registry.clear_requests();
+    assert_eq!(kind(&repository.resolve(&v1()).await), "unavailable");
+    assert_eq!(registry.requests().len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Reading at mirrors: what comes from where, and what a mirror's word is worth.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealift_core::oci::{Descriptor, Digest, Selector};
 use sealift_core::repository::{Arrival, ContentError, ReadRepository, ReferrersListing, RepositoryError};
@@ -28,7 +29,7 @@ impl World {
         world
     }
 
-    async fn open(&self, original: Original) -> Arc<dyn ReadRepository> {
+    fn client(&self, original: Original) -> Client {
         let prefix = |registry: &Registry, path| format!("{}/{path}", registry.host()).parse().unwrap();
         let mut rule = MirrorRule::new(
             prefix(&self.original, "team"),
@@ -37,7 +38,11 @@ impl World {
         rule.original = original;
         let mut access = access();
         access.mirrors = vec![rule];
-        Client::new(access).unwrap().open_read(&name(&self.original, "team/app")).await.unwrap()
+        Client::new(access).unwrap()
+    }
+
+    async fn open(&self, original: Original) -> Arc<dyn ReadRepository> {
+        self.client(original).open_read(&name(&self.original, "team/app")).await.unwrap()
     }
 }
 
@@ -111,6 +116,20 @@ async fn a_mirror_that_cannot_tell_is_no_answer() {
     assert_eq!(kind(&never.exists(image.descriptor()).await), "unauthenticated");
     let other = fixture::image(2);
     assert!(never.exists(other.descriptor()).await.unwrap(), "the second mirror has it");
+}
+
+#[tokio::test]
+async fn a_mirror_that_uses_up_the_time_is_named() {
+    let world = World::start();
+    world.first.set_faults([Rule::new(Effect::Hang)]);
+    for original in [Original::First, Original::Never] {
+        let client = world.client(original).within(Duration::from_millis(200));
+        let repository = client.open_read(&name(&world.original, "team/app")).await.unwrap();
+        let error = repository.manifest(&Selector::Digest(fixture::image(1).digest().clone())).await.unwrap_err();
+        let expected = format!("{} still owes the answer to `read`", name(&world.first, "hub/app"));
+        assert!(error.to_string().ends_with(&expected), "{original:?}: {error}");
+    }
+    assert!(world.original.requests().is_empty(), "nobody else was asked in no time");
 }
 
 #[tokio::test]

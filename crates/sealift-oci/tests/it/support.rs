@@ -86,6 +86,7 @@ fn error_kind(error: &RepositoryError) -> &'static str {
         RepositoryError::Malformed { .. } => "malformed",
         RepositoryError::Manifest { .. } => "manifest",
         RepositoryError::NotFound { .. } => "not found",
+        RepositoryError::OutOfTime { .. } => "out of time",
         RepositoryError::Quarantined { .. } => "quarantined",
         RepositoryError::Registry { .. } => "registry",
         RepositoryError::Source(_) => "source",
