@@ -67,6 +67,7 @@ pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
             let name = repository.path().map(|_| repository.to_string())?;
             Some(format!("check the spelling of `{name}` and of its tag; a private repository may answer the same"))
         }
+        RepositoryError::OutOfTime { .. } => Some("give it more time with `--deadline`, or try again later".to_owned()),
         RepositoryError::Quarantined { repository, digest, .. } => Some(format!(
             "the registry gives it to accounts with the role `AcrQuarantineReader`, by its digest; \
              `sealift quarantine release --native {repository}@{digest}` lets everybody have it"

@@ -1,5 +1,7 @@
 //! Judging references by what is demanded of the repositories they are in, side by side.
 
+use std::time::Duration;
+
 use sealift_core::evidence::Effort;
 use sealift_core::oci::{Digest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
@@ -25,6 +27,8 @@ pub(crate) struct Judging {
     pub(crate) end_of_life: Option<EndOfLife>,
     pub(crate) depth: Depth,
     pub(crate) effort: Effort,
+    /// Time for one reference.
+    pub(crate) deadline: Duration,
 }
 
 impl Judging {
@@ -38,7 +42,7 @@ impl Judging {
         let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
             self.judge(client, reference, selector).await
         };
-        answers(context, registry, references, judge).await
+        answers(context, registry, references, self.deadline, judge).await
     }
 
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Decided, CliError> {

@@ -1,6 +1,7 @@
 //! Verifying as `verify` and `verify-attestation` share it: every reference is answered, side by side.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use sealift_core::evidence::{Effort, Evidence, gather};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
@@ -34,6 +35,8 @@ pub(crate) struct Verification {
     pub(crate) claim: Claim,
     pub(crate) depth: Depth,
     pub(crate) effort: Effort,
+    /// Time for one reference.
+    pub(crate) deadline: Duration,
 }
 
 /// Whether certificates count, so that somebody must be trusted to issue them.
@@ -139,7 +142,7 @@ impl Verification {
         let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
             self.judge(client, reference, selector).await
         };
-        answers(context, registry, references, judge).await
+        answers(context, registry, references, self.deadline, judge).await
     }
 
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Judged, CliError> {

@@ -6,6 +6,7 @@ use sealift_policy::Duration;
 use sealift_policy::check::EndOfLife;
 
 use crate::args::annotation::{self, Annotation};
+use crate::args::deadline::DeadlineArgs;
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
 use crate::args::policy::PolicyArgs;
@@ -72,6 +73,9 @@ pub(crate) struct VerifyArgs {
     registry: RegistryArgs,
 
     #[command(flatten)]
+    time: DeadlineArgs,
+
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -82,15 +86,16 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Cl
     let effort = if args.all { Effort::All } else { Effort::FirstMatch };
     let (verifier, rules) = rules(context, &args.policy, &args.identity, annotations).await?;
     let (registry, references) = (&args.registry, &args.references);
-    let format = args.output.output;
+    let (format, deadline) = (args.output.output, args.time.deadline);
     match rules {
         Rules::Signers(identity) if args.fail_on_eol.is_none() => {
-            let verification = Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort };
+            let verification =
+                Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort, deadline };
             context.printer.report(format, &verification.run(context, registry, references).await?)
         }
         rules => {
             let end_of_life = args.fail_on_eol.map(|grace| EndOfLife::new(grace, Some(Context::clock())));
-            let judging = Judging { verifier, rules, end_of_life, depth, effort };
+            let judging = Judging { verifier, rules, end_of_life, depth, effort, deadline };
             context.printer.report(format, &judging.run(context, registry, references).await?)
         }
     }

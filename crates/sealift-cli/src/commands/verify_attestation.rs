@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sealift_core::evidence::Effort;
 use sealift_core::verify::Claim;
 
+use crate::args::deadline::DeadlineArgs;
 use crate::args::identity::IdentityArgs;
 use crate::args::output::OutputArgs;
 use crate::args::predicate::{PredicateType, TYPE_HELP};
@@ -50,6 +51,9 @@ pub(crate) struct VerifyAttestationArgs {
     registry: RegistryArgs,
 
     #[command(flatten)]
+    time: DeadlineArgs,
+
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -62,6 +66,7 @@ pub(crate) async fn run(args: &VerifyAttestationArgs, context: &Context) -> Resu
         claim: Claim::Attestation { predicate_type: args.predicate_type.as_ref().map(|kind| kind.uri.clone()) },
         depth: if args.recursive { Depth::Recursive } else { Depth::Itself },
         effort: Effort::All,
+        deadline: args.time.deadline,
     };
     verification.run(context, &args.registry, &args.references).await
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use sealift_core::attach::Unread;
 use sealift_core::evidence::Verdict;
 use sealift_core::oci::Reference;
 use sealift_policy::check::Outcome;
@@ -9,8 +10,9 @@ use sealift_policy::{Decision, Finding, Ruling};
 
 use super::evidence;
 use super::style::{BAD, DIM, GOOD, WARNING};
-use crate::error::{Failure, exit_of_repository, undecided};
+use crate::error::{Failure, causes, exit_of_repository, undecided};
 use crate::exit::Exit;
+use crate::hint;
 
 /// Returns what a decision means for the process. Of a policy made of flags, a "no" says what is wrong with the
 /// signatures; of a document, that it denies.
@@ -24,10 +26,14 @@ pub(crate) fn exit(decision: &Decision) -> Exit {
             _ => Exit::PolicyDenied,
         },
         Ruling::Undecided => {
-            let unread = decision.findings().iter().flat_map(|finding| finding.facts().unread()).next();
-            unread.map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error)))
+            unread(decision).map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error)))
         }
     }
+}
+
+/// Returns the first of what could not be read.
+fn unread(decision: &Decision) -> Option<&Unread> {
+    decision.findings().iter().flat_map(|finding| finding.facts().unread()).next()
 }
 
 /// Describes a decision that does not allow; `None` for one that does.
@@ -48,11 +54,16 @@ pub(crate) fn failure(reference: &Reference, platform: Option<&str>, decision: &
         _ => "the policy denies it",
     };
     let decisive = decision.findings().iter().filter(|finding| finding.outcome() != Outcome::Pass);
-    let causes = decisive.map(describe).collect();
-    let hint = decision.source().map(|source| {
+    let mut told: Vec<String> = decisive.map(describe).collect();
+    let mut hint = decision.source().map(|source| {
         format!("`sealift policy explain --policy {} {}` shows what is demanded", source.file, reference.repository())
     });
-    Some(Failure::new(exit(decision), format!("{reference}{place}: {what}"), hint, causes))
+    if let Some(unread) = unread(decision).filter(|_| decision.ruling() == Ruling::Undecided) {
+        told.push(unread.error.to_string());
+        told.extend(causes(&unread.error));
+        hint = hint::of_repository(&unread.error).or(hint);
+    }
+    Some(Failure::new(exit(decision), format!("{reference}{place}: {what}"), hint, told))
 }
 
 /// Writes a line for every rule, and below it what was found.

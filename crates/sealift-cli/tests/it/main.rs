@@ -8,6 +8,7 @@ mod blob;
 mod completeness;
 mod config;
 mod copy;
+mod deadline;
 mod documents;
 mod exit;
 mod fleet;
