@@ -5,6 +5,7 @@
 //! of one's own `pinned_root` with the root to start with.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -153,7 +154,9 @@ impl TrustStore {
                 Err(error) => tracing::debug!(%error, "what is kept is passed over"),
             }
         }
-        let failure = match fetched(instance, &cache, Some(repository(instance, transport)?), now).await {
+        let refresh = fetched(instance, &cache, Some(repository(instance, transport)?), now);
+        let refreshed = tokio::time::timeout(MAX_REFRESH, refresh).await;
+        let failure = match refreshed.unwrap_or(Err(TufError::Slow { limit: MAX_REFRESH })) {
             Ok(documents) => {
                 if let Err(error) = cache.write(CHECKED, now.to_string().as_bytes()) {
                     tracing::warn!(%error, "the time of the refresh cannot be kept");
@@ -243,6 +246,9 @@ fn checked(cache: &Cache) -> Option<Timestamp> {
 pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Does not end in `.json`, nor does [`CHECKED`]: the metadata of a role, whatever it is called, does.
+/// Longest time for a refresh and its documents. Stops a repository that gives each file just in time, which the
+/// specification calls a slow retrieval.
+const MAX_REFRESH: Duration = Duration::from_secs(180);
 const PINNED_ROOT: &str = "pinned_root";
 const MAX_PINNED_ROOT_BYTES: usize = 512 * 1024;
 const CHECKED: &str = "checked";

@@ -1,5 +1,7 @@
 //! Why metadata is not trusted.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::transport::{Refusal, TransportError};
@@ -95,6 +97,12 @@ pub enum TufError {
         /// Version found.
         found: u64,
     },
+    /// The repository answers, but too slowly for all that is needed.
+    #[error("the repository did not give all that is needed within {limit:?}")]
+    Slow {
+        /// Longest time.
+        limit: Duration,
+    },
     /// Fewer keys signed than have to.
     #[error("`{file}` is signed by {found} of the {required} keys that its role demands")]
     Threshold {
@@ -150,6 +158,10 @@ pub enum TufError {
 impl TufError {
     /// Says whether the repository could not be asked, rather than that it said something wrong.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Transport { source, .. } if source.may_pass())
+        match self {
+            Self::Slow { .. } => true,
+            Self::Transport { source, .. } => source.may_pass(),
+            _ => false,
+        }
     }
 }

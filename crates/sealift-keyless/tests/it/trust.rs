@@ -1,5 +1,7 @@
 //! Trust roots of the sandbox, of instances that come along, and of none.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use sealift_keyless::Transport;
 use sealift_keyless::trust::{
@@ -122,6 +124,32 @@ async fn a_repository_that_does_not_answer_takes_nothing_back() {
     assert!(matches!(source, Source::CacheInPlaceOfRepository { checked: Some(_) }), "{source:?}");
     let error = world.source_at(always, 24 * 91).await.unwrap_err();
     assert!(matches!(error, TrustError::Refresh { .. }), "{error:?}");
+}
+
+/// A slow retrieval: no file is late by itself.
+#[tokio::test(start_paused = true)]
+async fn a_repository_that_is_too_slow_takes_nothing_back() {
+    let sigstore = Sigstore::start(SigstoreOptions::default()).unwrap();
+    let mut repository = TufRepository::new().await;
+    repository.add("trusted_root.json", sigstore.trusted_root(TrustedRootVersion::default()).as_bytes());
+    repository.bump();
+    let first_root = repository.file("/1.root.json").unwrap();
+    let instance = Instance::custom(&repository.service_url(), first_root).unwrap();
+    let store = TrustStore::new(repository.cache().directory().join("store"));
+    let transport = transport();
+    let always = Access::Online { transport: &transport, max_age: SignedDuration::ZERO };
+    let slow = Duration::from_secs(55);
+    repository.answer_after(slow);
+    let error = store.material(&instance, always, now()).await.unwrap_err();
+    let TrustError::Refresh { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.to_string(), "the repository did not give all that is needed within 180s");
+    assert!(source.is_unavailable(), "nothing it said is wrong");
+    repository.answer_after(Duration::ZERO);
+    assert_eq!(store.material(&instance, always, now()).await.unwrap().source, Source::Repository);
+    repository.bump();
+    repository.answer_after(slow);
+    let source = store.material(&instance, always, now()).await.unwrap().source;
+    assert!(matches!(source, Source::CacheInPlaceOfRepository { .. }), "{source:?}");
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use jiff::SignedDuration;
 use sealift_keyless::tuf::{Cache, TufClient, TufError};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::chain;
-use crate::tuf_repository::{TufRepository, day, describe, key_id, new_key, public};
+use crate::tuf_repository::{ENDLESS, TufRepository, day, describe, key_id, new_key, public};
 
 #[tokio::test]
 async fn a_refresh_asks_for_each_file_once_and_the_next_for_two() {
@@ -209,6 +210,92 @@ async fn what_is_rolled_back_is_refused() {
     assert!(matches!(&error, TufError::NotListed { file } if file == "targets.json"), "{error:?}");
     assert_eq!(repository.cached_version("snapshot.json"), Some(4));
     assert_eq!(repository.cached_version("targets.json"), Some(4));
+}
+
+/// A freeze: whoever keeps new metadata back can do so until the last one seen expires, and then no longer.
+#[tokio::test]
+async fn what_stands_still_is_refused_when_its_time_is_over() {
+    for (role, file) in [("timestamp", "timestamp.json"), ("snapshot", "snapshot.json"), ("targets", "targets.json")] {
+        let mut repository = TufRepository::new().await;
+        let body = match role {
+            "timestamp" => &mut repository.timestamp,
+            "snapshot" => &mut repository.snapshot,
+            _ => &mut repository.targets,
+        };
+        body["expires"] = day(repository.now, 2).into();
+        repository.publish();
+        repository.refresh().await.unwrap();
+        let at = |days: i64| repository.now.saturating_add(SignedDuration::from_hours(24 * days)).unwrap();
+        // The same files are served again, to a client that has them and to a new one.
+        repository.client().unwrap().refresh(at(1)).await.unwrap();
+        let newcomer = TempDir::new().unwrap();
+        for mut client in [repository.client().unwrap(), repository.client_in(&newcomer).unwrap()] {
+            let error = client.refresh(at(3)).await.unwrap_err();
+            assert!(matches!(&error, TufError::Expired { file: found, .. } if found == file), "{role}: {error:?}");
+        }
+    }
+}
+
+/// Files of several versions, each rightly signed, that never were in the repository together.
+#[tokio::test]
+async fn what_was_never_published_together_is_refused() {
+    let mut repository = TufRepository::new().await;
+    repository.refresh().await.unwrap();
+    let old = |file: &str| repository.file(&format!("/1.{file}")).unwrap();
+    let (old_snapshot, old_targets) = (old("snapshot.json"), old("targets.json"));
+    repository.bump();
+    let newcomer = TempDir::new().unwrap();
+    let is_refused = async |repository: &TufRepository, file: &str| {
+        for mut client in [repository.client().unwrap(), repository.client_in(&newcomer).unwrap()] {
+            let error = client.refresh(repository.now).await.unwrap_err();
+            let is_other = matches!(&error, TufError::Version { file: found, expected: 2, found: 1 } if found == file);
+            assert!(is_other, "{file}: {error:?}");
+        }
+    };
+    // The snapshot of before under the timestamp of now, then targets of before under the snapshot of now.
+    repository.put("/2.snapshot.json", old_snapshot);
+    is_refused(&repository, "snapshot.json").await;
+    repository.publish();
+    repository.put("/2.targets.json", old_targets);
+    is_refused(&repository, "targets.json").await;
+
+    // Other targets of the same version and length, where the snapshot says which by hash.
+    repository.bump();
+    let mut listed = describe(&repository.sign(&repository.targets, "targets", None));
+    listed["version"] = 3.into();
+    repository.snapshot["meta"]["targets.json"] = listed;
+    repository.publish();
+    repository.targets["expires"] = day(repository.now, 11).into();
+    repository.put("/3.targets.json", repository.sign(&repository.targets, "targets", None));
+    let error = repository.refresh().await.unwrap_err();
+    assert!(matches!(&error, TufError::Digest { file, .. } if file == "targets.json"), "{error:?}");
+    assert_eq!(repository.cached_version("targets.json"), Some(1), "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn a_gap_in_the_roots_is_not_jumped_over() {
+    let mut repository = TufRepository::new().await;
+    repository.refresh().await.unwrap();
+    let first = repository.file("/1.root.json").unwrap();
+    let old = repository.keys.insert("root".to_owned(), vec![new_key()]).unwrap();
+    repository.keys.insert("timestamp".to_owned(), vec![new_key()]);
+    repository.authorise("root", 1);
+    repository.authorise("timestamp", 1);
+    // Version 3 is there, signed by the keys of version 1 as well, and version 2 is missing.
+    repository.root["version"] = 2.into();
+    repository.publish_next_root(&old);
+    repository.bump();
+    let error = repository.refresh().await.unwrap_err();
+    let is_by_old_keys = matches!(&error, TufError::Threshold { file, found: 0, .. } if file == "timestamp.json");
+    assert!(is_by_old_keys, "the keys of version 3 count for nothing: {error:?}");
+    assert!(!repository.requests().contains(&"/3.root.json".to_owned()), "nobody looks past the gap");
+    // Neither the one before nor the one after fills it.
+    for (other, found) in [(first, 1), (repository.file("/3.root.json").unwrap(), 3)] {
+        repository.put("/2.root.json", other);
+        let error = repository.refresh().await.unwrap_err();
+        let is_told = matches!(&error, TufError::Version { expected: 2, found: version, .. } if *version == found);
+        assert!(is_told, "{found}: {error:?}");
+    }
 }
 
 #[tokio::test]
@@ -446,6 +533,21 @@ async fn endless_and_malformed_answers_are_errors() {
         repository.put(path, body);
         let error = repository.refresh().await.unwrap_err();
         assert!(matches!(error, TufError::TooLarge { .. } | TufError::Json { .. }), "{path}: {error:?}");
+    }
+    // What never ends is read up to the bound, which is what was signed where that says a length.
+    let target = "/targets/ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73.file.txt";
+    for (path, most) in [
+        ("/2.root.json", 512 * 1024),
+        ("/timestamp.json", 16 * 1024),
+        ("/1.snapshot.json", 2 * 1024 * 1024),
+        ("/1.targets.json", 5 * 1024 * 1024),
+        (target, 7),
+    ] {
+        let repository = TufRepository::new().await;
+        repository.put(path, ENDLESS.to_vec());
+        let read = async || repository.refresh().await?.target("file.txt", repository.now).await;
+        let error = read().await.unwrap_err();
+        assert!(matches!(error, TufError::TooLarge { limit, .. } if limit == most), "{path}: {error:?}");
     }
     let repository = TufRepository::new().await;
     for (field, value) in [

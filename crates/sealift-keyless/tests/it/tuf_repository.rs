@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
+use bytes::Bytes;
+use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
 use sealift_core::oci::{Digest, DigestAlgorithm};
@@ -21,6 +24,8 @@ type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 pub(crate) struct TufRepository {
     service: Service,
     files: Files,
+    /// How long each answer takes.
+    pause: Arc<Mutex<Duration>>,
     directory: TempDir,
     first_root: Vec<u8>,
     pub(crate) now: Timestamp,
@@ -36,9 +41,15 @@ impl TufRepository {
     pub(crate) async fn new() -> Self {
         let files = Files::default();
         let served = Arc::clone(&files);
-        let service = Service::with(move |_, request| match served.lock().unwrap().get(request.uri.path()) {
-            Some(bytes) => Response::new(Body::from(bytes.clone())),
-            None => Response::builder().status(404).body(Body::empty()).unwrap(),
+        let pause: Arc<Mutex<Duration>> = Arc::default();
+        let pause_of_service = Arc::clone(&pause);
+        let service = Service::with(move |_, request| {
+            let pause = *pause_of_service.lock().unwrap();
+            match served.lock().unwrap().get(request.uri.path()) {
+                Some(bytes) if bytes == ENDLESS => Response::new(endless()),
+                Some(bytes) => Response::new(after(pause, bytes.clone())),
+                None => Response::builder().status(404).body(after(pause, Vec::new())).unwrap(),
+            }
         })
         .await;
         let now = now();
@@ -49,6 +60,7 @@ impl TufRepository {
         let mut repository = Self {
             service,
             files,
+            pause,
             directory: tempfile::tempdir().unwrap(),
             first_root: Vec::new(),
             now,
@@ -170,6 +182,11 @@ impl TufRepository {
         self.files.lock().unwrap().insert(path.to_owned(), bytes);
     }
 
+    /// Lets each answer take so long from now on.
+    pub(crate) fn answer_after(&self, pause: Duration) {
+        *self.pause.lock().unwrap() = pause;
+    }
+
     pub(crate) fn file(&self, path: &str) -> Option<Vec<u8>> {
         self.files.lock().unwrap().get(path).cloned()
     }
@@ -186,6 +203,12 @@ impl TufRepository {
     pub(crate) fn client(&self) -> Result<TufClient, TufError> {
         let repository = Repository::new(&self.service.url, transport());
         TufClient::new(&self.first_root, self.cache(), self.cache().below("targets"), Some(repository))
+    }
+
+    /// Returns a client that has only the first root, and keeps what it reads in `directory`.
+    pub(crate) fn client_in(&self, directory: &TempDir) -> Result<TufClient, TufError> {
+        let (cache, repository) = (Cache::new(directory.path()), Repository::new(&self.service.url, transport()));
+        TufClient::new(&self.first_root, cache.clone(), cache.below("targets"), Some(repository))
     }
 
     /// Returns a client that asks nobody.
@@ -244,5 +267,22 @@ fn quoted(role: &str) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Returns a body that comes after a while.
+fn after(pause: Duration, bytes: Vec<u8>) -> Body {
+    Body::from_stream(stream::once(async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, std::io::Error>(bytes)
+    }))
+}
+
+/// Returns a body that never ends, nor says how long it is.
+fn endless() -> Body {
+    let piece = Bytes::from_static(&[b' '; 16 * 1024]);
+    Body::from_stream(stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone())))
+}
+
+/// A file with this content goes on for ever.
+pub(crate) const ENDLESS: &[u8] = b"endless";
 
 const ROLES: [&str; 4] = ["root", "snapshot", "targets", "timestamp"];
