@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sealift_sandbox::external::existing;
 use serde_json::Value;
 
 /// What each crate may depend on, of ours: arrows point down only.
@@ -91,6 +92,40 @@ fn every_advisory_in_the_documents_has_its_tests() {
     let tests: String = rust_files("tests").iter().map(|path| read(path)).collect();
     for name in named {
         assert!(tests.contains(&format!("fn {name}()")), "docs/SECURITY.md names a test that is not there: {name}");
+    }
+}
+
+#[test]
+fn no_advisory_of_the_collection_is_left_out() {
+    let Some(collection) = existing(root().join("../shared/reference/advisories.md")) else { return };
+    let text = read(&root().join("docs/SECURITY.md"));
+    let (_, told) = text.split_once("## Past vulnerabilities").expect("SECURITY.md has the table");
+    let mut rows = 0;
+    for row in read(&collection).lines().filter(|line| line.starts_with("| ") && !line.starts_with("| id |")) {
+        let first = row.split('|').nth(1).unwrap_or_default();
+        let words = || first.split([' ', ',', ';', '/']);
+        let numbers: Vec<&str> = words().filter(|word| word.starts_with("CVE-")).collect();
+        // Other names stand for what has no number, or beside the number for the same.
+        let is_named = |word: &str| ["GHSA-", "RUSTSEC-", "TOB-", "#"].iter().any(|prefix| word.starts_with(prefix));
+        let is_told = match numbers.is_empty() {
+            true => words().any(|word| is_named(word) && told.contains(word)),
+            false => numbers.iter().all(|number| told.contains(*number)),
+        };
+        assert!(is_told, "docs/SECURITY.md says nothing of {first}");
+        rows += 1;
+    }
+    assert!(rows > 30, "the collection has its rows");
+}
+
+/// As CVE-2026-44310 was: a verifier that panicked, went on, and ended with 0.
+#[test]
+fn no_panic_is_survived() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let (_, release) = manifest.split_once("[profile.release]").expect("there is a release profile");
+    let release = release.split("\n[").next().unwrap_or_default();
+    assert!(release.contains("panic = \"abort\""), "{release}");
+    for path in sources() {
+        assert!(!read(&path).contains("catch_unwind"), "{} survives a panic", path.display());
     }
 }
 

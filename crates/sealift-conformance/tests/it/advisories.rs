@@ -6,12 +6,14 @@ use bytes::Bytes;
 use sealift_core::crypto::PrivateKey;
 use sealift_core::entity::{Bundle, BundleError, SignedEntity};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
-use sealift_core::oci::{Descriptor, Digest, annotation, media_type};
+use sealift_core::oci::{Descriptor, Digest, ManifestError, RawManifest, annotation, media_type};
 use sealift_core::pattern::Pattern;
-use sealift_core::timestamp::{TimestampError, TimestampResponse};
+use sealift_core::timestamp::{MAX_TIMESTAMP_BYTES, TimestampError, TimestampResponse};
 use sealift_core::trust::{Authority, AuthorityError, Log, TrustRoot, TrustedRootError};
 use sealift_core::verify::{Artifact, Claim, LogRequirement, Requirements, Verified, Verifier, VerifyError};
-use sealift_core::x509::{ChainError, Usage, verify_chain};
+use sealift_core::x509::{
+    Certificate, CertificateError, ChainError, MAX_CERTIFICATE_BYTES, Usage, verify_authority_as_signer, verify_chain,
+};
 use serde_json::{Value, json};
 
 use crate::maker::{EMAIL, ISSUER, Instance, NOW, Purpose, Token, around, authority, key, root};
@@ -31,9 +33,9 @@ fn verify_image(trust: TrustRoot, bundle: &Value) -> Result<Verified, VerifyErro
     verify(&Verifier::new(Requirements::default()).with_trust_root(trust), &entity(bundle), &Claim::ImageSignature)
 }
 
-fn certificate_of(bundle: &Value) -> sealift_core::x509::Certificate {
+fn certificate_of(bundle: &Value) -> Certificate {
     let der = bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str().expect("it has a certificate");
-    sealift_core::x509::Certificate::from_der(&STANDARD.decode(der).expect("base64")).expect("a certificate")
+    Certificate::from_der(&STANDARD.decode(der).expect("base64")).expect("a certificate")
 }
 
 fn signature_of(bundle: &Value) -> Vec<u8> {
@@ -106,6 +108,35 @@ fn the_instance_of_these_tests_is_sound() {
 }
 
 #[test]
+fn cve_2021_41190_a_manifest_is_an_image_or_an_index() {
+    let (image, index) = (media_type::IMAGE_MANIFEST, media_type::IMAGE_INDEX);
+    let part = json!({"mediaType": image, "digest": Digest::sha256(IMAGE).to_string(), "size": 9});
+    let read = |served: &str, body: &Value| RawManifest::new(served, body.to_string()).parse();
+    let of_image = json!({"schemaVersion": 2, "config": part, "layers": [part]});
+    let of_index = json!({"schemaVersion": 2, "manifests": [part]});
+    read(image, &of_image).expect("an image");
+    read(index, &of_index).expect("an index");
+    for (served, body, more) in [
+        (image, &of_image, json!({"manifests": [part]})),
+        (index, &of_index, json!({"layers": [part]})),
+        (index, &of_index, json!({"config": part})),
+        (image, &of_index, json!({})),
+        (index, &of_image, json!({})),
+    ] {
+        let mut both = body.clone();
+        both.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let refused = read(served, &both);
+        assert!(matches!(refused, Err(ManifestError::Ambiguous)), "{served} {both}: {refused:?}");
+    }
+    for (served, declared, body) in [(image, index, &of_image), (index, image, &of_index)] {
+        let mut other = body.clone();
+        other["mediaType"] = declared.into();
+        let refused = read(served, &other);
+        assert!(matches!(refused, Err(ManifestError::MediaType { .. })), "{served} {other}: {refused:?}");
+    }
+}
+
+#[test]
 fn cve_2022_23649_log_entry_of_another_signature() {
     let instance = Instance::new();
     let mut bundle = instance.sign_image(&Digest::sha256(IMAGE));
@@ -148,6 +179,22 @@ fn cve_2022_36056_certificate_of_another_signature() {
 }
 
 #[test]
+fn cve_2023_25656_and_cve_2025_66564_endless_names_and_identifiers() {
+    let refused = Certificate::from_der(&vec![0x30; MAX_CERTIFICATE_BYTES + 1]);
+    assert!(matches!(refused, Err(CertificateError::TooLarge { .. })), "{refused:?}");
+    let refused = TimestampResponse::parse(&vec![0x30; MAX_TIMESTAMP_BYTES + 1]);
+    assert!(matches!(refused, Err(TimestampError::TooLarge { .. })), "{refused:?}");
+    // An identifier of one part that has no end: it is answered, and not worked out.
+    let long = |tag: u8, content: &[u8]| {
+        let length = u32::try_from(content.len()).expect("it is short").to_be_bytes();
+        [&[tag, 0x83], &length[1..], content].concat()
+    };
+    let identifier = long(0x30, &long(0x06, &[0xff; 60_000]));
+    let (read, stamped) = (Certificate::from_der(&identifier), TimestampResponse::parse(&identifier));
+    assert!(read.is_err() && stamped.is_err(), "{read:?} {stamped:?}");
+}
+
+#[test]
 fn cve_2023_46737_and_cve_2024_45395_endless_entries_and_timestamps() {
     let instance = Instance::new();
     let good = instance.sign_image(&Digest::sha256(IMAGE));
@@ -170,6 +217,27 @@ fn cve_2023_47122_keys_never_come_from_the_log() {
     trust.tlogs.clear();
     let refused = verify_image(trust, &bundle);
     assert!(matches!(refused, Err(VerifyError::LogNotChecked { entries: 1 })), "{refused:?}");
+}
+
+#[test]
+fn cve_2024_3727_digests_are_no_paths() {
+    let hex = "a".repeat(64);
+    assert!(format!("sha256:{hex}").parse::<Digest>().is_ok());
+    for text in [
+        format!("sha256:../{}", "a".repeat(61)),
+        format!("sha256:{}/..", "a".repeat(61)),
+        format!("../sha256:{hex}"),
+        format!("sha256:{hex}/"),
+        format!("sha256:{hex}:{hex}"),
+        format!("sha256:{}", "A".repeat(64)),
+        format!("sha256:%2e{}", "a".repeat(61)),
+        format!("md5:{}", "a".repeat(32)),
+    ] {
+        assert!(text.parse::<Digest>().is_err(), "{text}");
+        let manifest = json!({"schemaVersion": 2, "layers": [{"mediaType": "a/b", "digest": text, "size": 9}]});
+        let refused = RawManifest::new(media_type::IMAGE_MANIFEST, manifest.to_string()).parse();
+        assert!(matches!(refused, Err(ManifestError::Json(_))), "{text}: {refused:?}");
+    }
 }
 
 #[test]
@@ -321,6 +389,23 @@ fn ghsa_hm8f_75xx_w2vr_message_digest_of_another_artifact() {
     verify(bundle(Digest::sha256(IMAGE))).expect("it verifies");
     let refused = verify(bundle(Digest::sha256(b"another")));
     assert!(matches!(refused, Err(VerifyError::WrongSubject { .. })), "{refused:?}");
+}
+
+#[test]
+fn rustsec_2023_0053_authorities_of_one_name_and_no_root() {
+    // Each is a candidate for everybody's issuer, and none of them leads to the root.
+    let mut namesakes = vec![root("authority", around(86_400, 86_400))];
+    for _ in 0..64 {
+        let last = namesakes.last().expect("there is one");
+        namesakes.push(last.issue("authority", around(86_400, 86_400), &Purpose::Authority));
+    }
+    let leaf = namesakes.last().expect("there is one").issue("", around(60, 540), &Purpose::Signer(None));
+    let trusted = [root("authority", around(86_400, 86_400)).certificate];
+    let others: Vec<_> = namesakes.iter().map(|namesake| namesake.certificate.clone()).collect();
+    let refused = verify_chain(&leaf.certificate, &others, &trusted, NOW, Usage::CodeSigning);
+    assert!(matches!(refused, Err(ChainError::Path(_))), "{refused:?}");
+    let refused = verify_authority_as_signer(&leaf.certificate, &others, &trusted, NOW);
+    assert!(matches!(refused, Err(ChainError::NoAuthority)), "{refused:?}");
 }
 
 #[test]
