@@ -182,6 +182,26 @@ fn a_pattern_on_the_command_line_keeps_each_tag() {
 }
 
 #[test]
+fn unchanged_is_what_was_there_already_down_to_tags_and_records() {
+    let ((user, source), prod) = (staging(), empty());
+    let (from, to) = (source.reference("team/app:v1.?"), prod.reference("prod/app"));
+    let promote = |args: &[&str], told: &str| {
+        let run = [&["promote", "--key", "sealift.pub"][..], args].concat();
+        user.run(&run).assert_code(0).assert_stdout(told);
+    };
+    promote(&["--dry-run", &from, &to], "4 promotions: 4 planned\n");
+    promote(&[&from, &to], "4 promotions: 4 promoted\n");
+    promote(&[&from, &to], "4 promotions: 4 unchanged\n");
+    promote(&["--sign-key", "sealift.key", &from, &to], "4 promotions: 4 promoted\n");
+    promote(&["--sign-key", "sealift.key", &from, &to], "4 promotions: 4 unchanged\n");
+    let source = source.reference("team/app:v1.0");
+    let entry = format!("{{source: '{source}', destinations: ['{to}'], tags: [latest]}}");
+    user.write("promotions.yaml", format!("version: 1\npromotions: [{entry}]\n"));
+    promote(&["--from-file", "promotions.yaml"], "1 promotion: 1 promoted\n");
+    promote(&["--from-file", "promotions.yaml"], "1 promotion: 1 unchanged\n");
+}
+
+#[test]
 fn a_log_has_a_line_for_each_image_as_it_is_done_unless_nobody_wants_it() {
     let ((user, source), prod) = (staging(), empty());
     source.add("team/app", &fixture::image(9), Some("v1.9")).unwrap();

@@ -198,7 +198,8 @@ impl Summary {
         }
         let Self { promotions, endings, copied, mounted, present, left_behind, seconds, .. } = self;
         let style = if endings.has_trouble() { BAD } else { GOOD };
-        writeln!(out, "{STRONG}{promotions} promotions{STRONG:#}: {style}{endings}{style:#}")?;
+        let noun = if *promotions == 1 { "promotion" } else { "promotions" };
+        writeln!(out, "{STRONG}{promotions} {noun}{STRONG:#}: {style}{endings}{style:#}")?;
         if endings.planned > 0 {
             // What a plan did not look for is not "0 present already".
             return writeln!(out, "  {DIM}nothing was written, in {seconds:.1} s{DIM:#}");

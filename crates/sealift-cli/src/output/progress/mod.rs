@@ -9,6 +9,8 @@ mod frame;
 mod image;
 mod line;
 mod rate;
+#[cfg(test)]
+mod screen;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -201,6 +203,30 @@ mod tests {
         drop(live);
         tokio::time::sleep(LINE_INTERVAL * 2).await;
         assert_eq!(log.take(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_terminal_keeps_what_somebody_has_to_look_after_and_nothing_else() {
+        let screen = screen::Screen::default();
+        let view = View::Drawn(Canvas::on(screen.target(), false));
+        let live = Live::begin(2, view, Some(DRAW_INTERVAL));
+        let [first, second] = ["a:1", "b:1"].map(|name| live.image(name));
+        second.deliver(100);
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        let lines = screen.lines();
+        assert!(lines[0].starts_with("  a:1 ") && lines[0].ends_with("verifying"), "{lines:?}");
+        assert!(lines[1].starts_with("  b:1 ") && lines[1].ends_with(" 100 B"), "{lines:?}");
+        assert!(lines[2].starts_with("0 of 2 images "), "{lines:?}");
+        live.end(&first, &[failed("a:1")]);
+        tokio::time::sleep(DRAW_INTERVAL).await;
+        let lines = screen.lines();
+        let trouble = "[1/2] failed a:1: USAGE, 25.0 s";
+        assert_eq!(lines[0], trouble);
+        assert!(lines[1].starts_with("  b:1 ") && lines[2].starts_with("1 of 2 images "), "{lines:?}");
+        drop(live);
+        assert_eq!(screen.lines(), [trouble]);
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        assert_eq!(screen.lines(), [trouble]);
     }
 
     #[tokio::test(start_paused = true)]
