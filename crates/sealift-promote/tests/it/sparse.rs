@@ -1,6 +1,6 @@
 //! Some platforms of an index: the digest stays, what stays behind is told, and a registry may refuse.
 
-use sealift_core::attach::{CosignSuffix, NewArtifact, NewLayer, attach, attach_cosign_tag};
+use sealift_core::attach::{CosignSuffix, NewArtifact, NewLayer, Storage, attach, attach_cosign_tag};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, media_type};
 use sealift_core::pattern::Pattern;
 use sealift_core::repository::{Content, MemoryRepository, Repository as _, RepositoryError};
@@ -314,4 +314,39 @@ async fn what_is_attached_to_a_manifest_under_two_tags_is_planned_once() {
     let plan = plan(&staging, &of(image)).await.unwrap();
     assert_eq!(plan.objects().iter().filter(|object| *object.digest() == signature.digest).count(), 1);
     assert_eq!(plan.objects().len(), 6, "the image, its index with a part, two tags and what is attached to both");
+}
+
+#[tokio::test]
+async fn an_attached_index_that_lists_the_root_brings_all_its_platforms() {
+    let person = Person::new();
+    let (staging, index) = staging(&person).await;
+    let parts = parts_index("application/x.parts", &[index.descriptor()], index.descriptor());
+    staging.add_manifest("team/app", &parts, None).unwrap();
+    let prod = Registry::start(RegistryOptions::default()).unwrap();
+    let (source, destination) = (open(&staging, "team/app").await, open(&prod, "prod/app").await);
+    let proof = person.promote(source.as_read(), &*destination, &only_arm64(&index)).await.unwrap().completeness;
+    // The index, its platforms, the signatures of all three, and what is attached.
+    assert_eq!((proof.arrived.len(), proof.excluded.len()), (7, 0));
+    for manifest in index.manifests() {
+        assert!(prod.manifest("prod/app", &manifest.descriptor().digest.to_string()).is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_is_excluded_and_comes_along_is_told_as_arrived_but_a_tag_stays_behind() {
+    let (staging, kind) = (MemoryRepository::new("staging"), "text/spdx+json");
+    let image = fixture::image(1).push(&staging, None).await.unwrap();
+    let referrer = NewArtifact::new(kind).with_layer(NewLayer::new(kind, "{}"));
+    let referrer = attach(&staging, &image, &referrer).await.unwrap().to_plain();
+    let tagged = attach_cosign_tag(&staging, &image.digest, CosignSuffix::Sbom, &NewLayer::new(kind, "{}")).await;
+    let tagged = tagged.unwrap().to_plain();
+    let parts = parts_index("application/x.parts", &[&referrer, &tagged], &image);
+    staging.push(parts.descriptor(), Content::from(parts.bytes().clone())).await.unwrap();
+    let mut promotion = of(image);
+    promotion.selection = promotion.selection.excluding(Feature::MediaType(Pattern::exact(kind)));
+    let plan = plan(&staging, &promotion).await.unwrap();
+    let roles: Vec<_> = plan.objects().iter().map(|object| (object.digest(), object.role)).collect();
+    assert_eq!(roles[2..], [(&referrer.digest, Role::Part), (&tagged.digest, Role::Part)]);
+    let skipped: Vec<_> = plan.skipped().iter().map(|skipped| (skipped.digest.as_ref(), skipped.storage)).collect();
+    assert_eq!(skipped, [(Some(&tagged.digest), Some(Storage::CosignTag(CosignSuffix::Sbom)))]);
 }
