@@ -16,6 +16,7 @@ pub(crate) mod response;
 pub(crate) mod retry;
 mod shared_tag;
 mod tag;
+mod transfer;
 mod upload;
 
 use std::collections::HashSet;
@@ -32,16 +33,12 @@ use serde::Deserialize;
 use client::Endpoint;
 use manifest::Condition;
 use referrer::ReferrersApi;
-use retry::Retries;
 use shared_tag::SharedTags;
-use upload::{Opened, Session, may_begin_anew};
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
 const MAX_REMEMBERED: usize = 100_000;
 /// The most tags named that a listing leaves out; each costs a request.
 const MAX_NAMED: usize = 10;
-/// Blobs of at most so many bytes are sent without asking whether they are there: the question takes as long.
-const ASKED_ABOVE: u64 = 16 * 1024;
 
 /// A repository of a registry.
 #[derive(Clone, Debug)]
@@ -115,28 +112,6 @@ impl RegistryRepository {
         }
     }
 
-    /// Mounts a blob from another repository of the registry, or returns a session to continue in where there is one.
-    async fn mount(&self, digest: &Digest, source: &str) -> Result<Option<Opened>, RepositoryError> {
-        let unmountable = || self.memory.unmountable.lock().unwrap_or_else(PoisonError::into_inner);
-        if unmountable().contains(source) {
-            return Ok(None);
-        }
-        let opened = match self.endpoint.mount(digest, source).await {
-            Ok(Opened::Done) => return Ok(Some(Opened::Done)),
-            Ok(session) => Some(session),
-            Err(error @ (RepositoryError::Unavailable { .. } | RepositoryError::Throttled { .. })) => {
-                return Err(error);
-            }
-            // Whatever forbids mounting need not forbid copying.
-            Err(error) => {
-                tracing::debug!(%error, source, "mounting is refused");
-                None
-            }
-        };
-        unmountable().insert(source.to_owned());
-        Ok(opened)
-    }
-
     fn note_selected(&self, selector: &Selector) {
         if let Selector::Tag(tag) = selector {
             self.memory.note_tag(tag);
@@ -169,31 +144,6 @@ impl RegistryRepository {
         Err(self.endpoint.malformed("tag listing", format_args!("it leaves out what is there: {}", there.join(", "))))
     }
 
-    /// Streams a blob, reading it anew when the upload has to begin anew.
-    async fn stream(
-        &self,
-        descriptor: &Descriptor,
-        source: &dyn ReadRepository,
-        mut session: Option<Session>,
-    ) -> Result<(), RepositoryError> {
-        let endpoint = &self.endpoint;
-        let mut retries = Retries::new(endpoint.host.retry);
-        loop {
-            let content = source.fetch(descriptor).await.map_err(RepositoryError::at_source)?;
-            let pushed = match session.take() {
-                Some(session) => endpoint.push_stream(session, descriptor, content).await,
-                None => endpoint.push_blob(descriptor, content).await,
-            };
-            let Err(error) = pushed else { return Ok(()) };
-            // What the content's reader says is the source's, whoever was asked to push it.
-            let error = match error {
-                error @ RepositoryError::Content { .. } => error.at_source(),
-                error => error,
-            };
-            let delay = retries.next_delay(None).filter(|_| may_begin_anew(&error));
-            tokio::time::sleep(delay.ok_or(error)?).await;
-        }
-    }
 }
 
 #[async_trait]
@@ -271,48 +221,15 @@ impl Repository for RegistryRepository {
     }
 
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
-        if self.memory.is_present(&descriptor.digest) {
+        if !descriptor.media_type.is_manifest() {
+            return self.transfer_blob(descriptor, source).await;
+        }
+        if self.exists(descriptor).await? {
             return Ok(Arrival::Present);
         }
-        let name = source.name();
-        let neighbour = name.path().filter(|path| {
-            name.host() == self.endpoint.name.host()
-                && *path != self.endpoint.path
-                && !descriptor.media_type.is_manifest()
-        });
-        let opened = match neighbour {
-            Some(path) => self.mount(&descriptor.digest, path).await?,
-            None => None,
-        };
-        let session = match opened {
-            Some(Opened::Done) => {
-                self.memory.note_present(&descriptor.digest);
-                return Ok(Arrival::Mounted);
-            }
-            Some(Opened::Session(session)) => Some(session),
-            None => None,
-        };
-        let is_asked = descriptor.media_type.is_manifest() || descriptor.size > ASKED_ABOVE;
-        if is_asked && self.exists(descriptor).await? {
-            return Ok(Arrival::Present);
-        }
-        if descriptor.media_type.is_manifest() {
-            let content = source.fetch(descriptor).await.map_err(RepositoryError::at_source)?;
-            self.push_manifest(descriptor, content).await?;
-            return Ok(Arrival::Copied);
-        }
-        match self.stream(descriptor, source, session).await {
-            Ok(()) => {
-                self.memory.note_present(&descriptor.digest);
-                Ok(Arrival::Copied)
-            }
-            // Who may write nothing, or nothing more, needs not where it is there.
-            Err(error) if !is_asked && is_refusal(&error) && matches!(self.exists(descriptor).await, Ok(true)) => {
-                tracing::debug!(%error, "refused, but it is there");
-                Ok(Arrival::Present)
-            }
-            Err(error) => Err(error),
-        }
+        let content = source.fetch(descriptor).await.map_err(RepositoryError::at_source)?;
+        self.push_manifest(descriptor, content).await?;
+        Ok(Arrival::Copied)
     }
 
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
@@ -371,17 +288,6 @@ impl Repository for RegistryRepository {
         }
         self.endpoint.delete_manifest(selector, Condition::Always).await
     }
-}
-
-/// Says whether a registry refused a push, whatever was pushed.
-fn is_refusal(error: &RepositoryError) -> bool {
-    matches!(
-        error,
-        RepositoryError::Denied { .. }
-            | RepositoryError::Registry { .. }
-            | RepositoryError::Unauthenticated { .. }
-            | RepositoryError::Unsupported { .. }
-    )
 }
 
 /// Returns the digest that a manifest refers to, of any manifest that can be read at all: the parts that only this
