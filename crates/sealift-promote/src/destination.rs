@@ -93,7 +93,7 @@ pub(crate) struct Known {
     absent: Mutex<HashSet<Digest>>,
     /// Whether it left a referrer to be listed by a tag.
     is_unlisting: AtomicBool,
-    /// What was copied and what was there, each object once.
+    /// What was copied, what was there and what was skipped, each object once.
     counted: Mutex<(HashSet<Digest>, CopyReport)>,
     observer: Option<Arc<dyn CopyObserver>>,
 }
@@ -129,9 +129,15 @@ impl Known {
         self.is_unlisting.load(Ordering::Relaxed)
     }
 
-    /// Returns what was copied and what was there, each object once.
+    /// Returns what was copied, what was there and what was skipped, each object once.
     pub(crate) fn report(&self) -> CopyReport {
         lock(&self.counted).1.clone()
+    }
+
+    /// Notes foreign layers that the source does not hold either.
+    pub(crate) fn skipped(&self, layers: Vec<Descriptor>) {
+        let (counted, report) = &mut *lock(&self.counted);
+        report.skipped.extend(layers.into_iter().filter(|layer| counted.insert(layer.digest.clone())));
     }
 
     /// Notes that this is most likely not there, so that it is pushed without asking; pushing what is there is harmless.

@@ -50,10 +50,8 @@ pub async fn transfer<'a>(
     let arrived = Snapshot::new(destination.as_read());
     let moving = Moving { plan: &plan, source: &source, target: &writing, options: &options, arrived: &arrived };
     let found = moving.look(&target).await?;
-    let (copied, cosign) = moving.write(&found).await?;
-    // Shared blobs count once, as what they were first.
-    let mut report = writing.known().report();
-    report.skipped = copied.skipped;
+    let cosign = moving.write(&found).await?;
+    let report = writing.known().report();
     let completeness = moving.prove(&found, &cosign, &report).await?;
     Ok(Transferred { plan, judged, destination, target, arrived, tags: found.tags, report, completeness })
 }
@@ -210,39 +208,26 @@ impl Moving<'_> {
         }
     }
 
-    /// Returns what was moved, and what became of cosign's tags.
-    async fn write<'t>(&'t self, found: &Found) -> Result<(CopyReport, Vec<WrittenTag<'t>>), PromoteError> {
-        let (mut report, ahead) = try_join(self.write_members(), self.write_blobs_ahead(found)).await?;
-        report.absorb(ahead);
+    /// Returns what became of cosign's tags.
+    async fn write<'t>(&'t self, found: &Found) -> Result<Vec<WrittenTag<'t>>, PromoteError> {
+        try_join(self.write_members(), self.write_blobs_ahead(found)).await?;
         for level in self.levels() {
-            self.write_level(found, &level, &mut report).await?;
+            self.write_level(found, &level).await?;
         }
-        let mut written = Vec::new();
         let tags = stream::iter(self.cosign_tags()).map(|tag| self.write_cosign_tag(found, tag));
-        let mut tags = tags.buffer_unordered(CONCURRENCY);
-        while let Some((copied, tag)) = tags.try_next().await? {
-            report.absorb(copied);
-            written.push(tag);
-        }
-        Ok((report, written))
+        tags.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
     /// Copies the root with everything that it lists, or the chosen ones before the root by itself.
-    async fn write_members(&self) -> Result<CopyReport, PromoteError> {
+    async fn write_members(&self) -> Result<(), PromoteError> {
         let plan = self.plan;
         // The root is always the first object of a plan.
         let Some(root) = plan.objects.first().filter(|_| plan.is_sparse()) else { return self.copy(&plan.root).await };
-        let mut report = CopyReport::default();
         let children = plan.objects.iter().filter(|object| object.role == Role::Child);
-        let mut copies =
-            stream::iter(children).map(|object| self.copy(object.manifest.descriptor())).buffer_unordered(CONCURRENCY);
-        while let Some(copied) = copies.try_next().await? {
-            report.absorb(copied);
-        }
-        drop(copies);
+        self.copy_all(children.map(|object| object.manifest.descriptor())).await?;
         if self.target.exists(&plan.root).await.map_err(at_destination)? {
             self.target.known().finished(&plan.root, Arrival::Present);
-            return Ok(report);
+            return Ok(());
         }
         let content = Content::from(root.manifest.bytes().clone());
         match self.target.push(&plan.root, content).await {
@@ -252,11 +237,11 @@ impl Moving<'_> {
             }
             Err(source) => return Err(at_destination(source)),
         }
-        Ok(report)
+        Ok(())
     }
 
     /// Copies the blobs of referrers that are not there, while the root is on its way: blobs need no order.
-    async fn write_blobs_ahead(&self, found: &Found) -> Result<CopyReport, PromoteError> {
+    async fn write_blobs_ahead(&self, found: &Found) -> Result<(), PromoteError> {
         let new = self.referrers().filter(|object| !found.lists(object));
         let mut blobs = BTreeMap::new();
         for manifest in new.filter_map(|object| object.manifest.parse().ok()) {
@@ -264,29 +249,14 @@ impl Moving<'_> {
             let own = children(&manifest).filter(|child| !child.is_manifest && !child.is_foreign);
             blobs.extend(own.map(|child| (child.descriptor.digest.clone(), child.descriptor)));
         }
-        let mut report = CopyReport::default();
-        let copies = stream::iter(blobs.values()).map(|blob| self.copy(blob));
-        let mut copies = copies.buffer_unordered(CONCURRENCY);
-        while let Some(copied) = copies.try_next().await? {
-            report.absorb(copied);
-        }
-        Ok(report)
+        self.copy_all(blobs.values()).await
     }
 
     /// Copies the referrers of one depth, and links them: once for each subject.
-    async fn write_level(
-        &self,
-        found: &Found,
-        level: &[&PlannedObject],
-        report: &mut CopyReport,
-    ) -> Result<(), PromoteError> {
+    async fn write_level(&self, found: &Found, level: &[&PlannedObject]) -> Result<(), PromoteError> {
         // An entry of a fallback tag proves nothing, so what it names is looked up, and copied if it is gone.
         let wanted = level.iter().filter(|object| !self.target.known().is_present(object.digest()));
-        let copies = stream::iter(wanted).map(|object| self.copy(object.manifest.descriptor()));
-        let mut copies = copies.buffer_unordered(CONCURRENCY);
-        while let Some(copied) = copies.try_next().await? {
-            report.absorb(copied);
-        }
+        self.copy_all(wanted.map(|object| object.manifest.descriptor())).await?;
         let mut unlisted: BTreeMap<&Digest, Vec<Descriptor>> = BTreeMap::new();
         for object in level.iter().filter(|object| !found.lists(object)) {
             let Some(subject) = &object.subject else { continue };
@@ -308,22 +278,21 @@ impl Moving<'_> {
         &self,
         found: &Found,
         (tag, object): CosignTag<'t>,
-    ) -> Result<(CopyReport, WrittenTag<'t>), PromoteError> {
-        let mut report = CopyReport::default();
+    ) -> Result<WrittenTag<'t>, PromoteError> {
         let written = |tag, proof| WrittenTag { tag: (tag, object), proof };
         // What is attached to the source's own manifest needs it here, even where another takes its tag.
         let is_subject = self.plan.objects.iter().any(|other| other.subject.as_ref() == Some(object.digest()));
         match found.cosign.get(&tag) {
             // Where a manifest proves its blobs this asks nothing.
             Some(existing) if existing.descriptor().digest == *object.digest() => {
-                report.absorb(self.copy(existing.descriptor()).await?);
-                return Ok((report, written(tag, Some(ArrivalProof::Found))));
+                self.copy(existing.descriptor()).await?;
+                return Ok(written(tag, Some(ArrivalProof::Found)));
             }
             Some(existing) if holds_cosign_layers(&tag, existing, &object.manifest)? => {
                 if is_subject {
-                    report.absorb(self.copy(object.manifest.descriptor()).await?);
+                    self.copy(object.manifest.descriptor()).await?;
                 }
-                return Ok((report, written(tag, Some(ArrivalProof::Merged))));
+                return Ok(written(tag, Some(ArrivalProof::Merged)));
             }
             _ => {}
         }
@@ -331,19 +300,26 @@ impl Moving<'_> {
         let parsed = parsed.map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
         // One after the other: signatures over one payload share their blob.
         for child in children(&parsed) {
-            report.absorb(self.copy(&child.descriptor).await?);
+            self.copy(&child.descriptor).await?;
         }
         let merge = Arc::new(CosignMerge::new(&tag, &object.manifest));
         let held = self.target.revise_tag(&tag, merge).await.map_err(at_destination)?;
         let is_taken_over = held.is_some_and(|held| held.descriptor().digest == *object.digest());
         if is_subject && !is_taken_over {
-            report.absorb(self.copy(object.manifest.descriptor()).await?);
+            self.copy(object.manifest.descriptor()).await?;
         }
-        Ok((report, written(tag, None)))
+        Ok(written(tag, None))
     }
 
-    async fn copy(&self, root: &Descriptor) -> Result<CopyReport, PromoteError> {
-        Ok(copy_graph(self.source, self.target, root, self.options).await?)
+    async fn copy_all(&self, roots: impl Iterator<Item = &Descriptor>) -> Result<(), PromoteError> {
+        stream::iter(roots).map(|root| self.copy(root)).buffer_unordered(CONCURRENCY).try_collect().await
+    }
+
+    /// Copies a graph; what arrives is counted at the destination, so that what several graphs share counts once.
+    async fn copy(&self, root: &Descriptor) -> Result<(), PromoteError> {
+        let copied = copy_graph(self.source, self.target, root, self.options).await?;
+        self.target.known().skipped(copied.skipped);
+        Ok(())
     }
 
     pub(crate) fn referrers(&self) -> impl Iterator<Item = &PlannedObject> {

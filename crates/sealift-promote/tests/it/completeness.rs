@@ -215,6 +215,25 @@ async fn deep_chains_arrive_whole() {
 }
 
 #[tokio::test]
+async fn a_foreign_layer_that_several_manifests_name_is_told_once() {
+    let (staging, person) = (MemoryRepository::new("staging"), Person::new());
+    let fixture = fixture::foreign_image(1, "https://layers.example.com/base");
+    let image = fixture.push(&staging, Some(&tag("v1"))).await.unwrap();
+    person.attach(&staging, &image, predicate::IMAGE_SIGNATURE).await;
+    let mut attached: serde_json::Value = serde_json::from_slice(fixture.root().bytes()).unwrap();
+    attached["mediaType"] = media_type::IMAGE_MANIFEST.into();
+    attached["artifactType"] = "application/x-snapshot".into();
+    attached["subject"] = serde_json::to_value(&image).unwrap();
+    let attached = RawManifest::new(media_type::IMAGE_MANIFEST, attached.to_string());
+    staging.push(attached.descriptor(), Content::from(attached.bytes().clone())).await.unwrap();
+    let record = person.promote(&staging, &MemoryRepository::new("prod"), &of(image)).await.unwrap();
+    let foreign = &fixture.root().parse().unwrap().layers[0].digest;
+    for told in [&record.report.skipped, &record.completeness.foreign] {
+        assert_eq!(told.iter().map(|layer| &layer.digest).collect::<Vec<_>>(), [foreign]);
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_data() {
     let (staging, person) = (store("staging", MODES[0]), Person::new());
     let index = laden_index(&staging, &person).await;
