@@ -84,6 +84,8 @@ pub(crate) struct Destination<'a> {
     /// Who moves which blob right now. Attachments are copied side by side and share blobs, the empty one above all;
     /// and docker-registry refuses a manifest while a blob that it names is being written once more.
     turns: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
+    /// Blobs that arrived, or were there.
+    blobs: Mutex<HashSet<Digest>>,
 }
 
 /// What is known about the content of the destination.
@@ -168,7 +170,12 @@ impl CopyObserver for Known {
 
 impl<'a> Destination<'a> {
     pub(crate) fn new(repository: &'a dyn Repository, observer: Option<Arc<dyn CopyObserver>>) -> Self {
-        Self { repository, known: Arc::new(Known { observer, ..Known::default() }), turns: Mutex::default() }
+        Self {
+            repository,
+            known: Arc::new(Known { observer, ..Known::default() }),
+            turns: Mutex::default(),
+            blobs: Mutex::default(),
+        }
     }
 
     pub(crate) fn known(&self) -> &Arc<Known> {
@@ -240,7 +247,10 @@ impl Repository for Destination<'_> {
     }
 
     async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
-        let pushed = self.repository.push(descriptor, content).await?;
+        let pushed = self.repository.push(descriptor, content).await.inspect_err(|_| {
+            // A manifest may be refused because a blob is gone that was there before.
+            lock(&self.blobs).clear();
+        })?;
         if pushed == Pushed::Unlisted {
             self.known.is_unlisting.store(true, Ordering::Relaxed);
         }
@@ -250,12 +260,11 @@ impl Repository for Destination<'_> {
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
         let turn = self.turn(&descriptor.digest);
         let _turn = turn.lock().await;
-        if self.known.is_present(&descriptor.digest) {
+        if lock(&self.blobs).contains(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
         let arrival = self.repository.transfer(descriptor, source).await?;
-        let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
-        self.known.note(&descriptor.digest, origin);
+        lock(&self.blobs).insert(descriptor.digest.clone());
         Ok(arrival)
     }
 

@@ -20,6 +20,7 @@ use super::error::{ErrorBody, TransportError, of_auth};
 use super::limiter::Limiter;
 use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
+use super::shared_blob::SharedBlobs;
 use crate::access::{Access, RetryPolicy, Timeouts};
 use crate::auth::realm::{check_target, is_same_origin};
 use crate::auth::{Authenticator, Challenge, Grant, Need, ScopeSet};
@@ -45,6 +46,8 @@ pub(crate) struct Host {
     limiter: Limiter,
     auth: Authenticator,
     habits: Mutex<Habits>,
+    /// Blobs that several images need.
+    pub(super) blobs: SharedBlobs,
 }
 
 /// What a registry was seen to do, so that it is not tried again and again.
@@ -54,6 +57,8 @@ pub(crate) struct Habits {
     pub(crate) stores_on_post: Option<bool>,
     /// Whether it refused a large upload in one request.
     pub(crate) wants_chunks: bool,
+    /// Whether it mounts blobs that this process has brought to it; `None` until tried.
+    pub(crate) mounts: Option<bool>,
     /// Whether its manifests have entity tags, so that conditions may mean something to it.
     pub(crate) gives_etags: bool,
     /// Whether it ever answered.
@@ -78,6 +83,7 @@ impl Host {
             limiter: Limiter::new(access.concurrency, &access.retry),
             auth,
             habits: Mutex::default(),
+            blobs: SharedBlobs::default(),
         })
     }
 

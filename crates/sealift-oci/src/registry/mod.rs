@@ -14,6 +14,7 @@ mod page;
 pub(crate) mod referrer;
 pub(crate) mod response;
 pub(crate) mod retry;
+mod shared_blob;
 mod shared_tag;
 mod tag;
 mod transfer;
@@ -104,12 +105,24 @@ impl RegistryRepository {
             .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
         let response = endpoint.put_manifest(&manifest, &selector, Condition::Always).await?;
         if !response.status().is_success() {
+            // It may miss a blob that was there before.
+            self.forget_blobs();
             return Err(response.into_refusal(&endpoint.name, "push").await);
         }
         match subject_of(&manifest) {
             None => Ok(Pushed::Stored),
             Some(subject) => self.memory.referrers_api.after_push(endpoint, &subject, &response).await,
         }
+    }
+
+    fn note_present(&self, digest: &Digest) {
+        self.memory.note_present(digest);
+        self.endpoint.host.blobs.note(digest, &self.endpoint.path);
+    }
+
+    fn forget_blobs(&self) {
+        self.memory.present.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.endpoint.host.blobs.forget(&self.endpoint.path);
     }
 
     fn note_selected(&self, selector: &Selector) {
@@ -143,7 +156,6 @@ impl RegistryRepository {
         there.sort_unstable();
         Err(self.endpoint.malformed("tag listing", format_args!("it leaves out what is there: {}", there.join(", "))))
     }
-
 }
 
 #[async_trait]
@@ -167,7 +179,7 @@ impl ReadRepository for RegistryRepository {
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
         let exists = self.endpoint.has(descriptor).await?;
         if exists && !descriptor.media_type.is_manifest() {
-            self.memory.note_present(&descriptor.digest);
+            self.note_present(&descriptor.digest);
         }
         Ok(exists)
     }
@@ -213,9 +225,10 @@ impl Repository for RegistryRepository {
         if descriptor.media_type.is_manifest() {
             return self.push_manifest(descriptor, content).await;
         }
+        let _turn = self.turn(&descriptor.digest).await;
         if !self.memory.is_present(&descriptor.digest) {
             self.endpoint.push_blob(descriptor, content).await?;
-            self.memory.note_present(&descriptor.digest);
+            self.note_present(&descriptor.digest);
         }
         Ok(Pushed::Stored)
     }

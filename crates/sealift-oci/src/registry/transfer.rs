@@ -1,10 +1,13 @@
 //! Blobs from one repository to another: not moved at all where they are there, mounted, or streamed.
 
+use std::sync::PoisonError;
+
 use sealift_core::oci::{Descriptor, Digest};
 use sealift_core::repository::{Arrival, ReadRepository, RepositoryError};
 
 use super::RegistryRepository;
 use super::retry::Retries;
+use super::shared_blob::{End, Mover, Turn};
 use super::upload::{Opened, Session, may_begin_anew};
 
 /// Blobs of at most so many bytes are sent without asking whether they are there: the question takes as long.
@@ -17,19 +20,14 @@ impl RegistryRepository {
         descriptor: &Descriptor,
         source: &dyn ReadRepository,
     ) -> Result<Arrival, RepositoryError> {
+        let turn = self.turn(&descriptor.digest).await;
         if self.memory.is_present(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
-        let name = source.name();
-        let neighbour =
-            name.path().filter(|path| name.host() == self.endpoint.name.host() && *path != self.endpoint.path);
-        let opened = match neighbour {
-            Some(path) => self.mount(&descriptor.digest, path).await?,
-            None => None,
-        };
+        let opened = self.mount_from_any(descriptor, source, turn.as_ref()).await?;
         let session = match opened {
             Some(Opened::Done) => {
-                self.memory.note_present(&descriptor.digest);
+                self.note_present(&descriptor.digest);
                 return Ok(Arrival::Mounted);
             }
             Some(Opened::Session(session)) => Some(session),
@@ -41,7 +39,7 @@ impl RegistryRepository {
         }
         match self.stream(descriptor, source, session).await {
             Ok(()) => {
-                self.memory.note_present(&descriptor.digest);
+                self.note_present(&descriptor.digest);
                 Ok(Arrival::Copied)
             }
             // Who may write nothing, or nothing more, needs not where it is there.
@@ -51,6 +49,60 @@ impl RegistryRepository {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes the turn to move a blob here, after whoever has it.
+    ///
+    /// Those who waited in vain do not wait once more, so that one after the other would fail: they go without a turn.
+    pub(super) async fn turn(&self, digest: &Digest) -> Option<Turn> {
+        let (blobs, path) = (&self.endpoint.host.blobs, &self.endpoint.path);
+        let end = match blobs.begin(digest, path) {
+            Mover::This(turn) => return Some(turn),
+            Mover::Other(end) => end,
+        };
+        end.reached().await;
+        match blobs.begin(digest, path) {
+            Mover::This(turn) => Some(turn),
+            Mover::Other(_) => None,
+        }
+    }
+
+    /// Mounts a blob from the source where that is in the same registry, else from where this process has brought it.
+    async fn mount_from_any(
+        &self,
+        descriptor: &Descriptor,
+        source: &dyn ReadRepository,
+        turn: Option<&Turn>,
+    ) -> Result<Option<Opened>, RepositoryError> {
+        let digest = &descriptor.digest;
+        let (host, path) = (&self.endpoint.host, &self.endpoint.path);
+        let is_neighbour = source.name().host() == self.endpoint.name.host();
+        let neighbour = source.name().path().filter(|source| is_neighbour && *source != path);
+        if let Some(neighbour) = neighbour
+            && let Some(opened) = self.mount(digest, neighbour).await?
+        {
+            return Ok(Some(opened));
+        }
+        let earlier = || turn.and_then(Turn::earlier);
+        let Some(holder) = self.holder(digest, earlier).await else { return Ok(None) };
+        let opened = self.mount(digest, &holder).await?;
+        let is_mounted = matches!(opened, Some(Opened::Done));
+        host.note(|habits| habits.mounts = Some(is_mounted || habits.mounts == Some(true)));
+        Ok(opened)
+    }
+
+    /// Returns another repository that has a blob, if need be at the end of the `earlier` move that brings it there.
+    async fn holder(&self, digest: &Digest, earlier: impl FnOnce() -> Option<End>) -> Option<String> {
+        let (host, path) = (&self.endpoint.host, &self.endpoint.path);
+        if host.habits().mounts == Some(false) {
+            return None;
+        }
+        let known = host.blobs.holder(digest, path);
+        if known.is_some() {
+            return known;
+        }
+        earlier()?.reached().await;
+        host.blobs.holder(digest, path)
     }
 
     /// Mounts a blob from another repository of the registry, or returns a session to continue in where there is one.

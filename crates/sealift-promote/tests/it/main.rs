@@ -8,5 +8,6 @@ mod failure;
 mod gates;
 mod http;
 mod request_plan;
+mod sharing;
 mod sparse;
 mod support;
