@@ -8,6 +8,7 @@ pub(crate) mod blob;
 pub(crate) mod client;
 pub(crate) mod error;
 mod limiter;
+mod listing;
 mod login;
 mod manifest;
 mod page;
@@ -32,6 +33,7 @@ use sealift_core::repository::{
 use serde::Deserialize;
 
 use client::Endpoint;
+use listing::Listings;
 use manifest::Condition;
 use referrer::ReferrersApi;
 use shared_tag::SharedTags;
@@ -55,6 +57,7 @@ pub(crate) struct Memory {
     shared_tags: SharedTags,
     /// Blobs that this process stored or saw there.
     present: Mutex<HashSet<Digest>>,
+    listings: Listings,
     /// Tags that this process put or saw there.
     tags: Mutex<HashSet<Tag>>,
     /// Repositories of the same registry that blobs cannot be mounted from.
@@ -209,9 +212,12 @@ impl ReadRepository for RegistryRepository {
     }
 
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
-        let listed = self.endpoint.list_tags().await?;
-        self.check_tags(&listed).await?;
-        Ok(listed)
+        let list = async {
+            let listed = self.endpoint.list_tags().await?;
+            self.check_tags(&listed).await?;
+            Ok(listed)
+        };
+        self.memory.listings.get(list).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Blobs on their way from one repository to another, and how few requests that takes.
 
+use futures_util::future::join_all;
 use sealift_core::oci::{Descriptor, Selector};
 use sealift_core::repository::{Arrival, Content, Repository, RepositoryError};
 use sealift_oci::Client;
@@ -244,6 +245,26 @@ async fn tags_come_in_pages() {
     let missing = open(access(), &registry, "nobody/here").await;
     registry.clear_faults();
     assert_eq!(kind(&missing.tags().await), "not found");
+}
+
+#[tokio::test]
+async fn those_who_ask_for_tags_at_the_same_time_get_one_listing_that_began_after_all_of_them_asked() {
+    let registry = start(RegistryOptions::default());
+    registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+    let client = Client::new(access()).unwrap();
+    let repository = client.open_read(&name(&registry, "team/app")).await.unwrap();
+    let list_eight = || join_all((0..8).map(|_| repository.tags()));
+    assert!(list_eight().await.iter().all(|tags| tags.as_ref().unwrap().len() == 1));
+    // The first one's had begun when the others asked.
+    assert_eq!(take_log(&registry), ["GET tags 200"; 2]);
+    registry.add("team/app", &fixture::image(1), Some("v2")).unwrap();
+    assert_eq!(repository.tags().await.unwrap().len(), 2, "nothing is kept for later");
+
+    registry.clear_requests();
+    registry.set_faults([Rule::new(Effect::Status(403)).on(Endpoint::Tags).nth(2).times(1)]);
+    let listed = list_eight().await;
+    let failed = listed.iter().filter(|tags| tags.is_err()).count();
+    assert_eq!((failed, count(&registry, "GET", Endpoint::Tags)), (1, 8), "each of the others asked for itself");
 }
 
 #[tokio::test(flavor = "multi_thread")]
