@@ -308,6 +308,7 @@ impl GraphCopy<'_> {
     }
 
     async fn copy_blobs(&self, graph: &Graph, report: &mut CopyReport) -> Result<(), CopyError> {
+        self.source.expect(&graph.blobs().iter().map(|blob| &blob.descriptor).collect::<Vec<_>>());
         let blobs = graph.blobs().iter().map(|blob| self.transfer(blob));
         let mut transfers = stream::iter(blobs).buffer_unordered(self.options.concurrency);
         while let Some((descriptor, arrival)) = transfers.try_next().await? {
@@ -330,7 +331,9 @@ impl GraphCopy<'_> {
     async fn transfer<'b>(&self, blob: &'b Child) -> Result<(&'b Descriptor, Option<Arrival>), CopyError> {
         let descriptor = &blob.descriptor;
         self.observe(|observer| observer.started(descriptor));
-        match self.destination.transfer(descriptor, self.source).await {
+        let transferred = self.destination.transfer(descriptor, self.source).await;
+        self.source.excuse(descriptor);
+        match transferred {
             Ok(arrival) => Ok((descriptor, Some(arrival))),
             Err(RepositoryError::Source(error)) if blob.is_foreign && error.is_not_found() => Ok((descriptor, None)),
             // What streams through is the source's: the destination only notices that it does not fit.
@@ -410,5 +413,13 @@ impl ReadRepository for ObservedSource<'_> {
 
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
         self.source.tags().await
+    }
+
+    fn expect(&self, blobs: &[&Descriptor]) {
+        self.source.expect(blobs);
+    }
+
+    fn excuse(&self, blob: &Descriptor) {
+        self.source.excuse(blob);
     }
 }

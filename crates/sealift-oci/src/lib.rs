@@ -20,6 +20,7 @@ pub mod probe;
 mod quarantine;
 pub mod redact;
 mod registry;
+mod tee;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ use mirror::{Mirrored, MirroredRepository, mirrors_of};
 pub use quarantine::{Quarantine, QuarantineError, ScanDetails, ScanDetailsError, State as QuarantineState};
 use registry::client::{Endpoint, Host};
 use registry::{Memory, RegistryRepository};
+pub use tee::{Branch, Tee};
 
 /// Opens repositories. One is made per process, so that connections, tokens and rate limits are shared.
 #[derive(Clone, Debug)]

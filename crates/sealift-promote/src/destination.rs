@@ -263,7 +263,11 @@ impl Repository for Destination<'_> {
         if lock(&self.blobs).contains(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
-        let arrival = self.repository.transfer(descriptor, source).await?;
+        let arrival = match self.repository.transfer(descriptor, source).await {
+            // This destination lagged behind the others; it reads the blob for itself.
+            Err(error) if error.is_detached() => self.repository.transfer(descriptor, source).await?,
+            arrival => arrival?,
+        };
         lock(&self.blobs).insert(descriptor.digest.clone());
         Ok(arrival)
     }

@@ -169,6 +169,9 @@ impl Stream for CheckedStream {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
+    /// Reading it for several destinations at once ended for this one: it lagged behind, or the reading broke off.
+    #[error("the content is no longer read for several destinations at once")]
+    Detached,
     /// The bytes have another digest.
     #[error("the content has digest {found}, not {expected}")]
     DigestMismatch {

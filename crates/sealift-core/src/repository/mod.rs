@@ -65,6 +65,15 @@ pub trait ReadRepository: Debug + Send + Sync {
 
     /// Returns the tags, in no particular order.
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError>;
+
+    /// Takes note of blobs that a copy is about to fetch or to find at its destination; by default, does nothing.
+    ///
+    /// A source that several copies read at the same time may wait for all of them before it reads a blob. What wraps
+    /// such a source hands this on, and [`ReadRepository::excuse`] too.
+    fn expect(&self, _blobs: &[&Descriptor]) {}
+
+    /// Takes note that the copy does not fetch one of those blobs now: it is there, or comes another way.
+    fn excuse(&self, _blob: &Descriptor) {}
 }
 
 /// One of the two places where a repository lists what refers to a subject.
@@ -372,6 +381,15 @@ impl RepositoryError {
     /// Returns the answer that `repository` has no `what`.
     pub fn not_found(repository: &RepositoryName, what: impl std::fmt::Display) -> Self {
         Self::NotFound { repository: repository.clone(), what: what.to_string() }
+    }
+
+    /// Says whether content that was read for several at once has to be read anew, for one alone.
+    pub fn is_detached(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_detached(),
+            Self::Content { source: ContentError::Detached, .. } => true,
+            _ => false,
+        }
     }
 
     /// Says whether the repository answered that the thing is not there.

@@ -5,16 +5,15 @@
 //! configuration of artifacts is known without asking.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::lock::Mutex as AsyncMutex;
 
 use super::{Content, ReadRepository, ReferrersListing, RepositoryError};
 use crate::oci::{Descriptor, Digest, EMPTY_JSON, RawManifest, RepositoryName, Selector, Tag};
 
-/// The largest blob remembered, in bytes: signatures and attestations, not layers.
-const MAX_REMEMBERED_BLOB_BYTES: u64 = 256 * 1024;
 /// The most bytes remembered of manifests and blobs together; what comes later is read anew each time.
 const MAX_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -31,6 +30,8 @@ struct Remembered {
     manifests: HashMap<Digest, RawManifest>,
     blobs: HashMap<Digest, Bytes>,
     bytes: u64,
+    /// Who reads which small blob right now.
+    turns: HashMap<Digest, Arc<AsyncMutex<()>>>,
 }
 
 impl Remembered {
@@ -45,6 +46,9 @@ impl Remembered {
 }
 
 impl<'a> Snapshot<'a> {
+    /// The largest blob remembered, in bytes: signatures and attestations, not layers.
+    pub const MAX_BLOB_BYTES: u64 = 256 * 1024;
+
     /// Returns a view of `repository` that has read nothing yet.
     pub fn new(repository: &'a dyn ReadRepository) -> Self {
         Self { repository, remembered: Mutex::default() }
@@ -74,6 +78,18 @@ impl<'a> Snapshot<'a> {
     /// Forgets the listings of `subject`, after something was attached to it.
     pub fn forget_referrers(&self, subject: &Digest) {
         self.remembered().listings.retain(|(listed, _), _| listed != subject);
+    }
+
+    /// Returns the bytes of a manifest or a blob that was read before.
+    fn known(&self, descriptor: &Descriptor) -> Option<Bytes> {
+        let remembered = self.remembered();
+        let manifest = remembered.manifests.get(&descriptor.digest).map(RawManifest::bytes);
+        let known = manifest.or_else(|| remembered.blobs.get(&descriptor.digest)).cloned();
+        known.filter(|bytes| bytes.len() as u64 == descriptor.size)
+    }
+
+    fn turn(&self, digest: &Digest) -> Arc<AsyncMutex<()>> {
+        Arc::clone(self.remembered().turns.entry(digest.clone()).or_default())
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -120,19 +136,20 @@ impl ReadRepository for Snapshot<'_> {
         if descriptor.size == EMPTY_JSON.len() as u64 && Digest::sha256(EMPTY_JSON) == descriptor.digest {
             return Ok(Content::from(Bytes::from_static(EMPTY_JSON)));
         }
-        let known = {
-            let remembered = self.remembered();
-            let manifest = remembered.manifests.get(&descriptor.digest).map(RawManifest::bytes);
-            manifest.or_else(|| remembered.blobs.get(&descriptor.digest)).cloned()
+        // Who asks for what is just being read waits for it.
+        let turn = (descriptor.size <= Self::MAX_BLOB_BYTES).then(|| self.turn(&descriptor.digest));
+        let _turn = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
         };
-        if let Some(bytes) = known.filter(|bytes| bytes.len() as u64 == descriptor.size) {
+        if let Some(bytes) = self.known(descriptor) {
             return Ok(Content::from(bytes));
         }
         let content = self.repository.fetch(descriptor).await?;
-        if descriptor.size > MAX_REMEMBERED_BLOB_BYTES || !self.remembered().admits(descriptor.size) {
+        if descriptor.size > Self::MAX_BLOB_BYTES || !self.remembered().admits(descriptor.size) {
             return Ok(content);
         }
-        let read = content.read_all(MAX_REMEMBERED_BLOB_BYTES).await;
+        let read = content.read_all(Self::MAX_BLOB_BYTES).await;
         let bytes = read.map_err(|error| RepositoryError::of_content(self.name(), error))?;
         self.remembered().blobs.insert(descriptor.digest.clone(), bytes.clone());
         Ok(Content::from(bytes))
@@ -154,5 +171,13 @@ impl ReadRepository for Snapshot<'_> {
 
     async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
         self.repository.tags().await
+    }
+
+    fn expect(&self, blobs: &[&Descriptor]) {
+        self.repository.expect(blobs);
+    }
+
+    fn excuse(&self, blob: &Descriptor) {
+        self.repository.excuse(blob);
     }
 }

@@ -231,7 +231,7 @@ impl Repository for RegistryRepository {
         if descriptor.media_type.is_manifest() {
             return self.push_manifest(descriptor, content).await;
         }
-        let _turn = self.turn(&descriptor.digest).await;
+        let _turn = self.turn(&descriptor.digest, || ()).await;
         if !self.memory.is_present(&descriptor.digest) {
             self.endpoint.push_blob(descriptor, content).await?;
             self.note_present(&descriptor.digest);

@@ -20,7 +20,7 @@ impl RegistryRepository {
         descriptor: &Descriptor,
         source: &dyn ReadRepository,
     ) -> Result<Arrival, RepositoryError> {
-        let turn = self.turn(&descriptor.digest).await;
+        let turn = self.turn(&descriptor.digest, || source.excuse(descriptor)).await;
         if self.memory.is_present(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
@@ -51,15 +51,16 @@ impl RegistryRepository {
         }
     }
 
-    /// Takes the turn to move a blob here, after whoever has it.
+    /// Takes the turn to move a blob here, after whoever has it; calls `on_wait` first where there is somebody.
     ///
     /// Those who waited in vain do not wait once more, so that one after the other would fail: they go without a turn.
-    pub(super) async fn turn(&self, digest: &Digest) -> Option<Turn> {
+    pub(super) async fn turn(&self, digest: &Digest, on_wait: impl FnOnce()) -> Option<Turn> {
         let (blobs, path) = (&self.endpoint.host.blobs, &self.endpoint.path);
         let end = match blobs.begin(digest, path) {
             Mover::This(turn) => return Some(turn),
             Mover::Other(end) => end,
         };
+        on_wait();
         end.reached().await;
         match blobs.begin(digest, path) {
             Mover::This(turn) => Some(turn),
@@ -83,7 +84,7 @@ impl RegistryRepository {
         {
             return Ok(Some(opened));
         }
-        let earlier = || turn.and_then(Turn::earlier);
+        let earlier = || turn.and_then(Turn::earlier).inspect(|_| source.excuse(descriptor));
         let Some(holder) = self.holder(digest, earlier).await else { return Ok(None) };
         let opened = self.mount(digest, &holder).await?;
         let is_mounted = matches!(opened, Some(Opened::Done));

@@ -22,4 +22,5 @@ mod quirks;
 mod redirect;
 mod referrers;
 mod support;
+mod tee;
 mod transfer;

@@ -1,16 +1,23 @@
 //! Many promotions in one process: what their images share is moved once.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
-use sealift_core::oci::{Descriptor, Digest, Reference, RepositoryName};
+use futures_util::stream::{self, StreamExt};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, RepositoryName, Selector, Tag};
+use sealift_core::repository::{
+    Content, ContentError, ReadRepository, ReferrersListing, ReferrersSupport, Repository, RepositoryError, Snapshot,
+};
 use sealift_core::statement::predicate;
 use sealift_oci::{Access, Client, RetryPolicy};
 use sealift_promote::{PromoteError, Promoted, TagRule};
 use sealift_sandbox::fixture::{self, FixtureBlob};
 use sealift_sandbox::registry::{Effect, Endpoint, LoggedRequest, Mount, Registry, RegistryOptions, Rule};
 
-use crate::support::{Person, of, target};
+use crate::support::{Person, of, store, target};
 
 /// Layers that all images share, the last of them small enough to be sent without asking.
 const SHARED: [u64; 3] = [2 << 20, 300 << 10, 1000];
@@ -215,4 +222,70 @@ async fn nothing_is_taken_for_there_once_a_manifest_was_refused() {
     let [large, medium, small] = layers();
     assert!(looked_up(&large) && looked_up(&medium), "{:?}", prod.requests());
     assert_eq!(stored(&prod, &small, "digest"), 1, "it was sent again");
+}
+
+/// A source whose large blobs are cut off at the first reading, as from a tee.
+#[derive(Debug)]
+struct Lagging<'a> {
+    source: &'a dyn ReadRepository,
+    cut: Mutex<HashSet<Digest>>,
+}
+
+#[async_trait]
+impl ReadRepository for Lagging<'_> {
+    fn name(&self) -> &RepositoryName {
+        self.source.name()
+    }
+
+    async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
+        self.source.resolve(selector).await
+    }
+
+    async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
+        self.source.manifest(selector).await
+    }
+
+    async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        self.source.exists(descriptor).await
+    }
+
+    async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        let content = self.source.fetch(descriptor).await?;
+        let is_first = self.cut.lock().unwrap().insert(descriptor.digest.clone());
+        if descriptor.size <= Snapshot::MAX_BLOB_BYTES || !is_first {
+            return Ok(content);
+        }
+        let first = content.into_stream().take(1).chain(stream::once(async { Err(ContentError::Detached) }));
+        Ok(Content::verified(descriptor, first))
+    }
+
+    async fn referrers(
+        &self,
+        subject: &Digest,
+        listing: ReferrersListing,
+    ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
+        self.source.referrers(subject, listing).await
+    }
+
+    async fn tags(&self) -> Result<Vec<Tag>, RepositoryError> {
+        self.source.tags().await
+    }
+}
+
+#[tokio::test]
+async fn a_destination_that_lagged_behind_the_others_reads_for_itself() {
+    let staging = Staging::with_images(1).await;
+    let source = staging.client.open_read(&name(&staging.registry, "team/app")).await.unwrap();
+    let lagging = Lagging { source: &*source, cut: Mutex::default() };
+    let (prod, store) = (start(RegistryOptions::default()), store("prod", ReferrersSupport::Api));
+    let registry = staging.client.open(&name(&prod, "prod/app")).await.unwrap();
+    let promotion = of(staging.images[0].clone());
+    let destinations: [&dyn Repository; 2] = [&*registry, &store];
+    for destination in destinations {
+        lagging.cut.lock().unwrap().clear();
+        staging.person.promote(&lagging, destination, &promotion).await.unwrap();
+        let cut = lagging.cut.lock().unwrap().len();
+        assert!(cut >= 2, "both large layers were cut off");
+    }
+    assert_eq!(staging.reads(), [4, 4, 2], "twice for each destination, and a small one once");
 }
