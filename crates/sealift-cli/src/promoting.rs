@@ -1,15 +1,17 @@
 //! Promoting as the command line asks for it: one source, judged once, to one or several destinations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use sealift_core::copy::CopyOptions;
 use sealift_core::identity::{CertificateIdentity, EmptyIdentity, IdentityMatcher};
 use sealift_core::oci::{Reference, Selector, Tag, media_type};
 use sealift_core::pattern::Pattern;
 use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_core::verify::Verifier;
-use sealift_oci::Client;
+use sealift_oci::{Client, Tee};
 use sealift_promote::{
     AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
@@ -76,7 +78,7 @@ impl Promoter {
     /// # Errors
     /// What concerns the source, and so every destination.
     pub(crate) async fn run(&self, job: &Job, progress: &ImageProgress) -> Result<Vec<Delivered>, CliError> {
-        let mut started = Instant::now();
+        let started = Instant::now();
         let (subject, root) = Subject::read(&self.client, &job.source, &job.selector).await?;
         for destination in &job.destinations {
             refuse_other_digest(destination, subject.digest())?;
@@ -97,14 +99,40 @@ impl Promoter {
                 return Ok(vec![Delivered { place: job.source.to_string(), result, elapsed: started.elapsed() }]);
             }
         };
-        let mut results = Vec::new();
-        for destination in &job.destinations {
-            let result = self.deliver(job, &admitted, &snapshot, destination, progress).await;
-            let ended = Instant::now();
-            results.push(Delivered { place: destination.to_string(), result, elapsed: ended - started });
-            started = ended;
+        let judged = Instant::now();
+        let mut delivered = self.deliver_all(job, &admitted, &snapshot, progress).await;
+        if let Some(first) = delivered.first_mut() {
+            first.elapsed += judged - started;
         }
-        Ok(results)
+        Ok(delivered)
+    }
+
+    /// Delivers to all destinations at the same time, but one after the other to those in one repository.
+    async fn deliver_all(
+        &self,
+        job: &Job,
+        admitted: &AdmittedPlan,
+        source: &dyn ReadRepository,
+        progress: &ImageProgress,
+    ) -> Vec<Delivered> {
+        let mut repositories: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (position, destination) in job.destinations.iter().enumerate() {
+            repositories.entry(destination.repository()).or_default().push((position, destination));
+        }
+        let tee = Tee::new(source, repositories.keys());
+        let deliveries = repositories.values().zip(tee.branches()).map(async |(destinations, branch)| {
+            let mut delivered = Vec::new();
+            for (position, destination) in destinations {
+                let started = Instant::now();
+                let result = self.deliver(job, admitted, &branch, destination, progress).await;
+                let place = destination.to_string();
+                delivered.push((*position, Delivered { place, result, elapsed: started.elapsed() }));
+            }
+            delivered
+        });
+        let mut delivered: Vec<_> = join_all(deliveries).await.into_iter().flatten().collect();
+        delivered.sort_unstable_by_key(|(position, _)| *position);
+        delivered.into_iter().map(|(_, delivered)| delivered).collect()
     }
 
     async fn deliver(

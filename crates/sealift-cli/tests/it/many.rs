@@ -139,7 +139,7 @@ fn a_report_that_cannot_be_written_hides_no_verdict() {
     assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
 }
 
-/// One image at a time: what the destinations took does not add up to more than the whole.
+/// Destinations are served at the same time; what the source took is the first one's.
 #[test]
 fn each_case_of_a_report_took_its_own_time() {
     let ((user, source), prod) = (staging(), empty());
@@ -158,8 +158,8 @@ fn each_case_of_a_report_took_its_own_time() {
     let cases: Vec<u64> = report.lines().filter(|line| line.contains("<testcase")).map(milliseconds).collect();
     assert_eq!(cases.len(), 8);
     // Each is rounded by less than one.
-    assert!(cases.iter().sum::<u64>() <= whole + 8, "{report}");
-    assert!(cases.iter().any(|case| *case > 0), "{report}");
+    assert!((200..=whole + 1).contains(&cases[0]), "{report}");
+    assert!(cases[1..].iter().all(|case| case + 200 <= whole + 1), "{report}");
 }
 
 #[test]
