@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 
 use crate::ClientError;
 use crate::access::Access;
@@ -25,14 +26,16 @@ pub(crate) enum Reach {
     Public,
 }
 
-/// The clients of one process. The ones for other places are made when first needed.
+/// The clients of one process, each made when first needed: the system's certificate authorities are 150 files.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
-    own: reqwest::Client,
+    own: OnceLock<reqwest::Client>,
+    /// Knows no certificate authority: for plain HTTP.
+    plain: OnceLock<reqwest::Client>,
     /// Speaks HTTP/1.1, where a server's last words before it closes a connection are not lost.
     simple: OnceLock<reqwest::Client>,
     elsewhere: [OnceLock<reqwest::Client>; 3],
@@ -42,13 +45,23 @@ impl Clients {
     /// Returns clients.
     pub(crate) fn new(access: &Access) -> Result<Self, ClientError> {
         let settings = Settings::new(access)?;
-        let own = settings.builder(None).build().map_err(|error| settings.why_none(error))?;
-        Ok(Self(Arc::new(Inner { settings, own, simple: OnceLock::new(), elsewhere: Default::default() })))
+        let own = OnceLock::new();
+        if settings.identity.is_some() {
+            // A key of another certificate is told before anything is sent.
+            made(&own, || settings.builder(None).build()).map_err(|error| settings.why_none(error))?;
+        }
+        let (plain, simple) = (OnceLock::new(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { settings, own, plain, simple, elsewhere: Default::default() })))
     }
 
-    /// Returns the client for the hosts that the user named.
-    pub(crate) fn own(&self) -> &reqwest::Client {
-        &self.0.own
+    /// Returns the client for a host that the user named.
+    pub(crate) fn own(&self, url: &Url) -> Result<&reqwest::Client, reqwest::Error> {
+        let settings = &self.0.settings;
+        // A proxy may itself be reached over TLS.
+        match url.scheme() == "http" && settings.access.proxies.is_empty() {
+            true => made(&self.0.plain, || settings.builder(None).tls_certs_only([]).build()),
+            false => made(&self.0.own, || settings.builder(None).build()),
+        }
     }
 
     /// Returns a client for the same hosts that learns why a connection was closed.

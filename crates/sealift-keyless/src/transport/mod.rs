@@ -12,7 +12,7 @@ mod retry;
 use std::collections::HashMap;
 #[cfg(unix)]
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -70,9 +70,11 @@ pub struct Transport {
 
 #[derive(Debug)]
 struct Shared {
-    http: reqwest::Client,
+    /// Made when first needed, as it reads all the certificate authorities of the system.
+    http: OnceLock<reqwest::Client>,
     /// Knows no proxy and no TLS: for plain HTTP, which stays on this machine.
-    plain: reqwest::Client,
+    plain: OnceLock<reqwest::Client>,
+    authorities: Vec<reqwest::Certificate>,
     options: TransportOptions,
     turns: Semaphore,
     /// Until when hosts asked to be left alone.
@@ -83,7 +85,7 @@ impl Transport {
     /// Makes a client; opens no connection.
     ///
     /// # Errors
-    /// [`TransportError::Authority`], [`TransportError::Setup`].
+    /// [`TransportError::Authority`].
     pub fn new(options: TransportOptions) -> Result<Self, TransportError> {
         let mut authorities = Vec::new();
         for bundle in &options.authorities {
@@ -94,14 +96,9 @@ impl Transport {
             }
             authorities.extend(found);
         }
-        let mut builder = client(&options);
-        if !authorities.is_empty() {
-            builder = builder.tls_certs_merge(authorities);
-        }
-        let http = builder.https_only(true).build().map_err(TransportError::Setup)?;
-        let plain = client(&options).no_proxy().tls_certs_only([]).build().map_err(TransportError::Setup)?;
         let turns = Semaphore::new(options.concurrency.max(1));
-        Ok(Self { shared: Arc::new(Shared { http, plain, options, turns, pauses: Mutex::default() }) })
+        let (http, plain, pauses) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { http, plain, authorities, options, turns, pauses }) })
     }
 
     /// Sends a request until there is an answer that will not get better, and reads it.
@@ -176,8 +173,8 @@ impl Transport {
     fn client_for(&self, request: &Request) -> Result<&reqwest::Client, TransportError> {
         let url = request.url();
         match url.scheme() {
-            "https" => Ok(&self.shared.http),
-            "http" if is_loopback(url) || request.is_plain_allowed() => Ok(&self.shared.plain),
+            "https" => self.shared.https(),
+            "http" if is_loopback(url) || request.is_plain_allowed() => self.shared.plain(),
             _ => Err(TransportError::NotHttps { host: host_of(url) }),
         }
     }
@@ -198,6 +195,36 @@ impl Transport {
         };
         if let Some(until) = until {
             tokio::time::sleep_until(until).await;
+        }
+    }
+}
+
+impl Shared {
+    fn https(&self) -> Result<&reqwest::Client, TransportError> {
+        made(&self.http, || {
+            let mut builder = client(&self.options).https_only(true);
+            if !self.authorities.is_empty() {
+                builder = builder.tls_certs_merge(self.authorities.clone());
+            }
+            builder
+        })
+    }
+
+    fn plain(&self) -> Result<&reqwest::Client, TransportError> {
+        made(&self.plain, || client(&self.options).no_proxy().tls_certs_only([]))
+    }
+}
+
+/// Returns what is in `slot`, made by `builder` when first needed.
+fn made(
+    slot: &OnceLock<reqwest::Client>,
+    builder: impl FnOnce() -> reqwest::ClientBuilder,
+) -> Result<&reqwest::Client, TransportError> {
+    match slot.get() {
+        Some(client) => Ok(client),
+        None => {
+            let client = builder().build().map_err(TransportError::Setup)?;
+            Ok(slot.get_or_init(|| client))
         }
     }
 }

@@ -156,8 +156,9 @@ impl TokenService {
 
     /// Returns the client that may talk to a realm: a realm elsewhere is no nearer to this machine than its registry.
     async fn client_for(&self, realm: &Url) -> Result<&reqwest::Client, AuthError> {
+        let failed = |error| AuthError::Unavailable(Arc::new(TransportError::http(error)));
         if realm.host() == self.registry.host() {
-            return Ok(self.http.own());
+            return self.http.own(realm).map_err(failed);
         }
         let registry = match self.registry.host() {
             Some(Host::Ipv4(address)) => vec![address.into()],
@@ -166,8 +167,7 @@ impl TokenService {
             Some(Host::Domain(name)) => self.http.look_up(name).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        let client = self.http.elsewhere(Reach::of_realms(&registry));
-        client.map_err(|error| AuthError::Unavailable(Arc::new(TransportError::http(error))))
+        self.http.elsewhere(Reach::of_realms(&registry)).map_err(failed)
     }
 
     fn request(

@@ -383,9 +383,10 @@ impl Endpoint {
         };
         let is_own = is_same_origin(url, &host.base);
         let client = match is_own {
-            true => host.http.own(),
-            false => host.http.elsewhere(Reach::Anywhere).map_err(TransportError::http)?,
+            true => host.http.own(url),
+            false => host.http.elsewhere(Reach::Anywhere),
         };
+        let client = client.map_err(TransportError::http)?;
         let mut builder = client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
         if let Some(header) = authorization.filter(|_| is_own) {
             builder = builder.header(AUTHORIZATION, header.clone());
