@@ -46,8 +46,8 @@ impl Clients {
     pub(crate) fn new(access: &Access) -> Result<Self, ClientError> {
         let settings = Settings::new(access)?;
         let own = OnceLock::new();
-        if settings.identity.is_some() {
-            // A key of another certificate is told before anything is sent.
+        if settings.identity.is_some() || !settings.authorities.is_empty() {
+            // A key of another certificate, and PEM around something else, are told before anything is sent.
             made(&own, || settings.builder(None).build()).map_err(|error| settings.why_none(error))?;
         }
         let (plain, simple) = (OnceLock::new(), OnceLock::new());

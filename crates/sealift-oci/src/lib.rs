@@ -250,6 +250,10 @@ mod tests {
         };
         assert!(with(|_| {}).is_ok());
         assert!(matches!(with(|tls| tls.authorities = vec![b"garbage".to_vec()]), Err(ClientError::Authority(_))));
+        let hollow = with(|tls| {
+            tls.authorities = vec![b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()];
+        });
+        assert!(matches!(hollow, Err(ClientError::Http(_))));
         let identity = with(|tls| tls.client_identity = Some(Secret::from("garbage")));
         assert!(matches!(identity, Err(ClientError::Identity(_))));
     }

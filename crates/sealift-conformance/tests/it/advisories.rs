@@ -291,6 +291,15 @@ fn cve_2026_24122_intermediate_expired_before_the_signature() {
         let verified = verify_chain(&leaf.certificate, &[intermediate.certificate], &roots, NOW, Usage::CodeSigning);
         assert_eq!(verified.is_ok(), is_accepted, "{verified:?}");
     }
+    // At further times the path is not built anew: it holds as long as every certificate of it.
+    let short = root.issue("intermediate", around(86_400, 300), &Purpose::Authority);
+    let leaf = short.issue("", around(60, 540), &Purpose::Signer(None));
+    let roots = [root.certificate.clone()];
+    let chain = verify_chain(&leaf.certificate, &[short.certificate], &roots, NOW, Usage::CodeSigning);
+    let chain = chain.expect("valid now");
+    for (after, holds) in [(-61, false), (-60, true), (300, true), (301, false)] {
+        assert_eq!(chain.holds_at(NOW + after), holds, "{after}");
+    }
     // The same for the root, which most path builders take for eternal.
     let expired = crate::maker::root("expired", around(86_400, -1));
     let leaf = expired.issue("", around(60, 540), &Purpose::Signer(None));

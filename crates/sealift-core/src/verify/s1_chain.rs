@@ -2,7 +2,7 @@
 
 use super::{VerifiedTime, VerifyError};
 use crate::trust::{Authority, TrustRoot};
-use crate::x509::{Certificate, ChainError, IssuerKey, Usage, verify_authority_as_signer, verify_chain};
+use crate::x509::{Certificate, ChainError, IssuerKey, Usage, VerifiedChain, verify_authority_as_signer, verify_chain};
 
 /// The signer's certificate, and those that came with it.
 pub(super) struct Presented {
@@ -54,10 +54,13 @@ fn verify_under(
     if authority.accepts_other_issuers() {
         candidates.extend(presented.others.iter().cloned());
     }
-    let mut issuer: Option<IssuerKey> = None;
+    let mut chain: Option<VerifiedChain> = None;
     for VerifiedTime { time, .. } in times {
         if !authority.validity().contains(*time) {
             return Err((*time, ChainError::NoAuthority));
+        }
+        if chain.as_ref().is_some_and(|chain| chain.holds_at(*time)) {
+            continue;
         }
         let leaf = &presented.leaf;
         let found = if authority.accepts_other_issuers() && leaf.is_authority() {
@@ -66,10 +69,10 @@ fn verify_under(
             verify_chain(leaf, &candidates, root, *time, Usage::CodeSigning)
         };
         let found = found.map_err(|error| (*time, error))?;
-        if issuer.as_ref().is_some_and(|issuer| *issuer != found) {
+        if chain.as_ref().is_some_and(|chain| chain.issuer() != found.issuer()) {
             return Err((*time, ChainError::NoAuthority));
         }
-        issuer = Some(found);
+        chain = Some(found);
     }
-    issuer.ok_or((0, ChainError::NoAuthority))
+    chain.map(VerifiedChain::into_issuer).ok_or((0, ChainError::NoAuthority))
 }

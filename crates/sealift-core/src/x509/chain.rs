@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, VerifiedPath};
 
-use super::{Certificate, UnixTime};
+use super::{Certificate, UnixTime, Validity};
 
 /// What the certificate at the chain's end was used for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +35,31 @@ impl IssuerKey {
     }
 }
 
+/// A path that was verified, from a certificate up to a root.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VerifiedChain {
+    issuer: IssuerKey,
+    validity: Validity,
+}
+
+impl VerifiedChain {
+    /// Returns the key of the certificate's issuer.
+    pub fn issuer(&self) -> &IssuerKey {
+        &self.issuer
+    }
+
+    /// Returns the same, owned.
+    pub fn into_issuer(self) -> IssuerKey {
+        self.issuer
+    }
+
+    /// Says whether the same path holds at `time`: of all that makes it one, only the certificates' validity depends on
+    /// the time.
+    pub fn holds_at(&self, time: UnixTime) -> bool {
+        self.validity.contains(time)
+    }
+}
+
 /// Verifies `leaf` up to one of `roots`, as it stood at `time`.
 ///
 /// Every certificate of the path, the root included, must have been valid at `time`, may issue, and know all of its
@@ -48,7 +73,7 @@ pub fn verify_chain(
     roots: &[Certificate],
     time: UnixTime,
     usage: Usage,
-) -> Result<IssuerKey, ChainError> {
+) -> Result<VerifiedChain, ChainError> {
     let seconds = u64::try_from(time).map_err(|_| ChainError::Expired { subject: leaf.subject(), time })?;
     if !leaf.validity().contains(time) {
         return Err(ChainError::Expired { subject: leaf.subject(), time });
@@ -77,18 +102,25 @@ pub fn verify_chain(
     let trusted: Vec<_> = anchors.iter().map(|(anchor, _)| anchor.clone()).collect();
     let candidates: Vec<_> = intermediates.iter().map(|candidate| CertificateDer::from(candidate.as_der())).collect();
     let end_entity = EndEntityCert::try_from(&leaf_der).map_err(ChainError::Path)?;
+    let validity = Cell::new(leaf.validity());
     let may_issue = |path: &VerifiedPath<'_>| {
         let root = anchors.iter().find(|(anchor, _)| anchor == path.anchor());
-        let is_root_good = root.is_some_and(|(_, root)| {
-            // Roots as old as serial number 0 are in use; nothing is looked up by it.
+        // Roots as old as serial number 0 are in use; nothing is looked up by it.
+        let is_root_good = |root: &Certificate| {
             root.may_issue() && root.validity().contains(time) && !root.has_unknown_critical_extension()
-        });
-        let are_others_good = path.intermediate_certificates().all(|found| {
-            intermediates.iter().any(|candidate| {
+        };
+        let (_, root) = root.filter(|(_, root)| is_root_good(root)).ok_or(webpki::Error::UnknownIssuer)?;
+        let mut common = leaf.validity().overlap(root.validity());
+        for found in path.intermediate_certificates() {
+            let is_good = |candidate: &&Certificate| {
                 *candidate.as_der() == *found.der() && candidate.may_issue() && !candidate.is_irregular()
-            })
-        });
-        if is_root_good && are_others_good { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
+            };
+            let issuer = intermediates.iter().find(is_good).ok_or(webpki::Error::UnknownIssuer)?;
+            common = common.overlap(issuer.validity());
+        }
+        // The last path looked at is the one that is returned.
+        validity.set(common);
+        Ok(())
     };
     let path = end_entity
         .verify_for_usage(
@@ -101,7 +133,7 @@ pub fn verify_chain(
             Some(&may_issue),
         )
         .map_err(ChainError::Path)?;
-    Ok(IssuerKey(path.issuer_spki().as_ref().to_vec()))
+    Ok(VerifiedChain { issuer: IssuerKey(path.issuer_spki().as_ref().to_vec()), validity: validity.get() })
 }
 
 /// Verifies a signer that calls itself an authority and may not issue, as model-signing's tool makes them.
@@ -116,7 +148,7 @@ pub fn verify_authority_as_signer(
     intermediates: &[Certificate],
     roots: &[Certificate],
     time: UnixTime,
-) -> Result<IssuerKey, ChainError> {
+) -> Result<VerifiedChain, ChainError> {
     if !leaf.validity().contains(time) {
         return Err(ChainError::Expired { subject: leaf.subject(), time });
     }
@@ -128,7 +160,9 @@ pub fn verify_authority_as_signer(
     }
     let links = Links { intermediates, roots, time, budget: Cell::new(MAX_LINKS) };
     let issuer = links.issuer_to_root(leaf, 0).ok_or(ChainError::NoAuthority)?;
-    Ok(IssuerKey(issuer.public_key_info()))
+    // Which of several paths was followed is not kept, so it is followed anew for any other time.
+    let validity = Validity::new(time, Some(time));
+    Ok(VerifiedChain { issuer: IssuerKey(issuer.public_key_info()), validity })
 }
 
 /// What links are followed among.

@@ -9,7 +9,7 @@ mod fulcio_extension;
 mod sct;
 
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE_BYTES, SubjectName};
-pub use chain::{ChainError, IssuerKey, Usage, verify_authority_as_signer, verify_chain};
+pub use chain::{ChainError, IssuerKey, Usage, VerifiedChain, verify_authority_as_signer, verify_chain};
 pub use fulcio_extension::{FulcioExtension, FulcioExtensionError, FulcioExtensions};
 pub use sct::{MAX_SCTS, SctError, SignedCertificateTimestamp};
 
@@ -35,6 +35,16 @@ impl Validity {
     /// Says whether `time` lies within.
     pub fn contains(&self, time: UnixTime) -> bool {
         self.start <= time && self.end.is_none_or(|end| time <= end)
+    }
+
+    /// Returns what lies within both spans; it may be nothing.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Self {
+        let end = match (self.end, other.end) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        Self { start: self.start.max(other.start), end }
     }
 }
 

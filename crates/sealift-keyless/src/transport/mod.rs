@@ -85,7 +85,7 @@ impl Transport {
     /// Makes a client; opens no connection.
     ///
     /// # Errors
-    /// [`TransportError::Authority`].
+    /// [`TransportError::Authority`], [`TransportError::Setup`].
     pub fn new(options: TransportOptions) -> Result<Self, TransportError> {
         let mut authorities = Vec::new();
         for bundle in &options.authorities {
@@ -98,7 +98,12 @@ impl Transport {
         }
         let turns = Semaphore::new(options.concurrency.max(1));
         let (http, plain, pauses) = (OnceLock::new(), OnceLock::new(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { http, plain, authorities, options, turns, pauses }) })
+        let shared = Shared { http, plain, authorities, options, turns, pauses };
+        if !shared.authorities.is_empty() {
+            // PEM around something else than a certificate is told before anything is sent.
+            shared.https()?;
+        }
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Sends a request until there is an answer that will not get better, and reads it.
