@@ -16,8 +16,10 @@ const IMAGES: u64 = 200;
 const BROKEN: u64 = 77;
 /// Repositories that they are in, in turn.
 const REPOSITORIES: u64 = 8;
-/// Layers that all of them share, and bytes of each.
-const SHARED: (u64, u64) = (3, 2000);
+/// Layers that all of them share.
+const SHARED: usize = 3;
+/// Bytes of each of those.
+const SHARED_BYTES: u64 = 2000;
 /// The most requests for each of them at first; 20 in the mean when this was written.
 ///
 /// To verify and plan 6: the tag, what refers to it, the signature's manifest and its blob, the tags that cosign would have
@@ -37,6 +39,8 @@ struct Fleet {
     user: User,
     staging: Registry,
     prod: Registry,
+    /// The layers that all images have.
+    shared: [Digest; SHARED],
     /// The layer of [`BROKEN`] that no other image has.
     layer: Digest,
 }
@@ -45,7 +49,7 @@ impl Fleet {
     fn launch() -> Self {
         let [staging, prod] = registries();
         let user = User::with_key();
-        let base: Vec<_> = (0..SHARED.0).map(|seed| fixture::layer(seed, SHARED.1)).collect();
+        let base: [_; SHARED] = std::array::from_fn(|seed| fixture::layer(seed as u64, SHARED_BYTES));
         let mut sign = vec!["sign".to_owned(), "--key".to_owned(), "sealift.key".to_owned()];
         let mut manifest = "version: 1\npromotions:\n".to_owned();
         for seed in 0..IMAGES {
@@ -59,7 +63,8 @@ impl Fleet {
         user.write("promotions.yaml", manifest);
         user.run(&sign.iter().map(String::as_str).collect::<Vec<_>>()).assert_code(0);
         let layer = fixture::image_on(&base, BROKEN).blobs().last().unwrap().0.digest.clone();
-        Self { user, staging, prod, layer }
+        let shared = base.map(|(layer, _)| layer.digest);
+        Self { user, staging, prod, shared, layer }
     }
 
     /// Promotes everything; returns how it ended and how many requests it took.
@@ -87,9 +92,9 @@ fn requests(registries: [&Registry; 2], run: impl FnOnce()) -> usize {
     registries.map(|registry| registry.requests().len()).into_iter().sum()
 }
 
-/// Returns how many promotions the summary says ended so.
-fn ended(outcome: &Outcome, how: &str) -> Value {
-    outcome.json_lines().last().unwrap()["summary"][how].clone()
+/// Returns what the summary says about this.
+fn told(outcome: &Outcome, what: &str) -> Value {
+    outcome.json_lines().last().unwrap()["summary"][what].clone()
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn two_hundred_images_arrive_but_for_a_broken_one_and_arriving_again_costs_littl
     fleet.staging.set_faults([Rule::new(Effect::Corrupt).on(Endpoint::Blob).reference(&broken)]);
     let (outcome, requests) = fleet.promote();
     let outcome = outcome.assert_code(22);
-    assert_eq!(["promoted", "failed"].map(|how| ended(&outcome, how)), [IMAGES - 1, 1].map(Value::from));
+    assert_eq!(["promoted", "failed"].map(|how| told(&outcome, how)), [IMAGES - 1, 1].map(Value::from));
     let errors: Vec<_> = outcome.json_lines().into_iter().filter(|line| !line["error"].is_null()).collect();
     let source = fleet.staging.reference(&format!("staging/app{}:{}", BROKEN % REPOSITORIES, tag(BROKEN)));
     assert_eq!(errors.iter().map(|line| &line["source"]).collect::<Vec<_>>(), [&source]);
@@ -110,11 +115,17 @@ fn two_hundred_images_arrive_but_for_a_broken_one_and_arriving_again_costs_littl
     let arrived: usize = (0..REPOSITORIES).map(|number| tags(&fleet.prod, &format!("prod/app{number}")).len()).sum();
     assert_eq!(arrived as u64, IMAGES - 1);
     assert_at_most(requests, REQUESTS * IMAGES);
+    // Whoever needs a layer that is on its way already waits for it, and mounts it from there.
+    let asked = fleet.staging.requests();
+    let reads = |layer: &Digest| asked.iter().filter(|request| request.path.ends_with(&layer.to_string())).count();
+    assert_eq!(fleet.shared.each_ref().map(reads), [1; SHARED]);
+    // All signatures share the empty blob.
+    assert_eq!(told(&outcome, "mounted")["objects"], (REPOSITORIES - 1) * (SHARED as u64 + 1));
 
     fleet.staging.clear_faults();
     let (outcome, requests) = fleet.promote();
     let outcome = outcome.assert_code(0);
-    assert_eq!(["promoted", "unchanged"].map(|how| ended(&outcome, how)), [1, IMAGES - 1].map(Value::from));
+    assert_eq!(["promoted", "unchanged"].map(|how| told(&outcome, how)), [1, IMAGES - 1].map(Value::from));
     assert_at_most(requests, REQUESTS_ALONE + REQUESTS_AGAIN * (IMAGES - 1));
 }
 
