@@ -95,11 +95,7 @@ impl MemoryRepository {
     }
 
     fn fallback_index(&self, subject: &Digest) -> Result<Option<RawManifest>, RepositoryError> {
-        match self.find(&Selector::Tag(Tag::referrers_fallback(subject))) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        RepositoryError::absent_as_none(self.find(&Selector::Tag(Tag::referrers_fallback(subject))))
     }
 
     fn listed_by_api(&self, subject: &Digest) -> Result<Vec<Descriptor>, RepositoryError> {
@@ -253,11 +249,7 @@ impl Repository for MemoryRepository {
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
         loop {
-            let found = match self.find(&Selector::Tag(tag.clone())) {
-                Ok(found) => Some(found),
-                Err(error) if error.is_not_found() => None,
-                Err(error) => return Err(error),
-            };
+            let found = RepositoryError::absent_as_none(self.find(&Selector::Tag(tag.clone())))?;
             let manifest = match revision.revise(self, found.as_ref()).await? {
                 Revised::Unchanged => return Ok(found),
                 Revised::Delete => None,

@@ -134,11 +134,8 @@ pub trait Repository: ReadRepository {
         tag: &Tag,
         previous: Option<&Digest>,
     ) -> Result<TagMove, RepositoryError> {
-        let held = match self.resolve(&Selector::Tag(tag.clone())).await {
-            Ok(descriptor) => Some(descriptor.digest),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error),
-        };
+        let held = RepositoryError::absent_as_none(self.resolve(&Selector::Tag(tag.clone())).await)?;
+        let held = held.map(|descriptor| descriptor.digest);
         if held.as_ref() != previous {
             return Ok(TagMove::Holds(held));
         }
@@ -395,6 +392,18 @@ impl RepositoryError {
     /// Says whether the repository answered that the thing is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+
+    /// Returns an answer in which a thing that is not there is no error.
+    ///
+    /// # Errors
+    /// Every other error: it does not say that the thing is not there.
+    pub fn absent_as_none<T>(answer: Result<T, Self>) -> Result<Option<T>, Self> {
+        match answer {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the error of reading content of `repository`.

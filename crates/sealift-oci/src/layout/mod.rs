@@ -213,11 +213,7 @@ impl Inner {
     }
 
     fn fallback_index(&self, subject: &Digest) -> Result<Option<RawManifest>, RepositoryError> {
-        match self.manifest(&Selector::Tag(Tag::referrers_fallback(subject))) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        RepositoryError::absent_as_none(self.manifest(&Selector::Tag(Tag::referrers_fallback(subject))))
     }
 
     fn referrers(

@@ -249,11 +249,7 @@ impl Repository for LayoutRepository {
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
         loop {
-            let found = match self.manifest(&Selector::Tag(tag.clone())).await {
-                Ok(found) => Some(found),
-                Err(error) if error.is_not_found() => None,
-                Err(error) => return Err(error),
-            };
+            let found = RepositoryError::absent_as_none(self.manifest(&Selector::Tag(tag.clone())).await)?;
             let wanted = match revision.revise(self, found.as_ref()).await? {
                 Revised::Unchanged => return Ok(found),
                 Revised::Delete => None,
