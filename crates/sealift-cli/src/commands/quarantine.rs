@@ -32,9 +32,31 @@ pub(crate) struct QuarantineArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
     Status(StatusArgs),
-    Release(ReleaseArgs),
-    Fail(FailArgs),
-    Set(SetArgs),
+
+    /// Let everybody pull an image
+    ///
+    /// The state becomes `Passed`. The platforms of an index, and what refers to an image, are in quarantine each for
+    /// themselves. The account needs the role `AcrQuarantineWriter`.
+    #[command(after_help = "\
+Examples:
+  sealift quarantine release --native --details scan.json myregistry.azurecr.io/app@sha256:...")]
+    Release(ChangeArgs),
+
+    /// Keep an image back after it was looked at
+    ///
+    /// The state becomes `Failed`. The account needs the role `AcrQuarantineWriter`.
+    #[command(after_help = "\
+Examples:
+  sealift quarantine fail --native --details scan.json myregistry.azurecr.io/app@sha256:...")]
+    Fail(ChangeArgs),
+
+    /// Put an image back into quarantine
+    ///
+    /// The state becomes `Quarantined`, as it is after a push. The account needs the role `AcrQuarantineWriter`.
+    #[command(after_help = "\
+Examples:
+  sealift quarantine set --native myregistry.azurecr.io/app:1.0")]
+    Set(ChangeArgs),
 }
 
 /// Show whether an image is in quarantine
@@ -49,50 +71,15 @@ pub(crate) struct StatusArgs {
     place: PlaceArgs,
 }
 
-/// Let everybody pull an image
-///
-/// The state becomes `Passed`. The platforms of an index, and what refers to an image, are in quarantine each for
-/// themselves. The account needs the role `AcrQuarantineWriter`.
+// Each command says for itself what it is for: help of this type would stand in its place.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  sealift quarantine release --native --details scan.json myregistry.azurecr.io/app@sha256:...")]
-pub(crate) struct ReleaseArgs {
+pub(crate) struct ChangeArgs {
     #[command(flatten)]
     place: PlaceArgs,
 
-    #[command(flatten)]
-    details: DetailsArgs,
-}
-
-/// Keep an image back after it was looked at
-///
-/// The state becomes `Failed`. The account needs the role `AcrQuarantineWriter`.
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  sealift quarantine fail --native --details scan.json myregistry.azurecr.io/app@sha256:...")]
-pub(crate) struct FailArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-
-    #[command(flatten)]
-    details: DetailsArgs,
-}
-
-/// Put an image back into quarantine
-///
-/// The state becomes `Quarantined`, as it is after a push. The account needs the role `AcrQuarantineWriter`.
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  sealift quarantine set --native myregistry.azurecr.io/app:1.0")]
-pub(crate) struct SetArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-
-    #[command(flatten)]
-    details: DetailsArgs,
+    /// What a scanner found: JSON with `scanner`, `state`, `result` and `link`
+    #[arg(long, value_name = "FILE")]
+    details: Option<PathBuf>,
 }
 
 /// Which image, and how.
@@ -113,14 +100,6 @@ struct PlaceArgs {
     output: OutputArgs,
 }
 
-/// Why.
-#[derive(Clone, Debug, clap::Args)]
-struct DetailsArgs {
-    /// What a scanner found: JSON with `scanner`, `state`, `result` and `link`
-    #[arg(long, value_name = "FILE")]
-    details: Option<PathBuf>,
-}
-
 impl QuarantineCommand {
     /// Returns how to write the result.
     pub(crate) fn format(&self) -> Format {
@@ -135,8 +114,8 @@ impl QuarantineCommand {
         let name = reference.repository();
         let found = match change {
             None => client.quarantine(&name, &selector).await,
-            Some((state, details)) => {
-                let details = details.read()?;
+            Some((state, args)) => {
+                let details = args.read_details()?;
                 client.set_quarantine(&name, &selector, state, details.as_ref()).await
             }
         };
@@ -147,18 +126,18 @@ impl QuarantineCommand {
         Ok(if change.is_some() { Exit::Ok } else { exit })
     }
 
-    fn parts(&self) -> (&PlaceArgs, Option<(QuarantineState, &DetailsArgs)>) {
+    fn parts(&self) -> (&PlaceArgs, Option<(QuarantineState, &ChangeArgs)>) {
         match self {
             Self::Status(args) => (&args.place, None),
-            Self::Release(args) => (&args.place, Some((QuarantineState::Passed, &args.details))),
-            Self::Fail(args) => (&args.place, Some((QuarantineState::Failed, &args.details))),
-            Self::Set(args) => (&args.place, Some((QuarantineState::Quarantined, &args.details))),
+            Self::Release(args) => (&args.place, Some((QuarantineState::Passed, args))),
+            Self::Fail(args) => (&args.place, Some((QuarantineState::Failed, args))),
+            Self::Set(args) => (&args.place, Some((QuarantineState::Quarantined, args))),
         }
     }
 }
 
-impl DetailsArgs {
-    fn read(&self) -> Result<Option<ScanDetails>, CliError> {
+impl ChangeArgs {
+    fn read_details(&self) -> Result<Option<ScanDetails>, CliError> {
         let Some(path) = &self.details else { return Ok(None) };
         let bytes = files::read(path, ScanDetails::MAX_BYTES)?;
         let details = ScanDetails::parse(&bytes);
