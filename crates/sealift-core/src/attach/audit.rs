@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::discover::{Entry, Opened, open};
 use super::{ProblemReason, Storage, Unread};
-use crate::oci::{Descriptor, Digest, EntryEdit, IndexDocument, RawManifest, Selector, Tag, media_type};
+use crate::oci::{Descriptor, Digest, EntryEdit, IndexDocument, RawManifest, Selector, Tag};
 use crate::repository::{ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision, fallback};
 
 /// Manifests read at once.
@@ -363,13 +363,13 @@ impl Revision for Mending {
                 index.push(entry.clone()).map_err(unusable)?;
             }
         }
-        let after = index.to_json().map_err(unusable)?;
+        let after = index.to_manifest().map_err(unusable)?;
         Ok(match (index.is_empty(), found) {
             (true, None) => Revised::Unchanged,
-            (_, Some(_)) if before == Some(after.clone()) && !is_squatted => Revised::Unchanged,
+            (_, Some(_)) if before.as_deref() == Some(after.bytes()) && !is_squatted => Revised::Unchanged,
             // What a tag's deletion takes along differs between registries; a squatter may be the subject itself.
             (true, Some(_)) if !is_squatted => Revised::Delete,
-            _ => Revised::Write(Box::new(RawManifest::new(media_type::IMAGE_INDEX, after))),
+            _ => Revised::Write(Box::new(after)),
         })
     }
 }

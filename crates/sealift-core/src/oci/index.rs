@@ -10,8 +10,8 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::manifest::{MAX_MANIFEST_ENTRIES, check_texts};
-use super::{Descriptor, ManifestError, UnknownFields, media_type};
+use super::manifest::{MAX_MANIFEST_ENTRIES, check_document};
+use super::{Descriptor, ManifestError, RawManifest, UnknownFields, media_type};
 
 /// The field that holds the entries.
 const ENTRIES: &str = "manifests";
@@ -45,7 +45,7 @@ impl IndexDocument {
     /// # Errors
     /// Refuses what is not a JSON object with an array of `manifests`, and more entries than any manifest may list.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        check_texts(bytes)?;
+        check_document(bytes)?;
         let mut fields: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
         let entries = fields.remove(ENTRIES).map(raw_entries).transpose()?.unwrap_or_default();
         let entries = entries
@@ -103,7 +103,8 @@ impl IndexDocument {
     /// Returns the index as JSON.
     ///
     /// # Errors
-    /// As [`IndexDocument::new`].
+    /// Refuses to write what [`IndexDocument::parse`] refuses to read, such as more entries than any manifest may list:
+    /// nobody could take an entry off it again.
     pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
         let entries: Vec<&RawValue> = self.entries.iter().map(|entry| entry.raw.as_ref()).collect();
         let entries = raw(&entries)?;
@@ -113,25 +114,40 @@ impl IndexDocument {
             .map(|(name, value)| (name.as_str(), value.as_ref()))
             .chain([(ENTRIES, entries.as_ref())])
             .collect();
-        serde_json::to_vec(&fields).map_err(ManifestError::Json)
+        let json = serde_json::to_vec(&fields).map_err(ManifestError::Json)?;
+        Self::parse(&json)?;
+        Ok(json)
+    }
+
+    /// Returns the index as a manifest for a registry.
+    ///
+    /// # Errors
+    /// Refuses to make what [`RawManifest::parse`] refuses to read, such as an index larger than any manifest may be.
+    pub fn to_manifest(&self) -> Result<RawManifest, ManifestError> {
+        let manifest = RawManifest::new(media_type::IMAGE_INDEX, self.to_json()?);
+        manifest.parse()?;
+        Ok(manifest)
     }
 }
 
-/// Returns what a page of a referrers listing lists: its readable entries, without the fields this crate does not know.
+/// Returns what a page of a referrers listing lists, without the fields this crate does not know.
 ///
 /// # Errors
-/// As [`IndexDocument::parse`]; besides, without `manifests` it is no listing, and not one without entries.
+/// As [`IndexDocument::parse`]; besides, without `manifests` it is no listing, and not one without entries. An entry that
+/// cannot be read is [`ManifestError::Entry`], because it may be the signature that somebody looks for.
 pub fn parse_listing(bytes: &[u8]) -> Result<Vec<Descriptor>, ManifestError> {
     #[derive(Deserialize)]
     struct Listing<'a> {
         #[serde(borrow)]
         manifests: &'a RawValue,
     }
-    check_texts(bytes)?;
+    check_document(bytes)?;
     let listing: Listing<'_> = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-    let entries = raw_entries(listing.manifests)?;
-    let readable = entries.into_iter().filter_map(|entry| serde_json::from_str::<Descriptor>(entry.get()).ok());
-    Ok(readable.map(|entry| Descriptor { other: UnknownFields::default(), ..entry }).collect())
+    let read = |(entry, number): (&RawValue, usize)| match serde_json::from_str::<Descriptor>(entry.get()) {
+        Ok(entry) => Ok(Descriptor { other: UnknownFields::default(), ..entry }),
+        Err(problem) => Err(ManifestError::Entry { number, problem }),
+    };
+    raw_entries(listing.manifests)?.into_iter().zip(1..).map(read).collect()
 }
 
 /// Returns each entry as it was received, and stops reading at one too many.
@@ -190,6 +206,7 @@ fn raw(value: &(impl serde::Serialize + ?Sized)) -> Result<Box<RawValue>, Manife
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::MAX_MANIFEST_BYTES;
     use super::*;
 
     #[test]
@@ -213,6 +230,41 @@ mod tests {
         for text in ["", "[]", r#"{"manifests":{}}"#, r#"{"manifests":3}"#] {
             assert!(IndexDocument::parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listing_is_read_whole_or_not_at_all() {
+        let good = serde_json::to_string(&Descriptor::of("a/b", b"")).unwrap();
+        for (listed, found) in [("null".to_owned(), 0), ("[]".to_owned(), 0), (format!("[{good},{good}]"), 2)] {
+            let listing = format!(r#" {{"schemaVersion":2,"manifests":{listed}}}"#);
+            assert_eq!(parse_listing(listing.as_bytes()).unwrap().len(), found, "{listing}");
+        }
+        for bad in ["{}", "null", "3", r#"["a/b"]"#, r#"{"digest":"blake3:00","size":1}"#] {
+            let listing = format!(r#"{{"manifests":[{good},{bad}]}}"#);
+            let read = parse_listing(listing.as_bytes());
+            assert!(matches!(read, Err(ManifestError::Entry { number: 2, .. })), "{bad}: {read:?}");
+        }
+        for text in [format!("[[{good}]]"), "[]".to_owned(), "null".to_owned(), String::new()] {
+            assert!(matches!(parse_listing(text.as_bytes()), Err(ManifestError::NoObject)), "{text}");
+        }
+        assert!(parse_listing(b"{}").is_err(), "it lists nothing, not even nothing");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_written() {
+        let mut index = IndexDocument::new().unwrap();
+        for _ in 0..MAX_MANIFEST_ENTRIES {
+            index.push(Descriptor::of("a/b", b"")).unwrap();
+        }
+        index.to_json().unwrap();
+        index.push(Descriptor::of("a/b", b"")).unwrap();
+        assert!(matches!(index.to_json(), Err(ManifestError::TooManyEntries { .. })));
+
+        let mut index = IndexDocument::new().unwrap();
+        let long = "x".repeat(usize::try_from(MAX_MANIFEST_BYTES).unwrap());
+        index.push(Descriptor::of(long, b"")).unwrap();
+        assert!(matches!(index.to_manifest(), Err(ManifestError::TooLarge { .. })));
+        index.to_json().expect("a layout's index may be larger");
     }
 
     proptest! {

@@ -107,7 +107,7 @@ impl Manifest {
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge { limit: MAX_MANIFEST_BYTES });
         }
-        check_texts(bytes)?;
+        check_document(bytes)?;
         let manifest: Self = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
         if let Some(declared) = manifest.media_type.as_ref().filter(|declared| *declared != served) {
             return Err(ManifestError::MediaType { served: served.clone(), declared: declared.clone() });
@@ -149,8 +149,12 @@ impl Manifest {
     }
 }
 
-/// Refuses a document with more texts than any may have.
-pub(super) fn check_texts(json: &[u8]) -> Result<(), ManifestError> {
+/// Refuses a document that is no object, which serde would read from an array of its fields' values, too, and one with
+/// more texts than any may have.
+pub(super) fn check_document(json: &[u8]) -> Result<(), ManifestError> {
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(ManifestError::NoObject);
+    }
     // Two quotes each, and no fewer than the document's own where a text has quotes of its own.
     if json.iter().filter(|byte| **byte == b'"').count() / 2 > MAX_TEXTS {
         return Err(ManifestError::TooManyTexts { limit: MAX_TEXTS });
@@ -177,6 +181,14 @@ pub enum ManifestError {
         /// Digest of the bytes.
         found: Digest,
     },
+    /// An entry of a listing is no descriptor that can be read.
+    #[error("entry {number} of the listing cannot be read: {problem}")]
+    Entry {
+        /// Which one, the first being 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: serde_json::Error,
+    },
     /// The bytes are not the JSON of a manifest.
     #[error("the manifest is not valid JSON of its type")]
     Json(#[source] serde_json::Error),
@@ -188,6 +200,9 @@ pub enum ManifestError {
         /// Media type in its body.
         declared: MediaType,
     },
+    /// It is no JSON object.
+    #[error("the manifest is not a JSON object")]
+    NoObject,
     /// It is larger than any manifest may be.
     #[error("the manifest is larger than {limit} bytes")]
     TooLarge {

@@ -183,8 +183,7 @@ fn written(
     subject: &Digest,
     index: &IndexDocument,
 ) -> Result<RawManifest, RepositoryError> {
-    let json = index.to_json().map_err(|source| unusable_tag(repository, subject, source))?;
-    Ok(RawManifest::new(media_type::IMAGE_INDEX, json))
+    index.to_manifest().map_err(|source| unusable_tag(repository, subject, source))
 }
 
 /// An image or the subject's own index under the tag is not a list of referrers; adding to it would lose the image.

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::archive::When;
 use super::blob::{Directory, blob_path};
-use super::{INDEX_FILE, Inner, LayoutRepository, Place, cosign_save, index};
+use super::{INDEX_FILE, Inner, LayoutRepository, MAX_INDEX_BYTES, Place, cosign_save, index};
 
 impl Inner {
     fn directory(&self) -> Result<&Directory, RepositoryError> {
@@ -36,7 +36,12 @@ impl Inner {
         let mut index = self.index()?;
         let edited = edit(directory, &mut index)?;
         if edited == Edited::Changed {
-            directory.replace(INDEX_FILE, &index.to_json().map_err(|source| self.unusable(INDEX_FILE, source))?)?;
+            let json = index.to_json().map_err(|source| self.unusable(INDEX_FILE, source))?;
+            if json.len() as u64 > MAX_INDEX_BYTES {
+                let (repository, limit) = (self.name.clone(), MAX_INDEX_BYTES);
+                return Err(RepositoryError::TooLarge { repository, what: INDEX_FILE, limit });
+            }
+            directory.replace(INDEX_FILE, &json)?;
             self.changed();
         }
         Ok(edited)

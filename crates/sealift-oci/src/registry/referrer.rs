@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::header::{ACCEPT, HeaderName};
 use http::{Method, StatusCode};
-use sealift_core::oci::{Descriptor, Digest, media_type, parse_listing};
+use sealift_core::oci::{Descriptor, Digest, ManifestError, media_type, parse_listing};
 use sealift_core::repository::{Pushed, RepositoryError};
 use url::Url;
 
@@ -194,10 +194,14 @@ pub(crate) async fn ask(
         }
         (200, Type::Unsaid) => {
             let (body, next) = pages.read(response, OPERATION).await?;
-            Ok(match parse_listing(&body) {
-                Ok(page) => Answer::Listing(page, next),
-                Err(problem) => Answer::Odd(format!("{answer} and no index: {problem}")),
-            })
+            match parse_listing(&body) {
+                Ok(page) => Ok(Answer::Listing(page, next)),
+                Err(problem @ (ManifestError::Json(_) | ManifestError::NoObject)) => {
+                    Ok(Answer::Odd(format!("{answer} and no index: {problem}")))
+                }
+                // A listing all the same.
+                Err(problem) => Err(endpoint.malformed(LISTING, problem)),
+            }
         }
         (200, Type::Other) => {
             let media_type = response.media_type().unwrap_or_default();

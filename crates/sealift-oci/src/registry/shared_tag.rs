@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use sealift_core::oci::{Digest, IndexDocument, RawManifest, Selector, Tag, media_type};
+use sealift_core::oci::{Digest, IndexDocument, RawManifest, Selector, Tag};
 use sealift_core::repository::{RepositoryError, Revised, Revision};
 
 use super::RegistryRepository;
@@ -368,8 +368,8 @@ async fn delete(endpoint: &Endpoint, tag: &Tag, found: Option<&Read>) -> Result<
         Err(error) => return Err(error),
     }
     let unusable = |source| endpoint.unusable_manifest(&tag.clone().into(), source);
-    let json = IndexDocument::new().and_then(|index| index.to_json()).map_err(unusable)?;
-    write(endpoint, tag, found, &RawManifest::new(media_type::IMAGE_INDEX, json)).await
+    let empty = IndexDocument::new().and_then(|index| index.to_manifest()).map_err(unusable)?;
+    write(endpoint, tag, found, &empty).await
 }
 
 fn delays(repository: &RegistryRepository) -> Retries {

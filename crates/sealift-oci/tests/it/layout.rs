@@ -127,6 +127,21 @@ async fn an_archive_whose_index_is_too_large_is_not_emptied() {
     assert!(fs::read(&path).unwrap() == bytes, "the archive is as it was");
 }
 
+#[tokio::test]
+async fn an_index_that_could_not_be_read_again_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let layout = writable(&path).await;
+    let image = push(&layout, "image", None).await;
+    // As large as it may be, but for a few bytes.
+    let filler = "x".repeat(32 * 1024 * 1024 - 100);
+    let full = format!(r#"{{"schemaVersion":2,"filler":"{filler}","manifests":[]}}"#);
+    fs::write(path.join("index.json"), &full).unwrap();
+    let tagged = layout.tag(&image, &tag("v1")).await;
+    assert!(matches!(tagged, Err(RepositoryError::TooLarge { what: "index.json", .. })), "{tagged:?}");
+    assert!(fs::read_to_string(path.join("index.json")).unwrap() == full, "the index is as it was");
+}
+
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut all = vec![];
     for (name, content) in files {

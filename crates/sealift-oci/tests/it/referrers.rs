@@ -92,6 +92,28 @@ async fn a_listing_that_breaks_off_is_an_error() {
     }
 }
 
+/// What cannot be read may be the signature that is looked for, so there is no listing, and no fallback to a tag either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_with_an_entry_that_cannot_be_read_is_an_error() {
+    let entry = r#"{"schemaVersion":2,"manifests":[{"mediaType":"a/b","digest":"blake3:00","size":1}]}"#;
+    let array = r#"[2,[]]"#;
+    for (body, media_type, expected) in [
+        (entry, media_type::IMAGE_INDEX, "entry 1 of the listing cannot be read"),
+        (entry, "application/json", "entry 1 of the listing cannot be read"),
+        (array, media_type::IMAGE_INDEX, "not a JSON object"),
+    ] {
+        let (registry, image) = with_signatures(RegistryOptions::default(), 1);
+        let repository = open(access(), &registry, "team/app").await;
+        let effects = [Effect::Body(body.into()), Effect::header("content-type", media_type)];
+        registry.set_faults(effects.map(|effect| Rule::new(effect).on(Endpoint::Referrers)));
+        for _ in 0..2 {
+            let listed = repository.referrers(image.digest(), API).await;
+            assert_eq!(kind(&listed), "malformed", "{body} {media_type}: {listed:?}");
+            assert!(listed.unwrap_err().to_string().contains(expected), "{body} {media_type}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_lead_nowhere_else_and_end() {
     let (registry, image) = with_signatures(RegistryOptions::default(), 1);
