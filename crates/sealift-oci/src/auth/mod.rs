@@ -205,6 +205,11 @@ impl Authenticator {
         self.credentials.known(&path.to_owned()).is_some_and(|found| !found.is_anonymous())
     }
 
+    /// Says who was refused credentials for `path`, and why, as far as they have been looked up.
+    pub(crate) fn refusal(&self, path: &str) -> Option<String> {
+        self.credentials.known(&path.to_owned())?.refusal().map(str::to_owned)
+    }
+
     fn demand(&self, challenge: &Challenge) -> Result<Demand, AuthError> {
         let text = challenge.parameter("realm").unwrap_or_default();
         // What it names may be meant to be seen by whoever reads the error.

@@ -41,18 +41,24 @@ pub trait Keychain: Debug + Send + Sync {
 pub struct Resolved {
     credential: Credential,
     origin: String,
+    refusal: Option<String>,
     replace_at: Option<Instant>,
 }
 
 impl Resolved {
     /// Returns credentials that last as long as the process; `origin` says where they came from, for people.
     pub fn new(credential: Credential, origin: impl Into<String>) -> Self {
-        Self { credential, origin: origin.into(), replace_at: None }
+        Self { credential, origin: origin.into(), refusal: None, replace_at: None }
     }
 
     /// Returns the answer of a keychain that knows none.
     pub fn anonymous() -> Self {
         Self::default()
+    }
+
+    /// Returns the answer of a keychain that knows none because it was refused them, in these words.
+    pub fn refused(refusal: impl Into<String>) -> Self {
+        Self { refusal: Some(refusal.into()), ..Self::default() }
     }
 
     /// Returns the same for a limited time: after `lifetime` the keychain is asked again.
@@ -69,6 +75,11 @@ impl Resolved {
     /// Says where the credentials came from, such as a file's path; empty when there are none.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Says who was refused credentials, and why, where that is why there are none.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// Says whether there is nothing to present.
@@ -182,13 +193,17 @@ impl KeychainChain {
 #[async_trait]
 impl Keychain for KeychainChain {
     async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
+        let mut nothing = Resolved::anonymous();
         for link in &self.0 {
             let found = link.resolve(resource).await?;
             if !found.is_anonymous() {
                 return Ok(found);
             }
+            if found.refusal.is_some() {
+                nothing = found;
+            }
         }
-        Ok(Resolved::anonymous())
+        Ok(nothing)
     }
 }
 

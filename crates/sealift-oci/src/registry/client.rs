@@ -241,7 +241,7 @@ impl Endpoint {
     /// The answer may be a refusal; 401 and what remains after the retries are errors.
     pub(crate) async fn send(&self, mut request: Request) -> Result<Response, RepositoryError> {
         let operation = request.operation;
-        let failed = |error| of_auth(error, &self.name, operation);
+        let failed = |error| self.with_refusal(of_auth(error, &self.name, operation));
         let grant = self.host.auth.prepare(&self.path, &request.need);
         let grant = self.in_time(operation, CREDENTIALS, grant).await?.map_err(failed)?;
         let response = self.exchange(&mut request, grant.as_ref()).await?;
@@ -417,7 +417,18 @@ impl Endpoint {
         let (_, ErrorBody { message, .. }) = response.into_error_body().await;
         let tried = if self.host.auth.has_credential(&self.path) { "with credentials" } else { "without credentials" };
         let message = if message.is_empty() { tried.to_owned() } else { format!("{tried}: {message}") };
-        RepositoryError::Unauthenticated { repository: self.name.clone(), operation, message }
+        let error = RepositoryError::Unauthenticated { repository: self.name.clone(), operation, message };
+        self.with_refusal(error)
+    }
+
+    /// Adds to an error for want of credentials who was refused them before.
+    fn with_refusal(&self, error: RepositoryError) -> RepositoryError {
+        match (error, self.host.auth.refusal(&self.path)) {
+            (RepositoryError::Unauthenticated { repository, operation, message }, Some(refusal)) => {
+                RepositoryError::Unauthenticated { repository, operation, message: format!("{message}; {refusal}") }
+            }
+            (error, _) => error,
+        }
     }
 
     async fn transient(&self, response: Response, operation: &'static str, asked: Option<Duration>) -> RepositoryError {

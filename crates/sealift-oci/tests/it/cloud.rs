@@ -1,16 +1,22 @@
 //! Credentials from clouds, against emulations of their services.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use sealift_core::crypto::PrivateKey;
 use sealift_core::oci::Selector;
-use sealift_oci::keychain::{CloudKeychain, CloudSources, Credential, Keychain, KeychainError, Resolved, Resource};
+use sealift_oci::Access;
+use sealift_oci::keychain::{
+    Anonymous, CloudKeychain, CloudSources, Credential, Keychain, KeychainChain, KeychainError, Resolved, Resource,
+};
 use sealift_sandbox::cloud::{self, CloudOptions, CloudServices, Machine};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Auth, Emulation, Endpoint};
+use sealift_sandbox::registry::{Auth, Emulation, Endpoint, RegistryOptions, TokenAuth};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{access_with, open};
 
@@ -233,6 +239,12 @@ async fn the_metadata_of_another_cloud_is_no_obstacle() {
             assert!(ask(&keychain, host).await.unwrap().is_anonymous(), "{host} {status}");
         }
     }
+    // What none of them says is no absence.
+    let services = start(CloudOptions { machine: Machine::Other(418), ..CloudOptions::default() });
+    for host in [ECR, ACR, "public.ecr.aws"] {
+        let error = ask(&keychain(&services, &machine(&services)), host).await.unwrap_err();
+        assert!(error.to_string().contains("HTTP 418"), "{error}");
+    }
     // Who is named must be there.
     let services = start(CloudOptions { machine: Machine::Other(401), ..CloudOptions::default() });
     let named = keychain(&services, &with(&services, &[("AZURE_CLIENT_ID", cloud::CLIENT)]));
@@ -254,6 +266,98 @@ async fn a_registry_that_does_not_know_this_machine_is_read_anonymously() {
     for chosen in [&principal[..], &principal[1..2]] {
         let refused = ask(&keychain(&services, &with(&services, chosen)), cloud::FOREIGN_REGISTRY).await;
         assert!(refused.unwrap_err().to_string().contains("authentication required"), "{chosen:?}");
+    }
+}
+
+/// Starts a service that answers the first line of a request with what `answer` says, and returns its address.
+async fn service(answer: impl Fn(&str) -> (u16, &'static str) + Send + 'static) -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 16 * 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            let (status, body) = answer(String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default());
+            let length = body.len();
+            let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+    });
+    origin
+}
+
+#[tokio::test]
+async fn an_instance_that_gives_a_session_and_no_role_is_told_from_one_that_refuses() {
+    for (status, expected) in [(404, None), (400, Some("HTTP 400")), (401, Some("HTTP 401")), (403, Some("HTTP 403"))] {
+        let instance = service(move |line| match line.starts_with("PUT /latest/api/token ") {
+            true => (200, "session"),
+            false => (status, ""),
+        });
+        let variables = BTreeMap::from([("AWS_EC2_METADATA_SERVICE_ENDPOINT", instance.await)]);
+        let keychain = CloudKeychain::new(CloudSources::new(|name| variables.get(name).cloned(), noon));
+        match (ask(&keychain, ECR).await, expected) {
+            (Ok(found), None) => assert!(found.is_anonymous(), "{status}"),
+            (Err(error), Some(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, _) => panic!("{status}: {found:?}"),
+        }
+    }
+}
+
+/// Anonymous readers may be shown less, and would take it for all there is.
+#[tokio::test]
+async fn only_a_refusal_lets_a_registry_be_read_anonymously() {
+    let services = start(CloudOptions::default());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (broken, words) in [
+        (format!("http://{closed}"), "does not answer"),
+        (service(|_| (200, "<html>log in</html>")).await, "an answer that is not what it should be"),
+        (service(|_| (404, "no such page")).await, "HTTP 404"),
+    ] {
+        let variables = with(&services, &[("AWS_ENDPOINT_URL_ECR_PUBLIC", &broken)]);
+        let error = ask(&keychain(&services, &variables), "public.ecr.aws").await.unwrap_err().to_string();
+        assert!(error.contains("AWS role of the instance") && error.contains(words), "{error}");
+
+        let variables = machine(&services);
+        let mut sources = CloudSources::new(|name| variables.get(name).cloned(), noon);
+        sources.acr_origin = Some(broken.parse().unwrap());
+        let error = ask(&CloudKeychain::new(sources), cloud::FOREIGN_REGISTRY).await.unwrap_err().to_string();
+        assert!(error.contains("Azure managed identity of the machine") && error.contains(words), "{error}");
+    }
+}
+
+/// Asks a keychain for the credentials of a registry that does not know this machine.
+#[derive(Debug)]
+struct AsForeign(CloudKeychain);
+
+#[async_trait]
+impl Keychain for AsForeign {
+    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
+        let host = cloud::FOREIGN_REGISTRY.parse().unwrap();
+        self.0.resolve(&Resource { host, path: resource.path.clone() }).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_as_an_anonymous_reader_is_told_why_it_was_one() {
+    let services = start(CloudOptions::default());
+    let public = TokenAuth { anonymous_pull: true, ..TokenAuth::default() };
+    for (auth, is_public) in
+        [(Auth::Token(public), true), (Auth::token("user", "pass"), false), (Auth::basic("user", "pass"), false)]
+    {
+        let registry = crate::support::start(RegistryOptions { auth, ..RegistryOptions::default() });
+        registry.add("team/app", &fixture::image(1), Some("v1")).unwrap();
+        let chain = KeychainChain::new(vec![
+            Arc::new(AsForeign(keychain(&services, &machine(&services)))),
+            Arc::new(Anonymous),
+        ]);
+        let repository = open(Access::with_keychain(Arc::new(chain)), &registry, "team/app").await;
+        let found = repository.resolve(&Selector::Tag("v1".parse().unwrap())).await;
+        assert_eq!(found.is_ok(), is_public, "{found:?}");
+        let Err(refused) = found else { continue };
+        let refused = refused.to_string();
+        let words = "Azure managed identity of the machine gives no credentials for foreign.azurecr.io";
+        assert!(refused.contains(words) && refused.contains("authentication required"), "{refused}");
     }
 }
 

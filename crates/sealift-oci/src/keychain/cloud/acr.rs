@@ -25,16 +25,11 @@ pub(super) async fn resolve(
     around: &Surroundings,
 ) -> Result<Resolved, CloudFailure> {
     let Some(entra) = around.entra_token(azure).await? else { return Ok(Resolved::anonymous()) };
-    let refresh = match around.exchange(host, &entra).await {
-        Ok(refresh) => refresh,
-        // Whoever runs here has an identity, though this registry may be of other people, and anybody's to read.
-        Err(problem) if entra.is_of_surroundings && !problem.may_pass() => {
-            tracing::warn!(origin = entra.origin, %problem, %host, "the registry is read anonymously");
-            return Ok(Resolved::anonymous());
-        }
-        Err(problem) => return Err(of(entra.origin)(problem)),
-    };
-    Ok(Resolved::new(Credential::IdentityToken(refresh), entra.origin).lasting(LIFETIME))
+    match around.exchange(host, &entra).await.map_err(of(entra.origin)) {
+        Ok(refresh) => Ok(Resolved::new(Credential::IdentityToken(refresh), entra.origin).lasting(LIFETIME)),
+        Err(failure) if entra.is_of_surroundings => failure.or_anonymous(host),
+        Err(failure) => Err(failure),
+    }
 }
 
 impl Surroundings {

@@ -17,7 +17,7 @@ use super::sources::{
     AWS_EC2_METADATA_SERVICE_ENDPOINT, AWS_ENDPOINT_URL_STS, AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME,
     AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_WEB_IDENTITY_TOKEN_FILE,
 };
-use super::transport::{self, Answer, CloudProblem};
+use super::transport::{self, Answer, CloudProblem, NO_IDENTITY};
 use super::{CloudFailure, Surroundings, of};
 use crate::redact::Secret;
 
@@ -131,10 +131,14 @@ impl Surroundings {
         let client = self.http.metadata()?;
         let session =
             client.put(at("/latest/api/token")).header("x-aws-ec2-metadata-token-ttl-seconds", INSTANCE_SESSION);
-        let Some(session) = there(transport::probe(session).await?)? else { return Ok(None) };
+        let Some(session) = transport::probe(session).await? else { return Ok(None) };
+        let Some(session) = found_unless(session, &NO_IDENTITY)? else { return Ok(None) };
         let session = Secret::from(String::from_utf8_lossy(&session.body).trim());
         let ask = |path: &str| client.get(at(path)).header("x-aws-ec2-metadata-token", session.expose());
-        let Some(roles) = there(Some(transport::send(ask(ROLES_PATH)).await?))? else { return Ok(None) };
+        // Who gave a session is asked nothing that it could misunderstand.
+        let Some(roles) = found_unless(transport::send(ask(ROLES_PATH)).await?, &[StatusCode::NOT_FOUND])? else {
+            return Ok(None);
+        };
         let text = String::from_utf8_lossy(&roles.body);
         let Some(role) = text.lines().next().map(str::trim).filter(|role| !role.is_empty()) else { return Ok(None) };
         let keys: RoleKeys = transport::send(ask(&format!("{ROLES_PATH}{role}"))).await?.json()?;
@@ -144,17 +148,9 @@ impl Surroundings {
 
 const ROLES_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// Takes what a metadata service does not have, or is told not to tell, for absent. Other clouds' services, which have
-/// the same address, say the same in more ways.
-fn there(answer: Option<Answer>) -> Result<Option<Answer>, CloudProblem> {
-    const ABSENT: [StatusCode; 5] = [
-        StatusCode::BAD_REQUEST,
-        StatusCode::FORBIDDEN,
-        StatusCode::METHOD_NOT_ALLOWED,
-        StatusCode::NOT_FOUND,
-        StatusCode::UNAUTHORIZED,
-    ];
-    answer.filter(|answer| !ABSENT.contains(&answer.status)).map(Answer::success).transpose()
+/// Returns a success, or `None` where the status is one that means `absent`; every other is an error.
+fn found_unless(answer: Answer, absent: &[StatusCode]) -> Result<Option<Answer>, CloudProblem> {
+    if absent.contains(&answer.status) { Ok(None) } else { answer.success().map(Some) }
 }
 
 /// What a role's temporary keys look like in the container's and the instance's answers.

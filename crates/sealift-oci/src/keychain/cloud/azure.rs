@@ -12,10 +12,9 @@ use super::sources::{
     AZURE_AUTHORITY_HOST, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_FEDERATED_TOKEN_FILE,
     AZURE_POD_IDENTITY_AUTHORITY_HOST, AZURE_TENANT_ID, IDENTITY_ENDPOINT, IDENTITY_HEADER,
 };
-use super::transport::{self, CloudProblem};
+use super::transport::{self, CloudProblem, NO_IDENTITY};
 use super::{CloudFailure, Surroundings, of};
 use crate::redact::Secret;
-use crate::registry::retry::is_transient;
 
 const SERVICE_PRINCIPAL: &str = "Azure service principal";
 const FEDERATED: &str = "Azure federated token";
@@ -120,7 +119,7 @@ impl Surroundings {
         let is_named = self.sources.value(AZURE_CLIENT_ID).is_some();
         match answer.status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if !is_named && status.is_client_error() && !is_transient(status) => {
+            status if !is_named && NO_IDENTITY.contains(&status) => {
                 tracing::debug!(%status, "no identity of Azure");
                 Ok(None)
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealift_core::oci::RegistryHost;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -53,9 +54,9 @@ pub(super) async fn resolve(registry: &EcrRegistry, around: &Surroundings) -> Re
     around.ecr_password(&api, &identity).await.map_err(of(identity.origin))
 }
 
-/// Asks for a password for public.ecr.aws. Everyone may read there, so an identity that gets no password is only
-/// worth a warning.
-pub(super) async fn resolve_public(around: &Surroundings) -> Resolved {
+/// Asks for a password for public.ecr.aws. Everyone may read there, so an identity that is refused one is only worth a
+/// warning.
+pub(super) async fn resolve_public(host: &RegistryHost, around: &Surroundings) -> Result<Resolved, CloudFailure> {
     let api = Api {
         address: format!("https://api.ecr-public.{PUBLIC_REGION}.amazonaws.com/"),
         variable: AWS_ENDPOINT_URL_ECR_PUBLIC,
@@ -68,10 +69,7 @@ pub(super) async fn resolve_public(around: &Surroundings) -> Resolved {
         let Some(identity) = around.aws_identity(&sts).await? else { return Ok(Resolved::anonymous()) };
         around.ecr_password(&api, &identity).await.map_err(of(identity.origin))
     };
-    found.await.unwrap_or_else(|CloudFailure { origin, problem }| {
-        tracing::warn!(origin, %problem, "public.ecr.aws is read anonymously");
-        Resolved::anonymous()
-    })
+    found.await.or_else(|failure: CloudFailure| failure.or_anonymous(host))
 }
 
 impl Surroundings {

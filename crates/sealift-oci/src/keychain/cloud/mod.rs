@@ -58,7 +58,7 @@ impl CloudKeychain {
         match cloud {
             Cloud::Acr(azure) => acr::resolve(*azure, host, &self.around).await,
             Cloud::Ecr(registry) => ecr::resolve(registry, &self.around).await,
-            Cloud::EcrPublic => Ok(ecr::resolve_public(&self.around).await),
+            Cloud::EcrPublic => ecr::resolve_public(host, &self.around).await,
             Cloud::Gar => gcp::resolve(&self.around).await,
             Cloud::Ghcr => Ok(ghcr::resolve(&self.around.sources)),
         }
@@ -71,7 +71,7 @@ impl Keychain for CloudKeychain {
         let host = &resource.host;
         let Some(cloud) = Cloud::of(host) else { return Ok(Resolved::anonymous()) };
         let found = self.known.get_or_find(host.clone(), || self.find(&cloud, host)).await;
-        found.map_err(|CloudFailure { origin, problem }| KeychainError::Cloud { host: host.clone(), origin, problem })
+        found.map_err(|failure| failure.at(host))
     }
 }
 
@@ -80,6 +80,23 @@ impl Keychain for CloudKeychain {
 struct CloudFailure {
     origin: &'static str,
     problem: CloudProblem,
+}
+
+impl CloudFailure {
+    fn at(self, host: &RegistryHost) -> KeychainError {
+        KeychainError::Cloud { host: host.clone(), origin: self.origin, problem: self.problem }
+    }
+
+    /// Goes on anonymously where the identity was refused: the registry may be of other people, and anybody's to read. All
+    /// else stays an error, because anonymous readers may be shown less, and would take that for all there is.
+    fn or_anonymous(self, host: &RegistryHost) -> Result<Resolved, Self> {
+        if !self.problem.is_refusal() {
+            return Err(self);
+        }
+        let refusal = self.at(host).to_string();
+        tracing::warn!(%refusal, "the registry is read anonymously");
+        Ok(Resolved::refused(refusal))
+    }
 }
 
 /// Names the source that a problem is of.

@@ -31,6 +31,15 @@ const METADATA_ANSWER: Duration = Duration::from_secs(5);
 const PUBLIC_CONNECT: Duration = Duration::from_secs(10);
 /// Longest time for a service on the network to answer.
 const PUBLIC_ANSWER: Duration = Duration::from_secs(30);
+/// What a metadata service answers that has no identity for this machine, is told not to tell, or is another cloud's: they
+/// have one address, and each refuses the others' questions in its own way.
+pub(super) const NO_IDENTITY: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::FORBIDDEN,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::NOT_FOUND,
+    StatusCode::UNAUTHORIZED,
+];
 /// How often and how patiently a service that is busy is asked again.
 const RETRY: RetryPolicy = RetryPolicy {
     retries: 3,
@@ -290,6 +299,12 @@ pub enum CloudProblem {
 }
 
 impl CloudProblem {
+    /// Says whether a service looked at the identity and refused it. One that could not be reached, or whose answer means
+    /// something else or nothing, did not.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Answered { status: 400 | 401 | 403, .. })
+    }
+
     /// Says whether it may go better the next time.
     pub fn may_pass(&self) -> bool {
         match self {
