@@ -12,6 +12,7 @@ use sealift_core::repository::{Content, ContentError, RepositoryError};
 
 use super::client::{Endpoint, Request, Turn};
 use super::error::TransportError;
+use super::manifest::knows_no_head;
 use super::response::Response;
 
 /// How often a download is resumed without real progress in between; stops servers that cut every connection.
@@ -33,17 +34,22 @@ impl Endpoint {
             let url = self.url(&format!("blobs/{}", descriptor.digest));
             Request::new("look up", Method::HEAD, url, self.to_pull())
         };
-        let response = self.send(request).await?;
+        let mut response = self.send(request).await?;
+        if knows_no_head(response.status()) {
+            if descriptor.media_type.is_manifest() {
+                return match self.read_manifest(&descriptor.digest.clone().into()).await {
+                    // What ACR keeps in quarantine is there.
+                    Ok(_) | Err(RepositoryError::Quarantined { .. }) => Ok(true),
+                    Err(error) if error.is_not_found() => Ok(false),
+                    Err(error) => Err(error),
+                };
+            }
+            // Its body is left unread.
+            response = self.send(self.blob_request(descriptor, 0)).await?;
+        }
         match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            // What ACR keeps in quarantine is there.
-            StatusCode::METHOD_NOT_ALLOWED if descriptor.media_type.is_manifest() => {
-                match self.resolve_manifest(&descriptor.digest.clone().into()).await {
-                    Err(RepositoryError::Quarantined { .. }) => Ok(true),
-                    found => found.map(|_| true),
-                }
-            }
             _ => Err(response.into_error(&self.name, "look up", format!("blob {}", descriptor.digest)).await),
         }
     }

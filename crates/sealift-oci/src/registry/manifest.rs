@@ -61,15 +61,14 @@ impl Endpoint {
     /// Returns the descriptor of a manifest, without its bytes where the registry tells.
     pub(crate) async fn resolve_manifest(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
         let response = self.send(self.manifest_request("resolve", Method::HEAD, selector)).await?;
-        match response.status().as_u16() {
-            200 => {
+        match response.status() {
+            StatusCode::OK => {
                 self.note_etag(&response);
                 if let Some(descriptor) = self.described(&response, selector)? {
                     return Ok(descriptor);
                 }
             }
-            // Answers of gateways that know no HEAD; what they mean, GET will say.
-            400 | 405 | 406 | 415 | 501 => {}
+            status if knows_no_head(status) => {}
             _ => return Err(self.refused_manifest(response, "resolve", selector).await),
         }
         self.read_manifest(selector).await.map(|read| read.manifest.descriptor().clone())
@@ -222,6 +221,11 @@ impl Endpoint {
         let Some(((digest, media_type), size)) = digest.zip(media_type).zip(size) else { return Ok(None) };
         Ok(Some(Descriptor::new(media_type, digest, size)))
     }
+}
+
+/// Says whether `HEAD` was answered as by gateways that do not know it; what they mean, `GET` will say.
+pub(super) fn knows_no_head(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 405 | 406 | 415 | 501)
 }
 
 fn claimed_digest(response: &Response) -> Option<Digest> {

@@ -211,6 +211,29 @@ async fn resolving_does_without_what_a_head_does_not_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_found_where_head_is_not_known() {
+    let (registry, image) = with_image();
+    let (missing_blob, _) = new_blob();
+    let repository = open(access(), &registry, "team/app").await;
+    for status in [400, 405, 501] {
+        registry.set_faults([Rule::new(Effect::Status(status)).method("HEAD")]);
+        for (descriptor, expected) in [
+            (&layer(&image), true),
+            (&missing_blob, false),
+            (image.descriptor(), true),
+            (fixture::image(7).descriptor(), false),
+        ] {
+            assert_eq!(repository.exists(descriptor).await.unwrap(), expected, "{status} {descriptor:?}");
+        }
+    }
+    // What GET does not tell either is no absence.
+    registry.set_faults([Rule::new(Effect::Status(405))]);
+    for descriptor in [&missing_blob, fixture::image(7).descriptor()] {
+        assert_eq!(kind(&repository.exists(descriptor).await), "unsupported");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cut_download_goes_on_where_it_was() {
     let (registry, image) = (start(RegistryOptions::default()), fixture::large_image(1, 3 << 20));
     registry.add("team/app", &image, None).unwrap();
