@@ -40,8 +40,10 @@ use shared_tag::SharedTags;
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
 const MAX_REMEMBERED: usize = 100_000;
-/// The most tags named that a listing leaves out; each costs a request.
+/// The most tags named that a listing leaves out.
 const MAX_NAMED: usize = 10;
+/// The most tags asked for that a listing leaves out; each costs a request, and stale listings leave out thousands.
+const MAX_LOOKED_FOR: usize = 100;
 
 /// A repository of a registry.
 #[derive(Clone, Debug)]
@@ -139,25 +141,29 @@ impl RegistryRepository {
     async fn check_tags(&self, listed: &[Tag]) -> Result<(), RepositoryError> {
         let listed: HashSet<&Tag> = listed.iter().collect();
         let missing: Vec<Tag> = self.memory.tags().iter().filter(|tag| !listed.contains(tag)).cloned().collect();
+        let malformed = |problem: std::fmt::Arguments<'_>| Err(self.endpoint.malformed("tag listing", problem));
         let mut there = Vec::new();
-        for tag in missing {
+        for tag in missing.iter().take(MAX_LOOKED_FOR) {
             match self.endpoint.resolve_manifest(&tag.clone().into()).await {
                 Ok(_) => there.push(format!("`{tag}`")),
-                // Somebody deleted it meanwhile.
-                Err(error) if error.is_not_found() => drop(self.memory.tags().remove(&tag)),
-                // What a registry keeps back it need not list.
-                Err(RepositoryError::Quarantined { .. }) => {}
+                // Somebody deleted it meanwhile, or it is kept back, which no registry need list.
+                Err(error) if error.is_not_found() || matches!(error, RepositoryError::Quarantined { .. }) => {
+                    self.memory.tags().remove(tag);
+                }
                 Err(error) => return Err(error),
             }
             if there.len() == MAX_NAMED {
                 break;
             }
         }
-        if there.is_empty() {
-            return Ok(());
-        }
         there.sort_unstable();
-        Err(self.endpoint.malformed("tag listing", format_args!("it leaves out what is there: {}", there.join(", "))))
+        match missing.len().saturating_sub(MAX_LOOKED_FOR) {
+            _ if !there.is_empty() => malformed(format_args!("it leaves out what is there: {}", there.join(", "))),
+            0 => Ok(()),
+            rest => {
+                malformed(format_args!("it leaves out {rest} tags more than are looked for, which were there before"))
+            }
+        }
     }
 }
 

@@ -239,6 +239,28 @@ async fn a_tag_listing_that_leaves_out_what_is_there_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tag_listing_that_leaves_out_very_many_is_not_looked_into_without_end() {
+    let (registry, image) = with_signatures(RegistryOptions::default(), 0);
+    let repository = open(access(), &registry, "team/app").await;
+    let tags: Vec<Tag> = (0..250).map(|number| format!("t{number}").parse().unwrap()).collect();
+    for tag in &tags {
+        repository.tag(image.root(), tag).await.unwrap();
+    }
+    let other = open(access(), &registry, "team/app").await;
+    for tag in &tags {
+        other.delete(&Selector::Tag(tag.clone())).await.unwrap();
+    }
+    for rest in [150, 50] {
+        registry.clear_requests();
+        let listed = repository.tags().await;
+        assert_eq!(kind(&listed), "malformed");
+        assert!(listed.unwrap_err().to_string().contains(&format!("{rest} tags more than are looked for")));
+        assert_eq!(registry.requests().len(), 101, "the listing, and 100 tags");
+    }
+    assert_eq!(repository.tags().await.unwrap().len(), 1, "what is known to be deleted is not asked for again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_repository_says_nothing_about_the_api() {
     let (registry, image) = with_signatures(RegistryOptions::default(), 1);
     let repository = open(access(), &registry, "team/app").await;
