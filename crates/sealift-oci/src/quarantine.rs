@@ -45,7 +45,7 @@ pub struct Quarantine {
     pub digest: Digest,
     /// Its state in the registry's words, bounded; nothing where the registry keeps no image back.
     pub state: Option<String>,
-    /// What a scanner said, bounded.
+    /// What a scanner said; longer than any [`ScanDetails`] it is cut, and says so.
     pub details: Option<String>,
     /// Whether it may not be pulled by who has no special role.
     pub is_kept_back: bool,
@@ -55,9 +55,17 @@ impl From<Attributes> for Quarantine {
     fn from(attributes: Attributes) -> Self {
         let is_kept_back = attributes.is_kept_back();
         let Attributes { digest, quarantine_state, quarantine_details } = attributes;
-        let shown = |text: Option<String>| text.map(|text| foreign_text(&text));
-        Self { digest, state: shown(quarantine_state), details: shown(quarantine_details), is_kept_back }
+        let state = quarantine_state.map(|state| foreign_text(&state));
+        Self { digest, state, details: quarantine_details.map(|details| shown_details(&details)), is_kept_back }
     }
+}
+
+/// Reads a scanner's words for people: without control characters, and no more than it may have said.
+fn shown_details(details: &str) -> String {
+    let most = usize::try_from(ScanDetails::MAX_BYTES).unwrap_or(usize::MAX);
+    let mut chars = details.chars().filter(|c| !c.is_control());
+    let shown: String = chars.by_ref().take(most).collect();
+    if chars.next().is_none() { shown } else { format!("{shown} (cut after {most} characters)") }
 }
 
 /// What a scanner says, in the only shape that ACR takes.
@@ -78,6 +86,7 @@ pub struct ScanDetails {
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct ScanResult {
     version: String,
     summary: Vec<ScanCount>,
@@ -86,6 +95,7 @@ struct ScanResult {
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 struct ScanCount {
     severity: Severity,
     count: u64,
@@ -203,21 +213,11 @@ impl Endpoint {
     async fn quarantine(&self, selector: &Selector) -> Result<Quarantine, QuarantineError> {
         match self.attributes(selector).await {
             Ok(attributes) => Ok(attributes.into()),
-            // Whatever a registry says there that has no such place.
-            Err(error) if is_no_answer(&error) || self.host.auth().is_azure() => Err(lacking(error, READER)),
-            Err(_) => Err(no_quarantine(&self.name)),
+            Err(RepositoryError::Unsupported { .. }) => Err(no_quarantine(&self.name)),
+            Err(error) if self.host.auth().is_azure() => Err(lacking(error, READER)),
+            Err(error) => Err(QuarantineError::Repository(error)),
         }
     }
-}
-
-fn is_no_answer(error: &RepositoryError) -> bool {
-    matches!(
-        error,
-        RepositoryError::OutOfTime { .. }
-            | RepositoryError::Unauthenticated { .. }
-            | RepositoryError::Throttled { .. }
-            | RepositoryError::Unavailable { .. }
-    )
 }
 
 fn no_quarantine(name: &RepositoryName) -> QuarantineError {
@@ -247,10 +247,21 @@ mod tests {
             (r#"{"state":"x","verdict":"good"}"#, false),
             (r#"{"result":{"version":"1","summary":[{"severity":"Awful","count":2}]}}"#, false),
             (r#"{"result":{"summary":[]}}"#, false),
+            (r#"{"result":{"version":"1","summary":[],"summry":[]}}"#, false),
+            (r#"{"result":{"version":"1","summary":[{"severity":"High","count":2,"fixed":2}]}}"#, false),
             ("[]", false),
             ("", false),
         ] {
             assert_eq!(ScanDetails::parse(text.as_bytes()).is_ok(), is_taken, "{text}");
         }
+    }
+
+    #[test]
+    fn details_are_shown_whole_or_say_that_they_are_cut() {
+        let most = usize::try_from(ScanDetails::MAX_BYTES).unwrap();
+        let whole = "x".repeat(most);
+        assert_eq!(shown_details(&whole), whole);
+        let cut = shown_details(&format!("\u{1b}{whole}y"));
+        assert!(cut.starts_with(&whole) && cut.ends_with("x (cut after 16384 characters)"), "{}", &cut[most..]);
     }
 }

@@ -1,8 +1,8 @@
 //! Attributes that ACR keeps about manifests and tags, below `/acr/v1`; the quarantine is one of them.
 //!
 //! A manifest in quarantine is hidden: its tag is answered as if it were not there, its digest with words that stand for
-//! several things. The attributes say which, so they are asked where a manifest that people name is refused. Other
-//! registries are never asked for them.
+//! several things. The attributes say which, so they are asked where a manifest is refused; for the tags of signatures,
+//! too, because an image whose signatures are kept back is not unsigned. Other registries are never asked for them.
 //! Reference: <https://github.com/Azure/acr/blob/main/docs/preview/quarantine/readme.md>.
 
 use http::header::CONTENT_TYPE;
@@ -15,7 +15,6 @@ use url::Url;
 use super::client::{Body, Endpoint, Request};
 use super::error::DISALLOWED;
 use super::response::Response;
-use crate::apart::is_of_attachments;
 use crate::auth::{Need, ScopeSet};
 
 /// The largest answer read; one manifest's attributes with a scanner's details have a few KiB.
@@ -49,8 +48,7 @@ impl Endpoint {
     ) -> RepositoryError {
         let (status, body) = response.into_error_body().await;
         let may_be_kept_back = match selector {
-            // The tags of signatures are missing all the time, and nobody names them.
-            Selector::Tag(tag) => status == StatusCode::NOT_FOUND && !is_of_attachments(tag),
+            Selector::Tag(_) => status == StatusCode::NOT_FOUND,
             // Without a code it answered `HEAD`.
             Selector::Digest(_) => body.code == DISALLOWED || (body.code.is_empty() && status == StatusCode::FORBIDDEN),
         };
@@ -64,13 +62,12 @@ impl Endpoint {
                 digest: attributes.digest,
                 state: foreign_text(&attributes.quarantine_state.unwrap_or_default()),
             },
+            Ok(_) => error,
+            // Who may pull and no more, or is nobody, is shown no attributes of any registry, and most have no quarantine.
+            Err(RepositoryError::Unauthenticated { .. }) => error,
+            Err(missing) if missing.is_not_found() => error,
             // Whether it is there could not be told.
-            Err(
-                unsure @ (RepositoryError::OutOfTime { .. }
-                | RepositoryError::Throttled { .. }
-                | RepositoryError::Unavailable { .. }),
-            ) => unsure,
-            Ok(_) | Err(_) => error,
+            Err(unsure) => unsure,
         }
     }
 
@@ -126,7 +123,11 @@ impl Endpoint {
         let need = Need { scopes: ScopeSet::pull(&self.path), preferred: ScopeSet::attributes(&self.path) };
         let response = self.send(Request::new(READ, Method::GET, self.attributes_url(rest), need)).await?;
         if response.status() != StatusCode::OK {
-            return Err(response.into_error(&self.name, READ, format!("manifest {selector}")).await);
+            let (status, body) = response.into_error_body().await;
+            if is_no_such_place(status, &body.code) && !self.host.auth().is_azure() {
+                return Err(RepositoryError::Unsupported { repository: self.name.clone(), operation: READ });
+            }
+            return Err(body.into_error(status, &self.name, READ, format!("manifest {selector}")));
         }
         let body = response.read(&self.name, READ, "attributes", MAX_ATTRIBUTES_BYTES).await?;
         serde_json::from_slice(&body).map_err(|error| self.malformed("attributes", error))
@@ -137,6 +138,13 @@ impl Endpoint {
         url.set_path(&format!("/acr/v1/{}/{rest}", self.path));
         url
     }
+}
+
+/// Says whether an answer is that of a registry which keeps no attributes: the path itself is missing, not what it leads
+/// to.
+fn is_no_such_place(status: StatusCode, code: &str) -> bool {
+    const UNKNOWN: [&str; 3] = ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN"];
+    matches!(status.as_u16(), 404 | 405 | 501) && !UNKNOWN.contains(&code)
 }
 
 const READ: &str = "read attributes";

@@ -290,6 +290,8 @@ pub(super) async fn read(endpoint: &Endpoint, tag: &Tag) -> Result<Option<Read>,
         }
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
+        // By its tag nobody gets it, by its digest whoever looks after the quarantine.
+        Err(RepositoryError::Quarantined { digest, .. }) => endpoint.read_manifest(&digest.into()).await.map(Some),
         Err(error) => Err(error),
     }
 }

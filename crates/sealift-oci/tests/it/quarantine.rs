@@ -1,7 +1,11 @@
 //! Images that ACR keeps in quarantine, as its documents describe it.
 
-use sealift_core::oci::{Digest, Selector};
-use sealift_core::repository::RepositoryError;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealift_core::attach::CosignSuffix;
+use sealift_core::oci::{Digest, RawManifest, Selector};
+use sealift_core::repository::{Repository, RepositoryError, Revised, Revision};
 use sealift_oci::keychain::Credential;
 use sealift_oci::{Client, QuarantineError, QuarantineState, ScanDetails};
 use sealift_sandbox::fixture;
@@ -107,11 +111,12 @@ async fn only_where_it_could_be_kept_back_is_anybody_asked() {
     let client = client(&registry, publisher());
     let reader = client.open_read(&app).await.unwrap();
     reader.manifest(&v1()).await.unwrap();
-    let signatures = Selector::Tag(format!("sha256-{}.sig", "a".repeat(64)).parse().unwrap());
-    assert_eq!(kind(&reader.manifest(&signatures).await), "not found");
     assert_eq!(count(&registry, "GET", Endpoint::Attributes), 0);
-    assert_eq!(kind(&reader.manifest(&Selector::Tag("v2".parse().unwrap())).await), "not found");
-    assert_eq!(count(&registry, "GET", Endpoint::Attributes), 1);
+    for missing in ["v2".to_owned(), format!("sha256-{}.sig", "a".repeat(64))] {
+        registry.clear_requests();
+        assert_eq!(kind(&reader.manifest(&Selector::Tag(missing.parse().unwrap())).await), "not found");
+        assert_eq!(count(&registry, "GET", Endpoint::Attributes), 1, "{missing}");
+    }
     let found = client.quarantine(&app, &v1()).await.unwrap();
     assert_eq!((found.state, found.is_kept_back), (None, false), "there is no policy");
 
@@ -131,10 +136,68 @@ async fn only_where_it_could_be_kept_back_is_anybody_asked() {
 #[tokio::test]
 async fn what_is_not_told_is_not_missing() {
     let (registry, _) = kept_back();
-    registry.set_faults([Rule::new(Effect::Status(503)).on(Endpoint::Attributes)]);
-    assert_eq!(read(&registry, publisher(), &v1()).await, ["unavailable"; 2]);
-    registry.set_faults([Rule::new(Effect::Status(403)).on(Endpoint::Attributes)]);
-    assert_eq!(read(&registry, publisher(), &v1()).await, ["not found"; 2], "as the registry says");
+    for (effect, expected) in [
+        (Effect::Status(503), "unavailable"),
+        (Effect::Status(429), "throttled"),
+        (Effect::Status(403), "denied"),
+        (Effect::Body("<html>".into()), "malformed"),
+        // The token is good for no more than pulling: the registry's own answer is all there is.
+        (Effect::Status(401), "not found"),
+        (Effect::Refusal(404, "TAG_UNKNOWN"), "not found"),
+    ] {
+        registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Attributes)]);
+        assert_eq!(read(&registry, publisher(), &v1()).await, [expected; 2], "{effect:?}");
+    }
+}
+
+/// An image that was passed, and whose signatures were not, is not unsigned.
+#[tokio::test]
+async fn signatures_that_are_kept_back_are_not_missing() {
+    let (registry, digest) = kept_back();
+    let tag = CosignSuffix::Signature.tag(&digest);
+    let signature = registry.add("app", &fixture::image(2), Some(tag.as_str())).unwrap();
+    assert_eq!(read(&registry, publisher(), &tag.clone().into()).await, ["quarantined"; 2]);
+    // Nor is one lost to a signature that is added, because whoever looks after the quarantine reads it by its digest.
+    let revision: Arc<dyn Revision> = Arc::new(Untouched);
+    for (user, expected) in [(publisher(), None), (PROCESSOR, Some(signature.digest))] {
+        let writer = open(access_as(&registry, user, Emulation::PASSWORD), &registry, "app").await;
+        let held = writer.revise_tag(&tag, Arc::clone(&revision)).await;
+        let found = held.as_ref().ok().and_then(|held| Some(held.as_ref()?.descriptor().digest.clone()));
+        assert_eq!(found, expected, "{user}: {held:?}");
+        assert_eq!(kind(&held), if expected.is_some() { "ok" } else { "quarantined" }, "{user}");
+    }
+}
+
+/// Leaves a tag as it is.
+#[derive(Debug)]
+struct Untouched;
+
+#[async_trait]
+impl Revision for Untouched {
+    async fn revise(&self, _: &dyn Repository, _: Option<&RawManifest>) -> Result<Revised, RepositoryError> {
+        Ok(Revised::Unchanged)
+    }
+}
+
+#[tokio::test]
+async fn a_registry_without_a_record_is_told_from_one_that_does_not_answer() {
+    let emulation = Emulation::Zot;
+    let registry = start(emulation.options());
+    registry.add("app", &fixture::image(1), Some("v1")).unwrap();
+    let client = client(&registry, emulation.user());
+    for (effect, expected) in [
+        (Effect::Status(404), "unsupported"),
+        (Effect::Status(405), "unsupported"),
+        (Effect::Refusal(404, "NAME_UNKNOWN"), "not found"),
+        (Effect::Refusal(404, "MANIFEST_UNKNOWN"), "not found"),
+        (Effect::Status(403), "denied"),
+        (Effect::Status(500), "unavailable"),
+    ] {
+        registry.set_faults([Rule::new(effect.clone()).on(Endpoint::Attributes)]);
+        let asked = client.quarantine(&name(&registry, "app"), &v1()).await;
+        let Err(QuarantineError::Repository(error)) = asked else { panic!("{effect:?}: {asked:?}") };
+        assert_eq!(kind::<()>(&Err(error)), expected, "{effect:?}");
+    }
 }
 
 #[tokio::test]
