@@ -292,6 +292,7 @@ impl Endpoint {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, RepositoryError> {
         let mut retries = Retries::new(self.host.retry);
+        let mut was_asked_why = false;
         loop {
             let (asked, error, is_undone) = match self.follow(request, authorization).await {
                 Ok(response) if is_transient(response.status()) => {
@@ -313,7 +314,10 @@ impl Endpoint {
                 }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transport(error)) => {
-                    let error = self.explained(error).await;
+                    let error = match std::mem::replace(&mut was_asked_why, true) {
+                        false => self.explained(error).await,
+                        true => error,
+                    };
                     let may_pass = error.may_pass() && (!error.is_silence() || retries.endures_silence());
                     let error = self.unavailable(error, request.operation);
                     if !may_pass {

@@ -23,4 +23,5 @@ mod redirect;
 mod referrers;
 mod support;
 mod tee;
+mod tls;
 mod transfer;
