@@ -15,7 +15,7 @@ use sealift_oci::keychain::{
     KeychainError, KeychainSources, Resolved, Resource,
 };
 use sealift_oci::redact::Secret;
-use sealift_oci::{Access, Client, Tls};
+use sealift_oci::{Access, CertificateFolders, Client, Tls};
 use zeroize::Zeroizing;
 
 use crate::args::endpoint::EndpointArgs;
@@ -297,6 +297,7 @@ impl Context {
         access.signatures = signatures;
         access.proxies = self.environment.proxies.iter().filter_map(|proxy| proxy_host(proxy)).collect();
         access.tls = tls(args, &settings.authorities)?;
+        access.certificates = CertificateFolders::new(self.environment.certificate_folders());
         access.concurrency = usize::from(args.concurrency);
         access.timeouts.answer = args.timeout;
         access.timeouts.connect = access.timeouts.connect.min(args.timeout);

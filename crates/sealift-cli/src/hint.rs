@@ -55,8 +55,10 @@ pub(crate) fn repository_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&
 pub(crate) fn of_repository(error: &RepositoryError) -> Option<String> {
     let registry = |repository: &sealift_core::oci::RepositoryName| repository.host().map(ToString::to_string);
     match error {
-        RepositoryError::ClientCertificate { .. } => {
-            Some("give it with `--registry-client-cert` and `--registry-client-key`".to_owned())
+        RepositoryError::ClientCertificate { repository, .. } => {
+            let folder = registry(repository).map(|host| format!(", or keep it in `~/.config/containers/certs.d/{host}`"));
+            let folder = folder.unwrap_or_default();
+            Some(format!("give it with `--registry-client-cert` and `--registry-client-key`{folder}"))
         }
         RepositoryError::Unauthenticated { repository, .. } => {
             registry(repository).map(|host| format!("log in with `sealift login {host}`"))

@@ -1,6 +1,6 @@
 //! How registries are reached: credentials, TLS, time and concurrency, all as values.
 //!
-//! Never reads the environment or a file: the composition root passes in what it read.
+//! Never reads the environment or a file: the composition root passes in what it read, or where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sealift_core::oci::{RegistryHost, RepositoryName};
 
+use crate::certificate_folders::CertificateFolders;
 use crate::keychain::{Anonymous, Keychain};
 use crate::mirror::MirrorRule;
 use crate::redact::Secret;
@@ -29,6 +30,8 @@ pub struct Access {
     pub plain_http: BTreeSet<RegistryHost>,
     /// Whom to trust, and as whom to appear.
     pub tls: Tls,
+    /// Where certificates for single registries are, read once a registry is opened.
+    pub certificates: CertificateFolders,
     /// When to stop waiting.
     pub timeouts: Timeouts,
     /// When and how often to try again.
@@ -58,6 +61,7 @@ impl Access {
             https: BTreeSet::new(),
             plain_http: BTreeSet::new(),
             tls: Tls::default(),
+            certificates: CertificateFolders::default(),
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),
             concurrency: 16,

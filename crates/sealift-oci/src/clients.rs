@@ -12,7 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Url;
 
 use crate::ClientError;
-use crate::access::Access;
+use crate::access::{Access, Tls};
 use crate::auth::realm::{is_link_local, is_private};
 
 /// How far a place may be that a registry sends us to.
@@ -32,7 +32,8 @@ pub(crate) struct Clients(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    settings: Settings,
+    own_settings: Settings,
+    elsewhere_settings: Settings,
     own: OnceLock<reqwest::Client>,
     /// Knows no certificate authority: for plain HTTP.
     plain: OnceLock<reqwest::Client>,
@@ -45,18 +46,33 @@ impl Clients {
     /// Returns clients.
     pub(crate) fn new(access: &Access) -> Result<Self, ClientError> {
         let settings = Settings::new(access)?;
+        Self::of(settings.clone(), settings)
+    }
+
+    /// Returns clients that do as `tls` says with the hosts that the user named, and as these do elsewhere.
+    pub(crate) fn with_own_tls(&self, tls: Tls) -> Result<Self, ClientError> {
+        let elsewhere = self.0.elsewhere_settings.clone();
+        Self::of(Settings::new(&Access { tls, ..elsewhere.access.clone() })?, elsewhere)
+    }
+
+    fn of(own_settings: Settings, elsewhere_settings: Settings) -> Result<Self, ClientError> {
         let own = OnceLock::new();
-        if settings.identity.is_some() || !settings.authorities.is_empty() {
+        if own_settings.identity.is_some() || !own_settings.authorities.is_empty() {
             // A key of another certificate, and PEM around something else, are told before anything is sent.
-            made(&own, || settings.builder(None).build()).map_err(|error| settings.why_none(error))?;
+            made(&own, || own_settings.builder(None).build()).map_err(|error| own_settings.why_none(error))?;
         }
-        let (plain, simple) = (OnceLock::new(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { settings, own, plain, simple, elsewhere: Default::default() })))
+        let (plain, simple, elsewhere) = (OnceLock::new(), OnceLock::new(), Default::default());
+        Ok(Self(Arc::new(Inner { own_settings, elsewhere_settings, own, plain, simple, elsewhere })))
+    }
+
+    /// Returns whom the hosts that the user named are trusted by, and as whom we appear there.
+    pub(crate) fn own_tls(&self) -> &Tls {
+        &self.0.own_settings.access.tls
     }
 
     /// Returns the client for a host that the user named.
     pub(crate) fn own(&self, url: &Url) -> Result<&reqwest::Client, reqwest::Error> {
-        let settings = &self.0.settings;
+        let settings = &self.0.own_settings;
         // A proxy may itself be reached over TLS.
         match url.scheme() == "http" && settings.access.proxies.is_empty() {
             true => made(&self.0.plain, || settings.builder(None).tls_certs_only([]).build()),
@@ -66,17 +82,17 @@ impl Clients {
 
     /// Returns a client for the same hosts that learns why a connection was closed.
     pub(crate) fn simple(&self) -> Result<&reqwest::Client, reqwest::Error> {
-        made(&self.0.simple, || self.0.settings.builder(None).http1_only().build())
+        made(&self.0.simple, || self.0.own_settings.builder(None).http1_only().build())
     }
 
     /// Returns the client for a place that a registry named.
     pub(crate) fn elsewhere(&self, reach: Reach) -> Result<&reqwest::Client, reqwest::Error> {
-        made(&self.0.elsewhere[reach as usize], || self.0.settings.builder(Some(reach)).build())
+        made(&self.0.elsewhere[reach as usize], || self.0.elsewhere_settings.builder(Some(reach)).build())
     }
 
     /// Returns the addresses of a name.
     pub(crate) async fn look_up(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
-        look_up(&self.0.settings.names, name).await
+        look_up(&self.0.own_settings.names, name).await
     }
 }
 

@@ -11,6 +11,7 @@
 mod access;
 mod apart;
 mod auth;
+mod certificate_folders;
 mod clients;
 mod deadline;
 pub mod keychain;
@@ -31,6 +32,7 @@ use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use apart::{SignaturesApart, WritableSignaturesApart};
+pub use certificate_folders::CertificateFolders;
 use clients::Clients;
 use deadline::Deadline;
 use keychain::Credential;
@@ -195,7 +197,17 @@ impl Client {
         let host = match hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {
-                let made = Host::new(host, shared.http.clone(), &shared.access);
+                let http = match shared.access.is_plain_http(host) {
+                    true => shared.http.clone(),
+                    false => shared.access.certificates.clients_of(host, &shared.http).map_err(|source| {
+                        RepositoryError::File {
+                            repository: name.clone(),
+                            operation: "reading its certificates",
+                            source,
+                        }
+                    })?,
+                };
+                let made = Host::new(host, http, &shared.access);
                 let made = Arc::new(made.ok_or_else(|| RepositoryError::Malformed {
                     repository: name.clone(),
                     what: "registry host",

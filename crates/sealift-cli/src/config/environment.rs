@@ -158,6 +158,12 @@ impl Environment {
     pub(crate) fn config_directory(&self) -> Option<PathBuf> {
         self.config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))
     }
+
+    /// Returns where podman and docker have the certificates of single registries: the user's folders, then the system's.
+    pub(crate) fn certificate_folders(&self) -> Vec<PathBuf> {
+        let roots = self.config_directory().into_iter().chain([PathBuf::from("/etc")]);
+        roots.flat_map(|root| ["containers", "docker"].map(|tool| root.join(tool).join("certs.d"))).collect()
+    }
 }
 
 /// Returns the value of the variable a user named, as in `env://NAME`.

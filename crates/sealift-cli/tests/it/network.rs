@@ -98,6 +98,23 @@ fn https_is_spoken_where_the_user_says_so() {
 }
 
 #[test]
+fn certificates_of_a_registry_are_where_podman_and_docker_have_them() {
+    let registry = registry(RegistryOptions::default());
+    let user = User::with_key();
+    let (host, image) = (registry.host(), registry.reference("team/app:v1"));
+    let folder = |tool: &str| user.path(&format!(".config/{tool}/certs.d/{host}"));
+    let tree = ["tree", "--timeout", "1s", "--https", &host, &image];
+    // The last one written is looked into first.
+    for tool in ["docker", "containers"] {
+        std::fs::create_dir_all(folder(tool)).unwrap();
+        std::fs::write(folder(tool).join("client.cert"), "").unwrap();
+        let named = format!("{tool}/certs.d/{host}/client.cert`: there is no key");
+        user.run(&tree).assert_code(22).assert_stderr(&named);
+    }
+    user.run(&["tree", &image]).assert_code(0);
+}
+
+#[test]
 fn a_client_certificate_comes_with_its_own_key() {
     let registry = registry(RegistryOptions::default());
     let user = User::with_key();

@@ -9,7 +9,7 @@ use sealift_core::oci::{Digest, Reference, RegistryHost, RepositoryName};
 use sealift_core::repository::{Arrival, ReferrersListing};
 use sealift_oci::keychain::{Credential, ExplicitKeychain};
 use sealift_oci::redact::Secret;
-use sealift_oci::{Access, Client, ClientError, LoginCheck};
+use sealift_oci::{Access, CertificateFolders, Client, ClientError, LoginCheck};
 use sealift_sandbox::conformance;
 use sealift_sandbox::fixture::{self, Pattern};
 use sealift_sandbox::peers::{DockerRegistry, Peers};
@@ -210,6 +210,26 @@ async fn it_knows_its_clients_by_their_certificates() {
     ] {
         let repository = Client::new(access(identity)).unwrap().open(&registry.name("team/app")).await.unwrap();
         let listed = repository.tags().await;
+        assert_eq!(kind(&listed), expected, "{listed:?}");
+    }
+    // The same from a folder, for this registry under this name and for no other.
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join(registry.host.to_string());
+    std::fs::create_dir(&own).unwrap();
+    for (file, content) in [("ca.crt", &servers.pem()), ("client.cert", &known.certificate), ("client.key", &known.key)]
+    {
+        std::fs::write(own.join(file), content).unwrap();
+    }
+    let mut by_folder = Access::anonymous();
+    let by_name = registry.host.to_string().replace("127.0.0.1", "localhost");
+    by_folder.https.extend([registry.host.clone(), by_name.parse().unwrap()]);
+    by_folder.retry.retries = 1;
+    let nowhere = folder.path().join("nowhere");
+    by_folder.certificates = CertificateFolders::new(vec![nowhere, folder.path().to_owned()]);
+    let client = Client::new(by_folder).unwrap();
+    let other_name = format!("{by_name}/team/app").parse::<Reference>().unwrap().repository();
+    for (name, expected) in [(registry.name("team/app"), "not found"), (other_name, "unavailable")] {
+        let listed = client.open(&name).await.unwrap().tags().await;
         assert_eq!(kind(&listed), expected, "{listed:?}");
     }
     let mixed = Client::new(access(Some(format!("{}{}", known.certificate, other.key))));
