@@ -6,7 +6,7 @@ use std::sync::Arc;
 use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, NameConstraints, SubjectAltName};
 
 use super::{UnixTime, Validity};
 use crate::crypto::{KeyError, PublicKey, SignatureScheme};
@@ -123,6 +123,15 @@ impl Certificate {
         let has_no_serial = tbs.serial_number().as_bytes().iter().all(|byte| *byte == 0);
         let has_powers = self.has_key_usage(KeyUsages::KeyCertSign) || self.extension(NAME_CONSTRAINTS).is_some();
         has_no_serial || has_powers && !self.is_authority()
+    }
+
+    /// Says whether it limits the names of those it issues for, and says none, or not understandably: what it means to
+    /// keep out would get in (RFC 5280 section 4.2.1.10 forbids it).
+    pub(super) fn has_void_name_constraints(&self) -> bool {
+        let Some((_, value)) = self.extension(NAME_CONSTRAINTS) else { return false };
+        let Ok(constraints) = NameConstraints::from_der(value) else { return true };
+        let subtrees = [constraints.permitted_subtrees, constraints.excluded_subtrees];
+        subtrees.into_iter().flatten().all(|subtrees| subtrees.is_empty())
     }
 
     /// Says whether it marks an extension as critical that is not understood here; asked of roots, of which a path

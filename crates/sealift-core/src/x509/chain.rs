@@ -62,8 +62,9 @@ impl VerifiedChain {
 
 /// Verifies `leaf` up to one of `roots`, as it stood at `time`.
 ///
-/// Every certificate of the path, the root included, must have been valid at `time`, may issue, and know all of its
-/// critical extensions; `intermediates` are candidates and trusted for nothing.
+/// Every certificate of the path, the root included, must have been valid at `time`, may issue, know all of its
+/// critical extensions, and limit names only in ways that say which; `intermediates` are candidates and trusted for
+/// nothing.
 ///
 /// # Errors
 /// [`ChainError`]: what is wrong with the leaf, or why no path leads to a root.
@@ -103,17 +104,18 @@ pub fn verify_chain(
     let candidates: Vec<_> = intermediates.iter().map(|candidate| CertificateDer::from(candidate.as_der())).collect();
     let end_entity = EndEntityCert::try_from(&leaf_der).map_err(ChainError::Path)?;
     let validity = Cell::new(leaf.validity());
-    let may_issue = |path: &VerifiedPath<'_>| {
+    let may_issue = |issuer: &Certificate| issuer.may_issue() && !issuer.has_void_name_constraints();
+    let holds = |path: &VerifiedPath<'_>| {
         let root = anchors.iter().find(|(anchor, _)| anchor == path.anchor());
         // Roots as old as serial number 0 are in use; nothing is looked up by it.
         let is_root_good = |root: &Certificate| {
-            root.may_issue() && root.validity().contains(time) && !root.has_unknown_critical_extension()
+            may_issue(root) && root.validity().contains(time) && !root.has_unknown_critical_extension()
         };
         let (_, root) = root.filter(|(_, root)| is_root_good(root)).ok_or(webpki::Error::UnknownIssuer)?;
         let mut common = leaf.validity().overlap(root.validity());
         for found in path.intermediate_certificates() {
             let is_good = |candidate: &&Certificate| {
-                *candidate.as_der() == *found.der() && candidate.may_issue() && !candidate.is_irregular()
+                *candidate.as_der() == *found.der() && may_issue(candidate) && !candidate.is_irregular()
             };
             let issuer = intermediates.iter().find(is_good).ok_or(webpki::Error::UnknownIssuer)?;
             common = common.overlap(issuer.validity());
@@ -130,7 +132,7 @@ pub fn verify_chain(
             rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
             Purpose(usage),
             None,
-            Some(&may_issue),
+            Some(&holds),
         )
         .map_err(ChainError::Path)?;
     Ok(VerifiedChain { issuer: IssuerKey(path.issuer_spki().as_ref().to_vec()), validity: validity.get() })
