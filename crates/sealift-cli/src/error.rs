@@ -364,8 +364,9 @@ impl CliError {
             Self::Sign(SignError::Witness(error)) if error.retry == Retry::CanHelp => Exit::Unavailable,
             Self::BundleFile { .. } => Exit::NoMatchingSignature,
             Self::UnreadableBundle { .. } => Exit::Failure,
-            Self::Refused { source: VerifyError::NoCertificate, .. } => Exit::NoCertificate,
-            Self::Refused { .. } => Exit::NoMatchingSignature,
+            Self::Refused { source: VerifyError::NoCertificate, .. }
+            | Self::UpgradedRefused(VerifyError::NoCertificate) => Exit::NoCertificate,
+            Self::Refused { .. } | Self::UpgradedRefused(_) => Exit::NoMatchingSignature,
             Self::Quarantine { source: QuarantineError::RoleMissing { .. }, .. } => Exit::Unauthorized,
             Self::Quarantine { source: QuarantineError::Repository(source), .. } | Self::Repository { source, .. } => {
                 exit_of_repository(source)
@@ -381,7 +382,6 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Sign(_)
             | Self::Upgrade(_)
-            | Self::UpgradedRefused(_)
             | Self::Write { .. } => Exit::Failure,
             Self::Unproven(error) => error.exit(),
             Self::OwnSignature(_) => Exit::Internal,

@@ -2,9 +2,9 @@
 
 use sealift_core::entity::SignedEntity;
 use sealift_core::verify::Verifier;
-use sealift_keyless::Transport;
 use sealift_keyless::rekor::{RekorError, RekorWitness};
 use sealift_keyless::signing_config::ApiVersion;
+use sealift_keyless::{Transport, TransportError};
 use url::Url;
 
 use crate::exit::Exit;
@@ -55,11 +55,28 @@ pub(crate) enum UnprovenError {
 }
 
 impl UnprovenError {
-    /// Returns what the process says about it: whether the log includes the entry could not be told.
+    /// Returns what the process says about it: that the log does not hold the entry, or why that could not be told.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Log { .. } | Self::Offline { .. } => Exit::Unavailable,
+            Self::Log { source, .. } => exit_of_log(source),
+            Self::Offline { .. } => Exit::Unavailable,
             Self::NoAddress { .. } | Self::UnknownLog { .. } => Exit::Configuration,
         }
+    }
+}
+
+/// Returns what a log's answer means: only that it has another entry or none there is a no. What does not prove
+/// anything is no answer.
+fn exit_of_log(error: &RekorError) -> Exit {
+    match error {
+        RekorError::OtherEntry { .. } => Exit::NoMatchingSignature,
+        RekorError::Refused(refusal) => match refusal.status {
+            404 => Exit::NoMatchingSignature,
+            401 | 403 => Exit::Unauthorized,
+            _ => Exit::Unavailable,
+        },
+        RekorError::Transport(TransportError::TooLarge { .. }) => Exit::Unavailable,
+        RekorError::Transport(source) if !source.may_pass() => Exit::Configuration,
+        _ => Exit::Unavailable,
     }
 }

@@ -31,9 +31,10 @@ use crate::verification::requirements;
 /// there stays. Each signature must verify with the given key or identity before, and in its new form before it is
 /// published. A bundle proves that a log holds the signature where `.att` has the log's promise only: the log is asked
 /// for that proof. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
-/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything has no other form or does not
-/// verify, with 22 when a log could not be asked for its proof, with 20 when no trust root names the log, and with 29 for
-/// several of these reasons.
+/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything has no other form, does not
+/// verify or is not in the log that promised it, with 22 when a log gave no usable answer, with 20 when no trust root
+/// names the log or it cannot be asked as things are set up, with 21 when the log does not let this account ask, and with
+/// 29 for several of these reasons.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -178,6 +179,7 @@ impl Migrating<'_> {
         };
         let entity = match proven(entity, &self.logs).await {
             Ok(proven) => proven,
+            Err(error) if error.exit().is_refusal() => return impossible(with_causes(&error)),
             Err(error) => return Ok(Migration::Undecided { reason: with_causes(&error), exit: error.exit() }),
         };
         let key_id = match verified.signer() {

@@ -141,6 +141,11 @@ fn what_no_log_has_proven_is_undecided() {
     let known = [services.who(), services.trust(), vec![app.clone()]].concat();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     assert_eq!(migrate(&[&known[..], &["--offline"]].concat(), 22), ["undecided"]);
+    for (status, outcome, code) in [(404, "impossible", 1), (403, "undecided", 21)] {
+        services.sigstore.inject(Service::RekorV1, Fault::Status(status), Times::Always);
+        assert_eq!(migrate(&known, code), [outcome], "{status}");
+        services.sigstore.clear_faults();
+    }
     // Beside what has no other form, there are two reasons.
     services.user.run(&["sign", "--key", "sealift.key", "--format", "legacy", &app]).assert_code(0);
     let mut both = migrate(&[&known[..], &["--offline"]].concat(), 29);

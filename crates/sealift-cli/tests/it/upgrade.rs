@@ -1,6 +1,8 @@
 //! `sealift bundle upgrade` of bundles that have a log's promise alone: the proof comes from the log, and nothing is
 //! written that does not verify.
 
+use std::net::{Ipv4Addr, TcpListener};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Times};
@@ -118,6 +120,12 @@ fn as_cosign_wrote_it(bundle: &Value) -> Value {
     })
 }
 
+/// Returns an address at which nobody listens any more.
+fn closed_address() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
 #[test]
 fn a_missing_proof_comes_from_the_log() {
     let archive = Archive::new();
@@ -152,11 +160,13 @@ fn a_log_that_lies_or_is_silent_changes_nothing() {
     for name in ["v01-attested.json", "cosign-keyless.json"] {
         let before = archive.bytes(name);
         for (fault, code, reason) in [
-            (Fault::OtherEntry, 22, "the log's entry is not of this signature: its body differs"),
+            (Fault::OtherEntry, 12, "the log's entry is not of this signature: its body differs"),
             (Fault::WrongProof, 22, "the log's inclusion proof does not hold"),
             (Fault::OldCheckpoint, 22, "the log's checkpoint is of "),
-            (Fault::Status(404), 22, "did not give it"),
-            (Fault::ForeignCheckpoint, 1, "does not verify, so it was not written"),
+            (Fault::Status(404), 12, "did not give it"),
+            (Fault::Status(403), 21, "did not give it"),
+            (Fault::Status(400), 22, "did not give it"),
+            (Fault::ForeignCheckpoint, 12, "does not verify, so it was not written"),
         ] {
             sigstore.inject(Service::RekorV1, fault, Times::Always);
             archive.upgrade_trusting(name, &[]).assert_code(code).assert_stderr(reason);
@@ -166,8 +176,12 @@ fn a_log_that_lies_or_is_silent_changes_nothing() {
         archive.upgrade_trusting(name, &[]).assert_code(0);
     }
     let before = archive.bytes("v01-keyless.json");
-    let nobody = archive.upgrade_trusting("v01-keyless.json", &["--rekor-url", "http://127.0.0.1:9"]);
-    nobody.assert_code(22).assert_stderr("http://127.0.0.1:9/ did not give it");
+    let closed = closed_address();
+    let nobody = archive.upgrade_trusting("v01-keyless.json", &["--rekor-url", &closed]);
+    nobody.assert_code(22).assert_stderr(&format!("{closed}/ did not give it"));
+    // Trying again does not help with a setting.
+    let plain = archive.upgrade_trusting("v01-keyless.json", &["--rekor-url", "http://log.example.com"]);
+    plain.assert_code(20).assert_stderr("log.example.com is not reached over https");
     assert_eq!(archive.bytes("v01-keyless.json"), before);
     // The address by hand is one of the same log.
     let url = sigstore.urls().rekor_v1.clone();
@@ -185,7 +199,7 @@ fn nobody_is_asked_offline_nor_for_what_is_there() {
         offline.assert_code(22).assert_stderr("has no inclusion proof, and `--offline` asks no log");
         assert_eq!(archive.bytes(name), before, "{name}");
     }
-    for flags in [&[][..], &["--offline"], &["--rekor-url", "http://127.0.0.1:9"]] {
+    for flags in [&[][..], &["--offline"], &["--rekor-url", &closed_address()]] {
         archive
             .services
             .run(&[
