@@ -2,6 +2,7 @@
 //!
 //! Turns arguments into library calls and results into text, JSON and exit codes; nothing is decided here.
 
+mod admissions;
 mod answers;
 mod archive;
 mod args;

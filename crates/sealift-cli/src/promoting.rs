@@ -16,6 +16,7 @@ use sealift_promote::{
     AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
 
+use crate::admissions::{Admissions, Candidate};
 use crate::args::promotion::{FeatureArg, SelectionArgs};
 use crate::commands::copy::refuse_other_digest;
 use crate::context::Context;
@@ -70,6 +71,7 @@ pub(crate) struct Promoter {
     pub(crate) extent: Extent,
     /// Signs at the destinations before the tags move.
     pub(crate) endorsing: Option<Endorsing>,
+    pub(crate) admissions: Admissions,
 }
 
 impl Promoter {
@@ -91,8 +93,16 @@ impl Promoter {
             selection: job.demand.selection.clone(),
             ..Promotion::of(subject.descriptor.clone())
         };
-        let admitted = match admit(&snapshot, &promotion, &job.demand.judge).await.map_err(CliError::Promote)? {
-            Gate::Passed(admitted) => admitted,
+        let candidate = Candidate {
+            repository: job.source.repository(),
+            digest: subject.digest().clone(),
+            platforms: job.platforms.clone(),
+            demand: Arc::clone(&job.demand),
+        };
+        let admitting = admit(&snapshot, &promotion, &job.demand.judge);
+        let admitted = match self.admissions.admit(candidate, admitting).await.map_err(CliError::Promote)? {
+            // Under whichever tag it was judged.
+            Gate::Passed(admitted) => admitted.found_under(job.source.tag().cloned()),
             Gate::Stopped(decision) => {
                 let refused = Refused { source: job.source.clone(), reference: job.source.clone(), decision };
                 let result = Ok(PromotionResult::Refused(refused));
@@ -119,6 +129,7 @@ impl Promoter {
         for (position, destination) in job.destinations.iter().enumerate() {
             repositories.entry(destination.repository()).or_default().push((position, destination));
         }
+        let _turns = self.admissions.deliver(&admitted.plan().root().digest, repositories.keys()).await;
         let tee = Tee::new(source, repositories.keys());
         let deliveries = repositories.values().zip(tee.branches()).map(async |(destinations, branch)| {
             let mut delivered = Vec::new();

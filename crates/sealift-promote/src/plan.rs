@@ -276,6 +276,13 @@ impl AdmittedPlan {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
+
+    /// Returns the same for the image as it is found under another tag of its repository, or under none.
+    #[must_use]
+    pub fn found_under(mut self, tag: Option<Tag>) -> Self {
+        self.plan.source_tag = tag;
+        self
+    }
 }
 
 /// Requires that `decision` allows `digest` at `repository`.

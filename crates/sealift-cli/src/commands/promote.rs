@@ -9,6 +9,7 @@ use sealift_core::copy::CopyOptions;
 use sealift_core::oci::Reference;
 use sealift_promote::{Image, ManifestEntry};
 
+use crate::admissions::Admissions;
 use crate::args::endorsement::EndorsementArgs;
 use crate::args::endpoint::EndpointArgs;
 use crate::args::identity::IdentityArgs;
@@ -143,7 +144,7 @@ async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Res
         }
     };
     let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
-    let promoter = Promoter { client, options, endorsing, extent };
+    let promoter = Promoter { client, options, endorsing, extent, admissions: Admissions::default() };
     let job = |image: &Image, entry: &ManifestEntry| Job {
         source: image.source.clone(),
         selector: image.selector.clone(),

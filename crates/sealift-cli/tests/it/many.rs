@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sealift_sandbox::external;
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::registry::{Effect, Endpoint, LoggedRequest, Registry, RegistryOptions, Rule};
 use sealift_sandbox::sigstore::LogVersion;
 use serde_json::Value;
 
@@ -179,6 +179,28 @@ fn a_pattern_on_the_command_line_keeps_each_tag() {
         .assert_code(2)
         .assert_stderr("written twice");
     user.run(&["promote", "--key", "sealift.pub", "--from-file", "f", &from, &to]).assert_code(2);
+}
+
+/// Each of them is looked up, and then the image is read, judged and delivered for all of them.
+#[test]
+fn several_tags_of_one_image_cost_little_more_than_one() {
+    let ((user, source), prod) = (staging(), empty());
+    for tag in ["v3", "v3.1", "v3.1.0"] {
+        source.add("team/app", &fixture::image(1), Some(tag)).unwrap();
+    }
+    source.clear_requests();
+    let (from, to) = (source.reference("team/app:v3*"), prod.reference("prod/app"));
+    let run = ["promote", "--key", "sealift.pub", "--sign-key", "sealift.key", "--resign", &from, &to];
+    user.run(&run).assert_code(0).assert_stdout("3 promotions: 3 promoted");
+    assert_eq!(tags(&prod, "prod/app"), ["v3", "v3.1", "v3.1.0"]);
+    let mut read: Vec<_> = source.requests().iter().map(LoggedRequest::line).collect();
+    read.retain(|line| !line.ends_with("/tags/list"));
+    let all = read.len();
+    read.sort();
+    read.dedup();
+    assert_eq!(read.len(), all, "{read:#?}");
+    // The signature that it had, which is the signer's own, and a record of each tag.
+    assert_eq!(prod.referrers("prod/app", fixture::image(1).digest()).len(), 1 + 3);
 }
 
 #[test]

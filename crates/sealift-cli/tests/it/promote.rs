@@ -230,6 +230,26 @@ fn several_destinations_are_served_and_one_failure_stops_no_other() {
 }
 
 #[test]
+fn a_large_layer_is_read_once_for_all_destinations_that_lack_it() {
+    let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
+    let base = [1, 2].map(|seed| fixture::layer(seed, 4 << 20));
+    source.add("team/large", &fixture::image_on(&base, 1), Some("v1")).unwrap();
+    user.at(&source, &["sign", "--key", "sealift.key", "@team/large:v1"]).assert_code(0);
+    let [eu, us] = [1, 2].map(|_| Registry::start(RegistryOptions::default()).unwrap());
+    source.clear_requests();
+    // A second repository of one registry mounts them.
+    let to = [eu.reference("prod/a:v1"), us.reference("prod/a:v1"), eu.reference("prod/b:v1")];
+    let from = source.reference("team/large:v1");
+    user.run(&["promote", "--key", "sealift.pub", &from, &to[0], &to[1], &to[2]]).assert_code(0);
+    for (layer, _) in &base {
+        let path = format!("/v2/team/large/blobs/{}", layer.digest);
+        let reads = source.requests().iter().filter(|request| request.method == "GET" && request.path == path).count();
+        assert_eq!(reads, 1, "{}", layer.digest);
+        assert!(eu.has_blob("prod/b", &layer.digest) && us.has_blob("prod/a", &layer.digest));
+    }
+}
+
+#[test]
 fn chosen_platforms_travel_and_the_rest_is_told_or_refused() {
     let (user, source) = (User::with_key(), registry(RegistryOptions::default()));
     let index = fixture::index(3, &["amd64", "arm64"]);
