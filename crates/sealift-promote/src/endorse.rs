@@ -345,11 +345,7 @@ fn is_signature(kind: AttachmentKind) -> bool {
 
 /// What is not there is not its own either; that it could not be read is an error.
 fn present<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, EndorseError> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(EndorseError::Read(error)),
-    }
+    RepositoryError::absent_as_none(answer).map_err(EndorseError::Read)
 }
 
 /// Says why nothing was signed at the destination, or what was signed is not attached.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::PromoteError;
 use crate::request::{TagRule, Target};
+use crate::transfer::absent_as_none;
 
 /// Tags looked up at once.
 const CONCURRENCY: usize = 8;
@@ -24,12 +25,8 @@ pub(crate) async fn look(
     root: &Digest,
 ) -> Result<Tags, PromoteError> {
     let lookups = stream::iter(&target.tags).map(|tag| async move {
-        let held = match destination.resolve(&Selector::Tag(tag.clone())).await {
-            Ok(descriptor) => Some(descriptor.digest),
-            Err(error) if error.is_not_found() => None,
-            Err(source) => return Err(PromoteError::Repository { side: Side::Destination, source }),
-        };
-        Ok((tag.clone(), held))
+        let held = absent_as_none(destination.resolve(&Selector::Tag(tag.clone())).await)?;
+        Ok::<_, PromoteError>((tag.clone(), held.map(|descriptor| descriptor.digest)))
     });
     let tags: Tags = lookups.buffer_unordered(CONCURRENCY).try_collect().await?;
     for (tag, held) in &tags {

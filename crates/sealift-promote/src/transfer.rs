@@ -360,9 +360,5 @@ pub(crate) fn at_destination(source: RepositoryError) -> PromoteError {
 }
 
 pub(crate) fn absent_as_none<T>(answer: Result<T, RepositoryError>) -> Result<Option<T>, PromoteError> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(at_destination(error)),
-    }
+    RepositoryError::absent_as_none(answer).map_err(at_destination)
 }
