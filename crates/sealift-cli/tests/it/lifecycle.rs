@@ -88,6 +88,7 @@ fn a_marker_without_a_date_tells_nothing() {
         let (text, shown) = run("show", 22);
         text.assert_stdout("unclear").assert_stdout("`soon`, which is no date");
         assert_eq!((&shown["isUnclear"], &shown["endOfLife"]), (&json!(true), &Value::Null), "{shown}");
+        assert_eq!(shown.get("hasEnded"), Some(&Value::Null), "{shown}");
         // What replaces it is known for all that.
         let warning = |reference: &str| format!("warning: the end of life of {reference} is unclear");
         let (text, found) = run("latest", 0);
@@ -97,6 +98,7 @@ fn a_marker_without_a_date_tells_nothing() {
         let (text, found) = run("latest", 22);
         text.assert_stdout("its end of life is unclear").assert_stderr(&warning(&new));
         assert_eq!(found["newest"]["isUnclear"], true, "{found}");
+        assert_eq!(found["newest"].get("hasEnded"), Some(&Value::Null), "{found}");
     }
 }
 

@@ -128,7 +128,8 @@ struct DatedLine<'a> {
     revision: Option<&'a str>,
     created: Option<String>,
     end_of_life: Option<String>,
-    has_ended: bool,
+    /// Nothing where it is unclear: neither is an answer then.
+    has_ended: Option<bool>,
     is_unclear: bool,
     successor: Option<&'a str>,
     unread: usize,
@@ -137,14 +138,15 @@ struct DatedLine<'a> {
 impl<'a> DatedLine<'a> {
     fn of(dated: &'a Dated, now: Timestamp) -> Self {
         let Dated { reference, edition, markers } = dated;
+        let is_unclear = unclear(markers).is_some();
         Self {
             reference: reference.to_string(),
             version: edition.version.as_deref(),
             revision: edition.revision.as_deref(),
             created: edition.created.map(|time| time.to_string()),
             end_of_life: dated.end_of_life().map(|end| end.to_string()),
-            has_ended: dated.has_ended(now),
-            is_unclear: unclear(markers).is_some(),
+            has_ended: Some(dated.has_ended(now)).filter(|_| !is_unclear),
+            is_unclear,
             successor: dated.successor(),
             unread: markers.unread().len(),
         }

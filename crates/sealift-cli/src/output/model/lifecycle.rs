@@ -66,20 +66,22 @@ impl Report for Lifecycle {
         struct Line<'a> {
             reference: String,
             end_of_life: Option<String>,
-            has_ended: bool,
+            /// Nothing where it is unclear: neither is an answer then.
+            has_ended: Option<bool>,
             is_unclear: bool,
             successor: Option<&'a str>,
             markers: Vec<MarkerLine<'a>>,
             unread: usize,
         }
         let effective = self.markers.effective();
+        let is_unclear = unclear(&self.markers).is_some();
         json_line(
             out,
             &Line {
                 reference: self.reference.to_string(),
                 end_of_life: effective.and_then(end_of),
-                has_ended: self.has_ended(),
-                is_unclear: unclear(&self.markers).is_some(),
+                has_ended: Some(self.has_ended()).filter(|_| !is_unclear),
+                is_unclear,
                 successor: effective.and_then(|marker| marker.successor.as_deref()),
                 markers: self.ordered().into_iter().map(MarkerLine::of).collect(),
                 unread: self.markers.unread().len(),
