@@ -245,10 +245,11 @@ fn checked(cache: &Cache) -> Option<Timestamp> {
 /// daily and lasts for a week.
 pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Does not end in `.json`, nor does [`CHECKED`]: the metadata of a role, whatever it is called, does.
 /// Longest time for a refresh and its documents. Stops a repository that gives each file just in time, which the
 /// specification calls a slow retrieval.
 const MAX_REFRESH: Duration = Duration::from_secs(180);
+
+/// Does not end in `.json`, nor does [`CHECKED`]: the metadata of a role, whatever it is called, does.
 const PINNED_ROOT: &str = "pinned_root";
 const MAX_PINNED_ROOT_BYTES: usize = 512 * 1024;
 const CHECKED: &str = "checked";
