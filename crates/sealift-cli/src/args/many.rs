@@ -22,7 +22,7 @@ pub(crate) struct ManyArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 
-    /// Write the report as JUnit XML to this file too, whatever becomes of the run
+    /// Write the report as JUnit XML to this file too; it says that the run has not ended until it has
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }

@@ -115,8 +115,11 @@ impl Setting {
         let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
         let promote = ["promote", "--key", "sealift.pub", "--overwrite-tag", &from, &to];
 
+        let report = self.user.path(&format!("report-{nth}.xml"));
+        std::fs::write(&report, "of an earlier run").unwrap();
         let mut sealift = self.user.command(env!("CARGO_BIN_EXE_sealift"));
-        let mut sealift = sealift.args(promote).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let sealift = sealift.args(promote).arg("--junit").arg(&report);
+        let mut sealift = sealift.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = sealift.stdout.take().unwrap();
         let ended = gate.events.clone();
         let reader = std::thread::spawn(move || {
@@ -133,6 +136,8 @@ impl Setting {
         let status = sealift.wait().unwrap();
         let text = reader.join().unwrap();
         assert_eq!(status.success(), outcome == Outcome::Ended, "request {nth}: {text}");
+        let report = std::fs::read_to_string(report).unwrap();
+        assert_eq!(report.contains("type=\"UNFINISHED\""), outcome == Outcome::Killed, "request {nth}: {report}");
 
         // Once while the registry holds the answer, and once more: what was sent before the end may arrive after it.
         self.check(&source, &destination, before.as_ref(), nth);

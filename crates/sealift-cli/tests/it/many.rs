@@ -135,6 +135,11 @@ fn a_report_that_cannot_be_written_hides_no_verdict() {
     let to = prod.reference("prod/app");
     promote(&[&source.reference("team/unsigned:v1"), &to]).assert_code(10).assert_stderr("team/unsigned:v1");
     promote(&["--from-file", "nowhere.yaml"]).assert_code(20).assert_stderr("nowhere.yaml");
+    let many = ["promote", "--key", "sealift.pub", "--junit", "nowhere/report.xml", "--output", "json"];
+    let shown = user.run(&[&many[..], &[&source.reference("team/unsigned:v*"), &to]].concat()).assert_code(10);
+    let shown = shown.json_lines();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0]["error"].is_object() && shown[2]["summary"]["refused"] == 1, "{shown:?}");
     promote(&[&source.reference("team/app:v1.0"), &to]).assert_code(1).assert_stdout("promoted");
     assert_eq!(tags(&prod, "prod/app"), ["v1.0"]);
 }

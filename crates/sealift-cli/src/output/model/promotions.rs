@@ -116,6 +116,17 @@ impl Promotions {
     /// JUnit XML.
     pub(crate) fn junit_of_failure(subject: &str, error: &CliError, elapsed: Duration) -> String {
         let outcome = outcome_of(error.exit(), &Failure::of(error));
+        Self::junit_of_all(subject, outcome, elapsed)
+    }
+
+    /// Returns what stands for the report on promotions of `subject` until they have ended, as JUnit XML.
+    pub(crate) fn junit_of_unfinished(subject: &str) -> String {
+        let message = "the run has not ended, or it was killed".to_owned();
+        let trouble = Trouble { code: "UNFINISHED", message, details: String::new() };
+        Self::junit_of_all(subject, Outcome::Broken(trouble), Duration::ZERO)
+    }
+
+    fn junit_of_all(subject: &str, outcome: Outcome, elapsed: Duration) -> String {
         to_xml(elapsed, vec![Case { class: subject.to_owned(), name: subject.to_owned(), elapsed, outcome }])
     }
 
@@ -200,9 +211,12 @@ impl Summary {
         let style = if endings.has_trouble() { BAD } else { GOOD };
         let noun = if *promotions == 1 { "promotion" } else { "promotions" };
         writeln!(out, "{STRONG}{promotions} {noun}{STRONG:#}: {style}{endings}{style:#}")?;
+        // What nobody looked for is not "0 present already".
         if endings.planned > 0 {
-            // What a plan did not look for is not "0 present already".
             return writeln!(out, "  {DIM}nothing was written, in {seconds:.1} s{DIM:#}");
+        }
+        if copied.objects + mounted.objects + present.objects == 0 {
+            return writeln!(out, "  {DIM}in {seconds:.1} s{DIM:#}");
         }
         writeln!(
             out,
