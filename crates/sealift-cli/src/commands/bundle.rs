@@ -229,17 +229,19 @@ impl<'a> Acceptance<'a> {
 
 /// Returns what a signature says, and the digest that it names, if any: it is to say the same afterwards.
 fn claimed(entity: &SignedEntity) -> (Claim, Option<Digest>) {
-    let SignedContent::Envelope(envelope) = &entity.content else {
-        let SignedContent::MessageSignature { digest, .. } = &entity.content else { return (Claim::Blob, None) };
-        return (Claim::Blob, digest.clone());
-    };
-    let statement = Statement::parse(envelope.payload()).ok();
-    let claim = match statement.as_ref().map(Statement::predicate_type) {
-        Some(predicate::IMAGE_SIGNATURE) => Claim::ImageSignature,
-        _ => Claim::Attestation { predicate_type: None },
-    };
-    let digests = statement.as_ref().map(subjects).unwrap_or_default();
-    (claim, digests.iter().find_map(|digest| digest.parse().ok()))
+    match &entity.content {
+        SignedContent::Envelope(envelope) => {
+            let statement = Statement::parse(envelope.payload()).ok();
+            let claim = match statement.as_ref().map(Statement::predicate_type) {
+                Some(predicate::IMAGE_SIGNATURE) => Claim::ImageSignature,
+                _ => Claim::Attestation { predicate_type: None },
+            };
+            let digests = statement.as_ref().map(subjects).unwrap_or_default();
+            (claim, digests.iter().find_map(|digest| digest.parse().ok()))
+        }
+        SignedContent::MessageSignature { digest, .. } => (Claim::Blob, digest.clone()),
+        _ => (Claim::Blob, None),
+    }
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, SignedEntity), CliError> {
