@@ -16,6 +16,9 @@ const MAX_IN_MEMORY: u64 = 256 * 1024 * 1024;
 /// The largest file that is signed, which must be held in memory.
 pub(crate) const MAX_SIGNED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+/// By which a bundle may name what was signed.
+const ALGORITHMS: [DigestAlgorithm; 3] = [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512];
+
 /// What was signed: content, or its digest where that is enough or all there is.
 #[derive(Debug)]
 pub(crate) enum Blob {
@@ -43,6 +46,14 @@ impl Blob {
         match self {
             Self::Bytes(bytes) => Digest::sha256(bytes),
             Self::Digest(digest) => digest.clone(),
+        }
+    }
+
+    /// Returns its digests by all algorithms, or the only one known.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        match self {
+            Self::Bytes(bytes) => ALGORITHMS.map(|algorithm| Digest::of(algorithm, bytes)).into(),
+            Self::Digest(digest) => vec![digest.clone()],
         }
     }
 

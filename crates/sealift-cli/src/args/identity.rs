@@ -143,7 +143,7 @@ fn all(exact: &[String], regexps: &[Pattern], globs: &[Pattern]) -> Vec<Pattern>
 }
 
 /// Whom to trust, and what signatures must come with
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Trust options")]
 pub(crate) struct TrustArgs {
     /// Sigstore installation to trust: `public-good`, `github`, the URL given to `sealift trust init`, or a trust
@@ -205,6 +205,14 @@ pub(crate) struct TrustArgs {
     /// Ask no Sigstore service: trust roots come from files, the cache and what is built in
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) offline: Option<bool>,
+}
+
+impl TrustArgs {
+    /// Says whether nothing is said about whom to trust, nor about what signatures must come with; `--offline`
+    /// says neither.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self { offline: self.offline, ..Self::default() }
+    }
 }
 
 /// A demand on what a certificate claims.

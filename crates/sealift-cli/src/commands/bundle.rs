@@ -23,6 +23,9 @@ use crate::proofs::{Logs, proven};
 use crate::verification::{CertificateUse, accepted};
 use crate::{signed_content, trust};
 
+/// How many digests of a bundle an error names.
+const MAX_SHOWN_DIGESTS: usize = 3;
+
 /// Look into Sigstore bundles, and bring old ones up to date
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
@@ -62,8 +65,8 @@ struct InspectArgs {
 /// Reads versions 0.1 to 0.3 and what older cosigns wrote. Version 0.3 demands an inclusion proof of every log entry:
 /// one that is missing is asked for at the log. The bundle must then verify before and after, by whoever its
 /// certificate names, or with the key or as the identity given; a signature made with a key needs `--key`. A bundle that
-/// has all its proofs is rewritten without asking anybody, and verified where a key or an identity is given. What is not
-/// accepted is not written.
+/// has all its proofs and names the digest of what was signed is rewritten without asking anybody; it is verified where a
+/// flag says whom to trust, or what the signature must come with. What is not accepted is not written.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,7 +78,8 @@ struct UpgradeArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// What was signed, where the bundle does not name its digest: a file or a digest
+    /// What was signed: a file or a digest. Needed where the bundle does not name its digest; another than it names is
+    /// refused
     #[arg(long, value_name = "FILE")]
     artifact: Option<String>,
 
@@ -150,25 +154,30 @@ fn subjects(statement: &Statement) -> Vec<String> {
 
 async fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliError> {
     let (_, mut entity) = read(&args.file)?;
+    if args.rekor_url.is_some() && is_proven(&entity) {
+        context.printer.note(format_args!("no log is asked: every log entry of the bundle has its proof"));
+    }
+    let refused = |source| CliError::Refused { subject: args.file.display().to_string(), source };
     let (claim, named) = claimed(&entity);
     let given = args.artifact.as_ref().map(|operand| Blob::open(operand, &entity)).transpose()?;
-    let artifact = given.or(named.map(Blob::Digest));
-    let is_proven = entity.material.log_entries.iter().all(LogEntry::has_proof);
-    let acceptance = match is_proven && args.identity.is_empty() {
-        true => None,
-        false => {
-            let artifact = artifact.as_ref().ok_or(CliError::Upgrade(UpgradeError::NoDigest))?;
-            Some(Acceptance::of(args, context, &entity, artifact.artifact(), claim).await?)
+    if let Some(given) = &given {
+        refuse_other(given, &named).map_err(refused)?;
+    }
+    let acceptance = match must_verify(args, &entity, &named) {
+        true => {
+            let artifact = given.as_ref().map(Blob::artifact).or(named.first().map(Artifact::Digest));
+            let artifact = artifact.ok_or(CliError::Upgrade(UpgradeError::NoDigest))?;
+            Some(Acceptance::of(args, context, &entity, artifact, claim).await?)
         }
+        false => None,
     };
     if let Some(acceptance) = &acceptance {
-        let refused = |source| CliError::Refused { subject: args.file.display().to_string(), source };
         acceptance.verify(&entity).map_err(refused)?;
         let transport = context.allowed_transport(args.identity.trust.network())?;
         let logs = Logs { verifier: &acceptance.verifier, transport: transport.as_ref(), url: args.rekor_url.as_ref() };
         entity = proven(&entity, &logs).await.map_err(CliError::Unproven)?;
     }
-    let digest = artifact.as_ref().map(Blob::digest);
+    let digest = given.as_ref().map(Blob::digest);
     let upgraded = entity.upgraded(digest.as_ref()).map_err(CliError::Upgrade)?;
     let json = upgraded.bundle.to_json().map_err(CliError::Bundle)?;
     // What cannot be read back, or is not accepted, must not replace what can or is.
@@ -183,6 +192,29 @@ async fn upgrade(args: &UpgradeArgs, context: &Context) -> Result<String, CliErr
         ));
     }
     Ok(json)
+}
+
+/// Refuses another artifact than the bundle names, if it names any.
+fn refuse_other(artifact: &Blob, named: &[Digest]) -> Result<(), VerifyError> {
+    // Computed once, not once per subject: a statement may have very many.
+    let digests = artifact.digests();
+    if named.is_empty() || named.iter().any(|digest| digests.contains(digest)) {
+        return Ok(());
+    }
+    Err(VerifyError::WrongSubject { signed: named.iter().take(MAX_SHOWN_DIGESTS).map(Digest::to_string).collect() })
+}
+
+/// Says whether the bundle must verify to be written: it is asked for, or something comes into it that it did not have.
+fn must_verify(args: &UpgradeArgs, entity: &SignedEntity, named: &[Digest]) -> bool {
+    let is_asked = !args.identity.is_empty() || !args.identity.trust.is_empty();
+    let is_message = matches!(entity.content, SignedContent::MessageSignature { .. });
+    // The digest of another file would make a bundle that says what nobody signed.
+    let lacks_digest = named.is_empty() && (is_message || args.artifact.is_some());
+    is_asked || lacks_digest || !is_proven(entity)
+}
+
+fn is_proven(entity: &SignedEntity) -> bool {
+    entity.material.log_entries.iter().all(LogEntry::has_proof)
 }
 
 /// By what the bundle is verified, as it was and as it is written.
@@ -218,7 +250,7 @@ impl<'a> Acceptance<'a> {
             let requirements = instance.requirements.clone();
             instance.requirements = requirements.with_transparency_log(LogRequirement::Required);
         }
-        let verifier = trust::verifier(instances, Requirements::default());
+        let verifier = trust::verifier(instances, args.identity.trust.demanded(Requirements::default()));
         Ok(Self { verifier, identity, artifact, claim })
     }
 
@@ -227,8 +259,8 @@ impl<'a> Acceptance<'a> {
     }
 }
 
-/// Returns what a signature says, and the digest that it names, if any: it is to say the same afterwards.
-fn claimed(entity: &SignedEntity) -> (Claim, Option<Digest>) {
+/// Returns what a signature says, and the digests that it names, if any: it is to say the same afterwards.
+fn claimed(entity: &SignedEntity) -> (Claim, Vec<Digest>) {
     match &entity.content {
         SignedContent::Envelope(envelope) => {
             let statement = Statement::parse(envelope.payload()).ok();
@@ -237,10 +269,10 @@ fn claimed(entity: &SignedEntity) -> (Claim, Option<Digest>) {
                 _ => Claim::Attestation { predicate_type: None },
             };
             let digests = statement.as_ref().map(subjects).unwrap_or_default();
-            (claim, digests.iter().find_map(|digest| digest.parse().ok()))
+            (claim, digests.iter().filter_map(|digest| digest.parse().ok()).collect())
         }
-        SignedContent::MessageSignature { digest, .. } => (Claim::Blob, digest.clone()),
-        _ => (Claim::Blob, None),
+        SignedContent::MessageSignature { digest, .. } => (Claim::Blob, digest.iter().cloned().collect()),
+        _ => (Claim::Blob, Vec::new()),
     }
 }
 

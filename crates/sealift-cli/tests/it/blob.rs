@@ -119,7 +119,8 @@ fn both_cosigns_read_what_we_sign_and_we_what_they_do() {
     user.run(&["verify-blob", "--key", "sealift.pub", "--signature", "c2.sig", "blob"]).assert_code(0);
     user.run(&["bundle", "inspect", "c2.json"]).assert_code(0).assert_stdout("before bundles were standardized");
     user.run(&["bundle", "upgrade", "c2.json"]).assert_code(1).assert_stderr("--artifact");
-    user.run(&["bundle", "upgrade", "--artifact", "blob", "--out", "new.json", "c2.json"]).assert_code(0);
+    let upgrade = ["bundle", "upgrade", "--key", "sealift.pub", "--artifact", "blob", "--out", "new.json", "c2.json"];
+    user.run(&upgrade).assert_code(0);
     user.run(&["verify-blob", "--key", "sealift.pub", "--bundle", "new.json", "blob"]).assert_code(0);
     peer("cosign3", &["verify-blob", "--key", "sealift.pub", "--insecure-ignore-tlog", "--bundle", "new.json", "blob"]);
 }

@@ -209,6 +209,8 @@ fn nobody_is_asked_offline_nor_for_what_is_there() {
             .assert_code(0);
         assert_eq!(archive.read("same.json"), archive.read("keyless.json"), "{flags:?}");
     }
+    let url = args(["bundle", "upgrade", "--rekor-url", &closed_address(), "keyless.json"]);
+    archive.services.run(&[&url]).assert_code(0).assert_stderr("no log is asked: every log entry");
     assert!(sigstore.requests().is_empty(), "{:?}", sigstore.requests());
 }
 
@@ -236,4 +238,66 @@ fn only_what_verifies_is_upgraded() {
     let changed = args(["bundle", "upgrade", "--artifact", "changed", "cosign-keyless.json"]);
     services.run(&[&changed, &trust]).assert_code(12);
     assert!(archive.questions().is_empty(), "no log is asked about what does not verify");
+}
+
+/// Says whether an upgrade ends with `code`, and writes something only if that is 0.
+fn assert_upgrade(archive: &Archive, bundle: &str, flags: &[&str], code: i32) -> Outcome {
+    let out = archive.services.user.path("out.json");
+    let upgrade = [&["bundle", "upgrade", "--out", "out.json", bundle][..], flags].concat();
+    let outcome = archive.services.user.run(&upgrade).assert_code(code);
+    assert_eq!(std::fs::remove_file(out).is_ok(), code == 0, "{bundle} {flags:?}");
+    outcome
+}
+
+#[test]
+fn what_has_its_proofs_must_verify_where_flags_say_by_what() {
+    let archive = Archive::new();
+    let services = &archive.services;
+    let root = text(&services.files.trusted_root);
+    let elsewhere = Services::start();
+    let foreign = text(&elsewhere.files.trusted_root);
+    let mut forged = archive.read("keyless.json");
+    forged["messageSignature"]["signature"] = archive.read("keyed.json")["messageSignature"]["signature"].clone();
+    archive.write("forged.json", &forged);
+    for (bundle, flags, code) in [
+        ("keyless.json", &["--trusted-root", &root][..], 0),
+        ("keyless.json", &["--trusted-root", &foreign], 12),
+        ("keyless.json", &["--trusted-root", "missing.json"], 20),
+        ("keyless.json", &["--instance", "public-good", "--offline"], 12),
+        ("keyless.json", &["--trusted-root", &root, "--timestamp-threshold", "8"], 12),
+        ("attested.json", &["--trusted-root", &root], 0),
+        ("attested.json", &["--trusted-root", &foreign], 12),
+        ("forged.json", &["--trusted-root", &root], 12),
+        ("keyed.json", &["--trusted-root", &root], 2),
+        ("keyed.json", &["--trusted-root", &root, "--key", "sealift.pub"], 0),
+    ] {
+        assert_upgrade(&archive, bundle, flags, code);
+    }
+}
+
+#[test]
+fn what_is_written_as_signed_was_signed() {
+    let archive = Archive::new();
+    let user = &archive.services.user;
+    user.write("changed", "what is not");
+    let other = format!("sha256:{}", "0".repeat(64));
+    for bundle in ["keyless.json", "attested.json"] {
+        assert_upgrade(&archive, bundle, &["--artifact", "blob"], 0);
+        for artifact in ["changed", &other] {
+            let refused = assert_upgrade(&archive, bundle, &["--artifact", artifact], 12);
+            refused.assert_stderr("signed is another artifact: sha256:");
+        }
+    }
+    // No log was asked to hold it, so there is no proof to miss, and it does not say what was signed.
+    let mut unlogged = archive.read("cosign-keyed.json");
+    unlogged.as_object_mut().unwrap().remove("rekorBundle");
+    archive.write("unlogged.json", &unlogged);
+    let key = ["--key", "sealift.pub"];
+    assert_upgrade(&archive, "unlogged.json", &key, 1).assert_stderr("`--artifact`");
+    assert_upgrade(&archive, "unlogged.json", &["--artifact", "blob"], 2).assert_stderr("`--key`");
+    for (artifact, flags, code) in
+        [("changed", &[][..], 12), ("blob", &["--tlog-threshold", "1"], 12), ("blob", &[], 0)]
+    {
+        assert_upgrade(&archive, "unlogged.json", &[&key[..], &["--artifact", artifact], flags].concat(), code);
+    }
 }
