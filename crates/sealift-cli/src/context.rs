@@ -27,7 +27,7 @@ use crate::config::{Environment, Origin, Settings, environment};
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::{self, MAX_KEY_BYTES};
-use crate::output::progress::Progress;
+use crate::output::progress::{Progress, Showing};
 use crate::output::{Printer, Talk};
 use crate::person::TerminalPerson;
 
@@ -43,13 +43,13 @@ impl Context {
     /// Builds the context of one run.
     pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
         let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
-        let progress = match args.verbose {
-            _ if args.quiet || args.no_progress => Progress::Hidden,
+        let showing = match args.verbose {
+            _ if args.quiet || args.no_progress => Showing::Hidden,
             // What is traced would tear a drawing apart.
-            0 if Progress::can_be_drawn() => Progress::Drawn,
-            _ => Progress::Lines,
+            0 if Showing::can_be_drawn() => Showing::Drawn,
+            _ => Showing::Lines,
         };
-        Self { config: args.config.clone(), environment, printer: Printer { talk }, progress }
+        Self { config: args.config.clone(), environment, printer: Printer { talk }, progress: Progress::new(showing) }
     }
 
     /// Returns the time to put into what is made: `SOURCE_DATE_EPOCH`, else now.

@@ -102,7 +102,7 @@ impl Prepared<'_> {
         promoter: &Promoter,
         job: impl Fn(&Image, &ManifestEntry) -> Job,
         jobs: usize,
-        progress: Progress,
+        progress: &Progress,
     ) -> Vec<PromotionLine> {
         let live = progress.begin(self.images.len());
         let done = stream::iter(self.images.into_iter().enumerate()).map(async |(index, (entry, image))| {

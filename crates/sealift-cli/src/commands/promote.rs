@@ -154,7 +154,7 @@ async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Res
         demand: Arc::clone(&demands[&entry.policy]),
     };
     let scale = args.scale(&entries, &prepared);
-    let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs), context.progress).await;
+    let lines = prepared.carry_out(&promoter, job, usize::from(args.many.jobs), &context.progress).await;
     Ok(Promotions { lines, scale, elapsed: started.elapsed() })
 }
 

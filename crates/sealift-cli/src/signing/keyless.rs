@@ -14,8 +14,10 @@ use sealift_keyless::{FulcioClient, FulcioSigner};
 use tokio::sync::Mutex;
 
 use super::signatory::Hand;
+use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::output::Printer;
+use crate::output::progress::Progress;
 
 /// How long before its end a certificate is not used any more: logging takes seconds, and is what must be in time.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
@@ -28,19 +30,20 @@ pub(super) struct Keyless {
     /// Must accept the certificate before anything is signed under it: a log keeps what it is shown.
     verifier: Verifier,
     printer: Printer,
+    progress: Progress,
     clock: fn() -> Timestamp,
     current: Mutex<Option<(Arc<Hand>, Timestamp)>>,
 }
 
 impl Keyless {
     pub(super) fn new(
+        context: &Context,
         provider: Box<dyn IdentityProvider>,
         fulcio: FulcioClient,
         verifier: Verifier,
-        printer: Printer,
-        clock: fn() -> Timestamp,
     ) -> Self {
-        Self { provider, fulcio, verifier, printer, clock, current: Mutex::new(None) }
+        let (printer, progress) = (context.printer, context.progress.clone());
+        Self { provider, fulcio, verifier, printer, progress, clock: Context::clock, current: Mutex::new(None) }
     }
 
     /// Returns a signer whose certificate lasts; those who ask meanwhile wait for the same one.
@@ -51,6 +54,8 @@ impl Keyless {
         {
             return Ok(Arc::clone(hand));
         }
+        // Somebody may have to sign in, and is told who signs.
+        let _pause = self.progress.pause();
         let token = self.provider.token(SIGSTORE_AUDIENCE).await;
         let token = token.map_err(|source| CliError::Token { provider: self.provider.name(), source })?;
         let signer = FulcioSigner::certify(&self.fulcio, &token).await.map_err(CliError::Fulcio)?;
@@ -74,5 +79,68 @@ impl Keyless {
         self.printer.note(format_args!("signing as {} (by {})", foreign_text(name.as_str()), foreign_text(issuer)));
         let identity = CertificateIdentity::new(Pattern::exact(name.as_str()), Pattern::exact(issuer));
         IdentityMatcher::certificates(vec![identity]).map_err(CliError::Identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use sealift_core::verify::Requirements;
+    use sealift_keyless::oidc::{IdentityError, IdentityToken};
+    use sealift_keyless::{Transport, TransportOptions};
+
+    use super::*;
+    use crate::output::Talk;
+    use crate::output::progress::screen::Screen;
+
+    /// Takes long enough for progress to be drawn several times.
+    const THINKING: Duration = Duration::from_secs(1);
+    const SAID: &str = "Sign in on any device with the code ABCD-EFGH";
+
+    /// Somebody who is told how to sign in, and does not want to.
+    #[derive(Debug)]
+    struct Unwilling(Screen);
+
+    #[async_trait]
+    impl IdentityProvider for Unwilling {
+        fn name(&self) -> &'static str {
+            "unwilling"
+        }
+
+        async fn token(&self, _audience: &str) -> Result<IdentityToken, IdentityError> {
+            self.0.say(&format!("{SAID}\n"));
+            tokio::time::sleep(THINKING).await;
+            assert_eq!(self.0.lines(), [SAID], "nothing is drawn before the answer");
+            Err(IdentityError::Denied)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_to_sign_in_stays_on_the_screen() {
+        let screen = Screen::default();
+        let (progress, live) = Progress::on(&screen, 2);
+        tokio::time::sleep(THINKING).await;
+        let drawn = screen.lines();
+        assert!(drawn[0].starts_with("0 of 2 images "), "{drawn:?}");
+        let keyless = Keyless {
+            provider: Box::new(Unwilling(screen.clone())),
+            fulcio: FulcioClient::new(
+                "https://fulcio.test".parse().unwrap(),
+                Transport::new(TransportOptions::default()).unwrap(),
+            ),
+            verifier: Verifier::new(Requirements::default()),
+            printer: Printer { talk: Talk::Quiet },
+            progress,
+            clock: Context::clock,
+            current: Mutex::new(None),
+        };
+        keyless.hand().await.unwrap_err();
+        tokio::time::sleep(THINKING).await;
+        let lines = screen.lines();
+        assert!(lines[0] == SAID && lines[1].starts_with("0 of 2 images "), "it goes on below: {lines:?}");
+        drop(live);
+        assert_eq!(screen.lines(), [SAID]);
     }
 }

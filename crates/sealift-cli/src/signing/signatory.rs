@@ -87,7 +87,7 @@ impl Signatory {
         let fulcio = FulcioClient::new(fulcio, transport);
         let verifier =
             Verifier::new(services.requirements()).with_trust_root(services.trust.clone().unwrap_or_default());
-        let keyless = Keyless::new(provider, fulcio, verifier, context.printer, Context::clock);
+        let keyless = Keyless::new(context, provider, fulcio, verifier);
         Self::with(context, Source::Keyless(Box::new(keyless)), &services)
     }
 

@@ -33,9 +33,14 @@ impl Canvas {
         self.lines.println(self.coloured(line));
     }
 
-    /// Leaves nothing of what was drawn.
+    /// Leaves nothing of what was drawn, and draws no more.
     pub(super) fn clear(&self) {
         self.lines.finish_and_clear();
+    }
+
+    /// Draws again what was cleared, below what was written meanwhile.
+    pub(super) fn draw_again(&self) {
+        self.lines.reset();
     }
 
     fn coloured(&self, text: &str) -> String {

@@ -10,8 +10,9 @@ mod image;
 mod line;
 mod rate;
 #[cfg(test)]
-mod screen;
+pub(crate) mod screen;
 
+use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,25 +34,72 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Progress {
+pub(crate) enum Showing {
     Drawn,
     Hidden,
     Lines,
 }
 
-impl Progress {
+impl Showing {
     /// Says whether standard error can be drawn on: a terminal, and none that is dumb.
     pub(crate) fn can_be_drawn() -> bool {
         !indicatif::ProgressDrawTarget::stderr().is_hidden()
     }
+}
+
+/// Progress on standard error, where a person may have to be spoken with meanwhile.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    showing: Showing,
+    view: Arc<Mutex<View>>,
+}
+
+impl Progress {
+    pub(crate) fn new(showing: Showing) -> Self {
+        Self { showing, view: Arc::new(Mutex::new(View::Hidden)) }
+    }
 
     /// Begins to show the progress of so many images.
-    pub(crate) fn begin(self, images: usize) -> Live {
-        match self {
-            Self::Drawn => Live::begin(images, View::Drawn(Canvas::on_stderr()), Some(DRAW_INTERVAL)),
-            Self::Hidden => Live::begin(images, View::Hidden, None),
-            Self::Lines => Live::begin(images, View::Lines(Box::new(anstream::stderr())), Some(LINE_INTERVAL)),
-        }
+    pub(crate) fn begin(&self, images: usize) -> Live {
+        let (view, interval) = match self.showing {
+            Showing::Drawn => (View::Drawn(Canvas::on_stderr()), Some(DRAW_INTERVAL)),
+            Showing::Hidden => (View::Hidden, None),
+            Showing::Lines => (View::Lines(Box::new(anstream::stderr())), Some(LINE_INTERVAL)),
+        };
+        Live::begin(images, self, view, interval)
+    }
+
+    /// Leaves standard error to whoever speaks with a person, until the pause is dropped: a drawing would erase what is
+    /// said, and a line would end up in the middle of a question.
+    pub(crate) fn pause(&self) -> Pause {
+        lock(&self.view).pause();
+        Pause(Arc::clone(&self.view))
+    }
+}
+
+#[cfg(test)]
+impl Progress {
+    /// Begins to draw the progress of so many images on `screen`.
+    pub(crate) fn on(screen: &screen::Screen, images: usize) -> (Self, Live) {
+        let progress = Self::new(Showing::Drawn);
+        let view = View::Drawn(Canvas::on(screen.target(), false));
+        let live = Live::begin(images, &progress, view, Some(DRAW_INTERVAL));
+        (progress, live)
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Progress").field("showing", &self.showing).finish_non_exhaustive()
+    }
+}
+
+/// Somebody speaks with a person; when it is dropped, progress is shown again.
+pub(crate) struct Pause(Arc<Mutex<View>>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        lock(&self.0).resume();
     }
 }
 
@@ -63,18 +111,25 @@ pub(crate) struct Live {
 
 struct Shared {
     board: Board,
-    view: Mutex<View>,
+    view: Arc<Mutex<View>>,
 }
 
 enum View {
     Drawn(Canvas),
     Hidden,
     Lines(Box<dyn Write + Send>),
+    /// Somebody speaks with a person.
+    Paused {
+        resumed: Box<Self>,
+        /// Lines to write afterwards.
+        kept: Vec<String>,
+    },
 }
 
 impl Live {
-    fn begin(images: usize, view: View, interval: Option<Duration>) -> Self {
-        let shared = Arc::new(Shared { board: Board::new(images), view: Mutex::new(view) });
+    fn begin(images: usize, progress: &Progress, view: View, interval: Option<Duration>) -> Self {
+        *lock(&progress.view) = view;
+        let shared = Arc::new(Shared { board: Board::new(images), view: Arc::clone(&progress.view) });
         let timer = interval.map(|interval| {
             let shared = Arc::clone(&shared);
             let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
@@ -100,7 +155,7 @@ impl Live {
         let done = board.close(image, lines.iter().map(PromotionLine::ending));
         // Of one image by itself, the result says it all.
         if board.images() > 1 {
-            lines.iter().for_each(|line| self.shared.view().end(line, done, board.images()));
+            lines.iter().for_each(|line| lock(&self.shared.view).end(line, done, board.images()));
         }
     }
 }
@@ -109,38 +164,76 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.timer.iter().for_each(JoinHandle::abort);
         // The timer may be about to show once more: it must not, between the lines of the result.
-        if let View::Drawn(canvas) = std::mem::replace(&mut *self.shared.view(), View::Hidden) {
+        if let View::Drawn(canvas) = std::mem::replace(&mut *lock(&self.shared.view), View::Hidden) {
             canvas.clear();
         }
     }
 }
 
 impl Shared {
-    fn view(&self) -> MutexGuard<'_, View> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn show(&self) {
         let standing = self.board.standing();
-        match &mut *self.view() {
+        match &mut *lock(&self.view) {
             View::Drawn(canvas) => canvas.draw(&frame::frame(&standing)),
-            View::Hidden => {}
+            View::Hidden | View::Paused { .. } => {}
             // Nothing is left to do when standard error is gone.
             View::Lines(out) => drop(writeln!(out, "{}", line::line(&standing))),
         }
     }
 }
 
+fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
+    view.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl View {
-    /// Shows what became of an image at one destination: on a terminal only what somebody has to look after, for the
-    /// rest is about to be read in the result.
+    /// Shows what became of an image at one destination.
     fn end(&mut self, line: &PromotionLine, done: usize, images: usize) {
-        let text = || format!("[{done}/{images}] {}", line.headline());
+        if self.shows(line) {
+            self.write(format!("[{done}/{images}] {}", line.headline()));
+        }
+    }
+
+    /// Says whether a line is shown: on a terminal only what somebody has to look after, for the rest is about to be
+    /// read in the result.
+    fn shows(&self, line: &PromotionLine) -> bool {
         match self {
-            Self::Drawn(canvas) if line.ending().is_trouble() => canvas.write_above(&text()),
-            Self::Drawn(_) | Self::Hidden => {}
+            Self::Drawn(_) => line.ending().is_trouble(),
+            Self::Hidden => false,
+            Self::Lines(_) => true,
+            Self::Paused { resumed, .. } => resumed.shows(line),
+        }
+    }
+
+    fn write(&mut self, line: String) {
+        match self {
+            Self::Drawn(canvas) => canvas.write_above(&line),
+            Self::Hidden => {}
             // As above.
-            Self::Lines(out) => drop(writeln!(out, "{}", text())),
+            Self::Lines(out) => drop(writeln!(out, "{line}")),
+            Self::Paused { kept, .. } => kept.push(line),
+        }
+    }
+
+    fn pause(&mut self) {
+        if let Self::Drawn(canvas) = self {
+            canvas.clear();
+        }
+        let resumed = Box::new(std::mem::replace(self, Self::Hidden));
+        *self = Self::Paused { resumed, kept: Vec::new() };
+    }
+
+    fn resume(&mut self) {
+        match std::mem::replace(self, Self::Hidden) {
+            Self::Paused { resumed, kept } => {
+                *self = *resumed;
+                if let Self::Drawn(canvas) = self {
+                    canvas.draw_again();
+                }
+                kept.into_iter().for_each(|line| self.write(line));
+            }
+            // Progress that ended meanwhile is not shown again.
+            other => *self = other,
         }
     }
 }
@@ -176,6 +269,12 @@ mod tests {
         }
     }
 
+    fn on(log: &Log, images: usize) -> (Progress, Live) {
+        let progress = Progress::new(Showing::Lines);
+        let live = Live::begin(images, &progress, View::Lines(Box::new(log.clone())), Some(LINE_INTERVAL));
+        (progress, live)
+    }
+
     fn failed(source: &str) -> PromotionLine {
         let result = Err(CliError::from(UsageError::NoTerminal));
         PromotionLine { source: source.to_owned(), place: source.to_owned(), result, elapsed: Duration::from_secs(25) }
@@ -184,7 +283,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_log_says_what_is_done_at_once_and_how_far_the_rest_is_now_and_then() {
         let log = Log::default();
-        let live = Live::begin(2, View::Lines(Box::new(log.clone())), Some(LINE_INTERVAL));
+        let (_, live) = on(&log, 2);
         let image = live.image("a:1");
         let layer = Descriptor::of("application/vnd.oci.image.layer.v1.tar", &[0; 100]);
         let delivery = image.deliver(100);
@@ -208,8 +307,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_terminal_keeps_what_somebody_has_to_look_after_and_nothing_else() {
         let screen = screen::Screen::default();
-        let view = View::Drawn(Canvas::on(screen.target(), false));
-        let live = Live::begin(2, view, Some(DRAW_INTERVAL));
+        let (_, live) = Progress::on(&screen, 2);
         let [first, second] = ["a:1", "b:1"].map(|name| live.image(name));
         second.deliver(100);
         tokio::time::sleep(DRAW_INTERVAL * 2).await;
@@ -230,9 +328,60 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_said_to_a_person_stays_on_a_terminal() {
+        let screen = screen::Screen::default();
+        let (progress, live) = Progress::on(&screen, 2);
+        let image = live.image("a:1");
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        let drawn = screen.lines();
+        assert!(drawn[0].starts_with("  a:1 ") && drawn.len() == 3, "{drawn:?}");
+        let pause = progress.pause();
+        assert_eq!(screen.lines(), [""; 0], "what is drawn makes room");
+        screen.say("Sign in at:\n  https://issuer.test/\nCode shown there: ");
+        live.end(&image, &[failed("a:1")]);
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        let asked = ["Sign in at:", "  https://issuer.test/", "Code shown there:"];
+        assert_eq!(screen.lines(), asked, "nothing is drawn before the answer");
+        screen.say("1234\n");
+        drop(pause);
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        let said = [asked[0], asked[1], "Code shown there: 1234", "[1/2] failed a:1: USAGE, 25.0 s"];
+        let lines = screen.lines();
+        assert_eq!(lines[..said.len()], said);
+        assert!(lines[said.len()].starts_with("1 of 2 images "), "it goes on below: {lines:?}");
+        drop(live);
+        assert_eq!(screen.lines(), said);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_line_is_written_in_the_middle_of_a_question() {
+        let log = Log::default();
+        let (progress, live) = on(&log, 2);
+        let pause = progress.pause();
+        live.end(&live.image("a:1"), &[failed("a:1")]);
+        tokio::time::sleep(LINE_INTERVAL * 2).await;
+        assert_eq!(log.take(), [""; 0]);
+        drop(pause);
+        assert_eq!(log.take(), ["[1/2] failed a:1: USAGE, 25.0 s"]);
+        tokio::time::sleep(LINE_INTERVAL).await;
+        assert_eq!(log.take().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_that_ended_while_somebody_was_asked_is_not_shown_again() {
+        let screen = screen::Screen::default();
+        let (progress, live) = Progress::on(&screen, 2);
+        tokio::time::sleep(DRAW_INTERVAL * 2).await;
+        let pause = progress.pause();
+        drop(live);
+        drop(pause);
+        assert_eq!(screen.lines(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_image_by_itself_is_left_to_the_result() {
         let log = Log::default();
-        let live = Live::begin(1, View::Lines(Box::new(log.clone())), Some(LINE_INTERVAL));
+        let (_, live) = on(&log, 1);
         live.end(&live.image("a:1"), &[failed("a:1")]);
         assert_eq!(log.take(), [""; 0]);
     }

@@ -7,7 +7,7 @@ use indicatif::{ProgressDrawTarget, TermLike};
 
 /// A terminal as high as what is written is long.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Screen(Arc<Mutex<Cells>>);
+pub(crate) struct Screen(Arc<Mutex<Cells>>);
 
 #[derive(Debug, Default)]
 struct Cells {
@@ -34,8 +34,13 @@ impl Screen {
         self.cells().written.clone()
     }
 
+    /// Writes as others do who know nothing of what is drawn.
+    pub(crate) fn say(&self, text: &str) {
+        self.write_str(text).unwrap();
+    }
+
     /// Returns what is to be seen.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let cells = self.cells();
         cells.rows.iter().map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
     }
