@@ -30,6 +30,7 @@ use crate::key_store::{self, MAX_KEY_BYTES};
 use crate::output::progress::{Progress, Showing};
 use crate::output::{Printer, Talk};
 use crate::person::TerminalPerson;
+use crate::trace;
 
 /// What commands work with.
 pub(crate) struct Context {
@@ -43,12 +44,7 @@ impl Context {
     /// Builds the context of one run.
     pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
         let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
-        let showing = match args.verbose {
-            _ if args.quiet || args.no_progress => Showing::Hidden,
-            // What is traced would tear a drawing apart.
-            0 if Showing::can_be_drawn() => Showing::Drawn,
-            _ => Showing::Lines,
-        };
+        let showing = showing(args, environment.log.as_deref(), Showing::best());
         Self { config: args.config.clone(), environment, printer: Printer { talk }, progress: Progress::new(showing) }
     }
 
@@ -86,6 +82,18 @@ impl Context {
             registry_auth_file: environment.registry_auth_file.clone(),
             xdg_runtime_dir: environment.runtime_directory.clone(),
         }
+    }
+}
+
+/// Returns how progress is shown where `best` is possible, and diagnostics are filtered by `log`.
+fn showing(args: &GlobalArgs, log: Option<&str>, best: Showing) -> Showing {
+    if args.quiet || args.no_progress {
+        return Showing::Hidden;
+    }
+    match trace::filter(args.verbose, log) {
+        // What is traced would tear a drawing apart.
+        Some(_) => Showing::Lines,
+        None => best,
     }
 }
 
@@ -371,5 +379,27 @@ impl Keychain for EndKeychain {
             return Ok(Resolved::anonymous());
         }
         Ok(Resolved::new(self.credential.clone(), "the command line"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_drawn_between_diagnostics() {
+        let args = |verbose| GlobalArgs { verbose, quiet: false, config: None, no_progress: false };
+        let shown = |verbose, log| showing(&args(verbose), log, Showing::Drawn);
+        assert_eq!([shown(0, None), shown(0, Some(""))], [Showing::Drawn; 2]);
+        assert_eq!([shown(1, None), shown(0, Some("debug"))], [Showing::Lines; 2]);
+        assert_eq!(showing(&args(0), None, Showing::Lines), Showing::Lines);
+    }
+
+    #[test]
+    fn progress_is_hidden_from_whoever_wants_none() {
+        for (quiet, no_progress) in [(true, false), (false, true)] {
+            let args = GlobalArgs { verbose: 0, quiet, config: None, no_progress };
+            assert_eq!(showing(&args, Some("debug"), Showing::Drawn), Showing::Hidden);
+        }
     }
 }

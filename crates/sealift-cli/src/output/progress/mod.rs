@@ -41,9 +41,9 @@ pub(crate) enum Showing {
 }
 
 impl Showing {
-    /// Says whether standard error can be drawn on: a terminal, and none that is dumb.
-    pub(crate) fn can_be_drawn() -> bool {
-        !indicatif::ProgressDrawTarget::stderr().is_hidden()
+    /// Returns the best that standard error has room for: it is drawn on if it is a terminal, and none that is dumb.
+    pub(crate) fn best() -> Self {
+        if indicatif::ProgressDrawTarget::stderr().is_hidden() { Self::Lines } else { Self::Drawn }
     }
 }
 
