@@ -1,7 +1,8 @@
 //! Progress of images under way, on standard error: drawn on a terminal, else a line now and then.
 //!
-//! Transfers only count; a timer shows what was counted. So showing it never holds up a transfer, and costs the same
-//! whatever the number of images and pieces.
+//! Transfers only count; a timer shows what was counted. So showing it costs the same whatever the number of images and
+//! pieces. Only where nobody takes what is written, as in a full pipe or a stopped terminal, everything waits for it, as
+//! it would for any other output.
 
 mod board;
 mod canvas;
