@@ -11,7 +11,7 @@ use sealift_core::oci::{Reference, Selector, Tag, media_type};
 use sealift_core::pattern::Pattern;
 use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_core::verify::Verifier;
-use sealift_oci::{Client, Tee};
+use sealift_oci::Client;
 use sealift_promote::{
     AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
@@ -130,7 +130,7 @@ impl Promoter {
             repositories.entry(destination.repository()).or_default().push((position, destination));
         }
         let _turns = self.admissions.deliver(&admitted.plan().root().digest, repositories.keys()).await;
-        let tee = Tee::new(source, repositories.keys());
+        let tee = self.client.tee(source, repositories.keys());
         let deliveries = repositories.values().zip(tee.branches()).map(async |(destinations, branch)| {
             let mut delivered = Vec::new();
             for (position, destination) in destinations {

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
+use tokio::sync::Semaphore;
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
 use apart::{SignaturesApart, WritableSignaturesApart};
@@ -58,6 +59,8 @@ struct Shared {
     hosts: Mutex<HashMap<RegistryHost, Arc<Host>>>,
     memories: Mutex<HashMap<RepositoryName, Arc<Memory>>>,
     writers: Writers,
+    /// Large blobs that are read for several destinations.
+    readings: Arc<Semaphore>,
 }
 
 impl Client {
@@ -68,7 +71,9 @@ impl Client {
     pub fn new(access: Access) -> Result<Self, ClientError> {
         let http = Clients::new(&access)?;
         let (hosts, memories, writers) = (Mutex::default(), Mutex::default(), Writers::default());
-        Ok(Self { shared: Arc::new(Shared { access, http, hosts, memories, writers }), deadline: None })
+        let readings = Arc::new(Semaphore::new(access.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
+        let shared = Shared { access, http, hosts, memories, writers, readings };
+        Ok(Self { shared: Arc::new(shared), deadline: None })
     }
 
     /// Returns a client for one piece of work, which shares everything with this one: what it asks of registries is
@@ -134,6 +139,16 @@ impl Client {
             }
             None => self.open_read(name).await,
         }
+    }
+
+    /// Returns a tee of `source` for as many destinations as there are names. All of this client together read no more
+    /// blobs at a time than one registry takes requests.
+    pub fn tee<'a, 'n>(
+        &self,
+        source: &'a dyn ReadRepository,
+        destinations: impl IntoIterator<Item = &'n RepositoryName>,
+    ) -> Tee<'a> {
+        Tee::new(source, destinations, Arc::clone(&self.shared.readings))
     }
 
     /// Layouts keep their signatures with them.

@@ -1,37 +1,52 @@
 //! One source for several destinations: a large blob that several of them lack is read once, and all get its pieces.
 //!
 //! Never holds more than a few pieces of a blob. A destination that is slower than the others holds them up only for so
-//! long; then it is on its own, and reads what it still needs by itself. Small blobs and manifests are for a
-//! [`Snapshot`](sealift_core::repository::Snapshot) below to read once.
+//! long, all pieces of a blob together; then it is on its own, and reads by itself what it asks for once more. Small blobs
+//! and manifests are for a [`Snapshot`](sealift_core::repository::Snapshot) below to read once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::{self, FuturesUnordered};
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RegistryHost, RepositoryName, Selector, Tag};
 use sealift_core::repository::{Content, ContentError, ReadRepository, ReferrersListing, RepositoryError, Snapshot};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 /// How long the others wait for one destination; stops one that hangs from holding up all of them.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What the others wait besides for one that takes a blob slowly: this part of the time that the blob takes without it.
+/// To read a blob of many gigabytes once more costs more than a destination that is a little slower.
+const SHARE_OF_SLOW: u32 = 2;
 /// Pieces of a blob held for each destination. Those of the HTTP client have some 100 KiB.
 const PIECES: usize = 4;
 
 /// A source that several destinations read at the same time, each through its [`Branch`].
+/// [`Client::tee`](crate::Client::tee) makes it.
 #[derive(Debug)]
 pub struct Tee<'a> {
     source: &'a dyn ReadRepository,
     patience: Duration,
+    /// As many as each registry takes requests, for all images together. Were there more, one registry could be busy
+    /// with blobs that another has no turn for, and the other way round, each waiting for the other.
+    readings: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+/// What the destinations know of each other.
+#[derive(Debug)]
+struct Shared {
     state: Mutex<State>,
     /// Told whenever a destination may no longer have to be waited for.
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     ends: Vec<End>,
     /// Blobs that are going to be read, and who wants them.
@@ -47,26 +62,49 @@ struct End {
     is_awaited: bool,
     /// Blobs that it may still ask for; unknown at first.
     expected: Option<HashSet<Digest>>,
+    /// Blobs that it has asked for.
+    asked: HashSet<Digest>,
 }
 
 /// A destination that wants a blob.
 #[derive(Debug)]
 struct Wanting {
     end: usize,
-    /// Where it gets the pieces; `None` for the one who reads.
-    start: Option<oneshot::Sender<mpsc::Receiver<Piece>>>,
+    /// How it is told how to get it; `None` for the one who reads.
+    start: Option<oneshot::Sender<Start>>,
+}
+
+/// What one who waits for a blob is told.
+#[derive(Debug)]
+enum Start {
+    /// Here are its pieces.
+    Pieces(mpsc::Receiver<Piece>),
+    /// The source gave an error to the one who was to read.
+    Failed,
+    /// The one who was to read is gone.
+    Reads(Reading),
 }
 
 /// A piece of a blob, or `None` after the last one of a whole blob.
 type Piece = Option<Bytes>;
 
 impl<'a> Tee<'a> {
-    /// Returns a tee of `source` for as many destinations as there are names.
-    pub fn new<'n>(source: &'a dyn ReadRepository, destinations: impl IntoIterator<Item = &'n RepositoryName>) -> Self {
-        let end = |name: &RepositoryName| End { host: name.host().cloned(), is_awaited: true, expected: None };
+    /// Returns a tee of `source` for as many destinations as there are names, which takes part in `readings`.
+    pub(crate) fn new<'n>(
+        source: &'a dyn ReadRepository,
+        destinations: impl IntoIterator<Item = &'n RepositoryName>,
+        readings: Arc<Semaphore>,
+    ) -> Self {
+        let end = |name: &RepositoryName| End {
+            host: name.host().cloned(),
+            is_awaited: true,
+            expected: None,
+            asked: HashSet::new(),
+        };
         let ends = destinations.into_iter().map(end).collect();
-        let state = Mutex::new(State { ends, ..State::default() });
-        Self { source, patience: PATIENCE, state, changed: Notify::new() }
+        let state = Mutex::new(State { ends, gatherings: HashMap::new() });
+        let shared = Arc::new(Shared { state, changed: Notify::new() });
+        Self { source, patience: PATIENCE, readings, shared }
     }
 
     /// Sets how long the others wait for a destination that does not ask for what it lacks, or does not take it.
@@ -78,9 +116,11 @@ impl<'a> Tee<'a> {
     /// Returns the source as each destination is to read it, in the order of the names. Whoever has a branch and does
     /// not read it for a long time should drop it.
     pub fn branches(&self) -> Vec<Branch<'_>> {
-        (0..self.state().ends.len()).map(|end| Branch { tee: self, end }).collect()
+        (0..self.shared.state().ends.len()).map(|end| Branch { tee: self, end }).collect()
     }
+}
 
+impl Shared {
     /// Changes what is known of an end, so that the others may go on.
     fn change(&self, end: usize, change: impl FnOnce(&mut End)) {
         change(&mut self.state().ends[end]);
@@ -97,11 +137,11 @@ impl State {
     /// Returns the destinations that may still want a blob which is going to be read.
     fn awaited<'s>(&'s self, digest: &'s Digest) -> impl Iterator<Item = usize> + 's {
         let wanting = self.gatherings.get(digest).map_or(&[][..], Vec::as_slice);
-        let is_awaited = move |(number, end): &(usize, &End)| {
-            let may_ask = end.is_awaited && end.expected.as_ref().is_none_or(|expected| expected.contains(digest));
-            let is_served = wanting
-                .iter()
-                .any(|wanting| wanting.end == *number || end.host.is_some() && self.ends[wanting.end].host == end.host);
+        let is_awaited = move |(_, end): &(usize, &End)| {
+            let may_ask = end.is_awaited
+                && !end.asked.contains(digest)
+                && end.expected.as_ref().is_none_or(|expected| expected.contains(digest));
+            let is_served = end.host.is_some() && wanting.iter().any(|other| self.ends[other.end].host == end.host);
             may_ask && !is_served
         };
         self.ends.iter().enumerate().filter(is_awaited).map(|(number, _)| number)
@@ -117,156 +157,207 @@ pub struct Branch<'t> {
 
 impl Drop for Branch<'_> {
     fn drop(&mut self) {
-        self.tee.change(self.end, |end| end.is_awaited = false);
+        self.tee.shared.change(self.end, |end| end.is_awaited = false);
     }
 }
 
 /// How a destination gets a blob.
-enum Part<'t> {
+enum Part {
+    /// By itself: it has asked for it before, and what it got broke off.
+    Alone,
     /// It reads, for everybody who wants it by then.
-    Reads(Reading<'t>),
-    /// Another one reads, or fails before that.
-    Takes(oneshot::Receiver<mpsc::Receiver<Piece>>),
+    Reads(Reading),
+    /// Another one is going to read.
+    Takes(oneshot::Receiver<Start>),
 }
 
-impl<'t> Branch<'t> {
+impl Branch<'_> {
     async fn fetch_shared(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
-        loop {
-            match self.part_in(&descriptor.digest) {
-                Part::Reads(reading) => return reading.read(descriptor).await,
-                Part::Takes(start) => {
-                    if let Ok(pieces) = start.await {
-                        return Ok(content(descriptor, pieces));
-                    }
-                }
-            }
+        let start = match self.part_in(&descriptor.digest) {
+            Part::Alone => Start::Failed,
+            Part::Reads(reading) => Start::Reads(reading),
+            Part::Takes(start) => start.await.unwrap_or(Start::Failed),
+        };
+        match start {
+            Start::Pieces(pieces) => Ok(content(descriptor, pieces)),
+            Start::Reads(reading) => reading.read(descriptor, self.tee).await,
+            // At the same time as the others to whom that happened: one after the other they would all fail.
+            Start::Failed => self.tee.source.fetch(descriptor).await,
         }
     }
 
-    fn part_in(&self, digest: &Digest) -> Part<'t> {
-        let tee = self.tee;
-        let mut state = tee.state();
-        if let Some(expected) = &mut state.ends[self.end].expected {
-            expected.remove(digest);
+    fn part_in(&self, digest: &Digest) -> Part {
+        let shared = &self.tee.shared;
+        let mut state = shared.state();
+        if !state.ends[self.end].asked.insert(digest.clone()) {
+            return Part::Alone;
         }
         let part = match state.gatherings.get_mut(digest) {
             Some(wanting) => {
-                let (start, pieces) = oneshot::channel();
+                let (start, told) = oneshot::channel();
                 wanting.push(Wanting { end: self.end, start: Some(start) });
-                Part::Takes(pieces)
+                Part::Takes(told)
             }
             None => {
                 state.gatherings.insert(digest.clone(), vec![Wanting { end: self.end, start: None }]);
-                Part::Reads(Reading { tee, digest: digest.clone(), has_begun: false })
+                Part::Reads(Reading { shared: Arc::clone(shared), digest: digest.clone(), has_begun: false })
             }
         };
         drop(state);
-        tee.changed.notify_waiters();
+        shared.changed.notify_waiters();
         part
     }
 }
 
-/// The turn to read a blob. Dropping it before it has begun leaves the blob to the others that want it.
-struct Reading<'t> {
-    tee: &'t Tee<'t>,
+/// The turn to read a blob. Dropping it hands the turn on to another one that wants the blob.
+#[derive(Debug)]
+struct Reading {
+    shared: Arc<Shared>,
     digest: Digest,
     has_begun: bool,
 }
 
-impl Reading<'_> {
-    async fn read(mut self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
-        self.gather().await;
+impl Reading {
+    async fn read(mut self, descriptor: &Descriptor, tee: &Tee<'_>) -> Result<Content, RepositoryError> {
+        self.gather(tee.patience).await;
+        // The semaphore is never closed, so there always is a permit.
+        let permit = Arc::clone(&tee.readings).acquire_owned().await.ok();
+        let content = tee.source.fetch(descriptor).await;
         let starts = self.begin();
-        // Where this fails the others ask for themselves, and get an error of their own.
-        let content = self.tee.source.fetch(descriptor).await?;
+        let Ok(content) = content else {
+            starts.into_iter().for_each(|start| drop(start.send(Start::Failed)));
+            return content;
+        };
+        let outlet = |pieces| Outlet { pieces, patience: tee.patience };
         let mut outlets: Vec<_> = starts
             .into_iter()
             .filter_map(|start| {
-                let (outlet, pieces) = mpsc::channel(PIECES);
-                start.send(pieces).ok().map(|()| outlet)
+                let (sender, pieces) = mpsc::channel(PIECES);
+                start.send(Start::Pieces(pieces)).ok().map(|()| outlet(sender))
             })
             .collect();
         if outlets.is_empty() {
             return Ok(content);
         }
-        let (outlet, pieces) = mpsc::channel(PIECES);
-        outlets.push(outlet);
-        tokio::spawn(hand_out(content, outlets, self.tee.patience));
+        let (sender, pieces) = mpsc::channel(PIECES);
+        outlets.push(outlet(sender));
+        tokio::spawn(hand_out(content, outlets, permit));
         Ok(self::content(descriptor, pieces))
     }
 
     /// Waits for everybody who may want the blob, but not for ever.
-    async fn gather(&self) {
+    async fn gather(&self, patience: Duration) {
         let gathering = async {
             loop {
-                let changed = self.tee.changed.notified();
-                if self.tee.state().awaited(&self.digest).next().is_none() {
+                let changed = self.shared.changed.notified();
+                if self.shared.state().awaited(&self.digest).next().is_none() {
                     return;
                 }
                 changed.await;
             }
         };
-        if tokio::time::timeout(self.tee.patience, gathering).await.is_ok() {
+        if tokio::time::timeout(patience, gathering).await.is_ok() {
             return;
         }
-        let late: Vec<usize> = self.tee.state().awaited(&self.digest).collect();
+        let late: Vec<usize> = self.shared.state().awaited(&self.digest).collect();
         for end in late {
             tracing::debug!(digest = %self.digest, end, "a destination that did not ask in time is on its own");
-            self.tee.change(end, |end| end.is_awaited = false);
+            self.shared.change(end, |end| end.is_awaited = false);
         }
     }
 
-    fn begin(&mut self) -> Vec<oneshot::Sender<mpsc::Receiver<Piece>>> {
+    /// Ends the gathering, and returns how to tell those who wait.
+    fn begin(&mut self) -> Vec<oneshot::Sender<Start>> {
         self.has_begun = true;
-        let wanting = self.tee.state().gatherings.remove(&self.digest).unwrap_or_default();
+        let wanting = self.shared.state().gatherings.remove(&self.digest).unwrap_or_default();
         wanting.into_iter().filter_map(|wanting| wanting.start).collect()
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for Reading {
     fn drop(&mut self) {
-        if !self.has_begun {
-            self.tee.state().gatherings.remove(&self.digest);
+        if self.has_begun {
+            return;
+        }
+        let next = {
+            let mut state = self.shared.state();
+            let Some(wanting) = state.gatherings.get_mut(&self.digest) else { return };
+            // Whoever reads is the first.
+            wanting.remove(0);
+            match wanting.first_mut() {
+                Some(next) => next.start.take(),
+                None => {
+                    state.gatherings.remove(&self.digest);
+                    None
+                }
+            }
+        };
+        if let Some(next) = next {
+            let reading = Self { shared: Arc::clone(&self.shared), digest: self.digest.clone(), has_begun: false };
+            // One that is gone as well drops it in turn.
+            drop(next.send(Start::Reads(reading)));
         }
     }
 }
 
-/// Gives every piece to all outlets. One that goes away, or takes a piece much later than the first, is left out from
+/// Where the pieces for one destination go.
+#[derive(Debug)]
+struct Outlet {
+    pieces: mpsc::Sender<Piece>,
+    /// How long the others wait for it yet.
+    patience: Duration,
+}
+
+impl Outlet {
+    /// Gives it the piece that was asked for at `since`, and says whether it took that in time. Its time runs from when
+    /// another one `is_taken`: nobody is held up before that. The first to take the piece tells the others.
+    async fn give(&mut self, piece: Bytes, since: Instant, taken: &Notify, is_taken: impl Future<Output = ()>) -> bool {
+        let mut sending = pin!(self.pieces.send(Some(piece)));
+        let sent = tokio::select! {
+            biased;
+            sent = &mut sending => Some(sent.is_ok()),
+            () = is_taken => None,
+        };
+        self.patience += since.elapsed() / SHARE_OF_SLOW;
+        if let Some(is_sent) = sent {
+            if is_sent {
+                taken.notify_waiters();
+            }
+            return is_sent;
+        }
+        let waiting = Instant::now();
+        let sent = tokio::time::timeout(self.patience, sending).await;
+        self.patience = self.patience.saturating_sub(waiting.elapsed());
+        matches!(sent, Ok(Ok(())))
+    }
+}
+
+/// Gives every piece to all outlets. One that goes away, or has kept the first waiting for too long, is left out from
 /// then on; where the reading breaks off, all are, and each reads for itself.
-async fn hand_out(content: Content, mut outlets: Vec<mpsc::Sender<Piece>>, patience: Duration) {
+async fn hand_out(content: Content, mut outlets: Vec<Outlet>, permit: Option<OwnedSemaphorePermit>) {
     let mut pieces = content.into_stream();
-    while !outlets.is_empty() {
+    loop {
+        let since = Instant::now();
         let piece = match pieces.next().await.transpose() {
-            Ok(piece) => piece,
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
             Err(error) => return tracing::debug!(%error, "reading for several destinations broke off"),
         };
-        let is_last = piece.is_none();
-        let mut sending: FuturesUnordered<_> = outlets
-            .drain(..)
-            .map(|outlet| {
-                let piece = piece.clone();
-                async move { outlet.send(piece).await.ok().map(|()| outlet) }
-            })
-            .collect();
-        let mut taken = Vec::new();
-        // Nobody is held up before one of them goes on.
-        while taken.is_empty() {
-            let Some(sent) = sending.next().await else { break };
-            taken.extend(sent);
+        let taken = Notify::new();
+        let giving = outlets.iter_mut().map(|outlet| outlet.give(piece.clone(), since, &taken, taken.notified()));
+        let mut given = join_all(giving).await.into_iter();
+        let before = outlets.len();
+        outlets.retain(|_| given.next() == Some(true));
+        if outlets.len() < before {
+            tracing::debug!("a destination that is gone or lags behind is left out");
         }
-        let rest = async {
-            while let Some(sent) = sending.next().await {
-                taken.extend(sent);
-            }
-        };
-        if tokio::time::timeout(patience, rest).await.is_err() {
-            tracing::debug!("a destination that lags behind is on its own");
-        }
-        if is_last {
+        if outlets.is_empty() {
             return;
         }
-        outlets = taken;
     }
+    // Nobody is held up by those who take their time to the end.
+    drop(permit);
+    join_all(outlets.iter().map(|outlet| outlet.pieces.send(None))).await;
 }
 
 /// Returns the blob whose pieces are handed out.
@@ -321,11 +412,11 @@ impl ReadRepository for Branch<'_> {
 
     fn expect(&self, blobs: &[&Descriptor]) {
         let blobs = blobs.iter().map(|blob| blob.digest.clone());
-        self.tee.change(self.end, |end| end.expected.get_or_insert_default().extend(blobs));
+        self.tee.shared.change(self.end, |end| end.expected.get_or_insert_default().extend(blobs));
     }
 
     fn excuse(&self, blob: &Descriptor) {
-        self.tee.change(self.end, |end| {
+        self.tee.shared.change(self.end, |end| {
             if let Some(expected) = &mut end.expected {
                 expected.remove(&blob.digest);
             }
