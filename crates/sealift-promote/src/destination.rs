@@ -91,7 +91,9 @@ pub(crate) struct Destination<'a> {
 /// What is known about the content of the destination.
 #[derive(Default)]
 pub(crate) struct Known {
+    /// Manifests that are there.
     present: Mutex<HashMap<Digest, Origin>>,
+    /// Manifests that most likely are not.
     absent: Mutex<HashSet<Digest>>,
     /// Whether it left a referrer to be listed by a tag.
     is_unlisting: AtomicBool,
@@ -110,17 +112,17 @@ pub(crate) enum Origin {
 }
 
 impl Known {
-    /// Says whether the destination answered that it holds this.
+    /// Says whether the destination answered that it holds this manifest.
     pub(crate) fn is_present(&self, digest: &Digest) -> bool {
         lock(&self.present).contains_key(digest)
     }
 
-    /// Says whether this was there before anything was written.
+    /// Says whether this manifest was there before anything was written.
     pub(crate) fn is_found(&self, digest: &Digest) -> bool {
         lock(&self.present).get(digest) == Some(&Origin::Found)
     }
 
-    /// Notes that the destination answered that it holds this.
+    /// Notes that the destination answered that it holds this manifest.
     pub(crate) fn note(&self, digest: &Digest, origin: Origin) {
         // What was written stays so, even if the destination then says that it is there.
         lock(&self.present).entry(digest.clone()).or_insert(origin);
@@ -142,7 +144,8 @@ impl Known {
         report.skipped.extend(layers.into_iter().filter(|layer| counted.insert(layer.digest.clone())));
     }
 
-    /// Notes that this is most likely not there, so that it is pushed without asking; pushing what is there is harmless.
+    /// Notes that this manifest is most likely not there, so that it is pushed without asking; pushing what is there is
+    /// harmless.
     pub(crate) fn note_absent(&self, digest: &Digest) {
         lock(&self.absent).insert(digest.clone());
     }
@@ -158,8 +161,11 @@ impl CopyObserver for Known {
     }
 
     fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
-        let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
-        self.note(&descriptor.digest, origin);
+        // A layer may have the bytes of a manifest, and so its digest; that a blob is there proves no manifest.
+        if descriptor.media_type.is_manifest() {
+            let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
+            self.note(&descriptor.digest, origin);
+        }
         let (counted, report) = &mut *lock(&self.counted);
         if counted.insert(descriptor.digest.clone()) {
             report.count(descriptor, arrival);

@@ -195,6 +195,61 @@ async fn a_lost_part_is_not_proven_by_what_is_attached_to_its_index() {
     assert!(prod.tags("prod/app").is_empty());
 }
 
+/// A registry with a signed index, an attached index of one part, and artifacts whose layers have the bytes of the part
+/// and of the first platform, and so their digests; and these two manifests.
+async fn staging_with_twins(person: &Person) -> (Registry, Fixture, [RawManifest; 2]) {
+    let (staging, index) = staging(person).await;
+    let part = fixture::image(5);
+    staging.add("team/app", &part, None).unwrap();
+    let parts = parts_index("application/x.parts", &[part.descriptor()], index.descriptor());
+    staging.add_manifest("team/app", &parts, None).unwrap();
+    let twins = [part.root().clone(), index.manifests().next().unwrap().clone()];
+    for twin in &twins {
+        let kind = "application/x.archive";
+        let archive = fixture::artifact(kind, media_type::OCTET_STREAM, twin.bytes(), Some(index.descriptor()));
+        staging.add("team/app", &archive, None).unwrap();
+    }
+    (staging, index, twins)
+}
+
+#[tokio::test]
+async fn a_layer_proves_no_manifest_of_the_same_bytes() {
+    let person = Person::new();
+    let (staging, index, twins) = staging_with_twins(&person).await;
+    let source = open(&staging, "team/app").await;
+    let of_index = of(index.descriptor().clone());
+    for (has_layers, checks_children) in [(false, false), (false, true), (true, false), (true, true)] {
+        let start = || match checks_children {
+            true => Registry::start(RegistryOptions::default()).unwrap(),
+            false => taking_sparse_indexes(RegistryOptions::default()),
+        };
+        let filled = async |prod: &Registry| {
+            let destination = open(prod, "prod/app").await;
+            for twin in twins.iter().filter(|_| has_layers) {
+                let layer = Descriptor::of(media_type::OCTET_STREAM, twin.bytes());
+                destination.push(&layer, twin.bytes().clone().into()).await.unwrap();
+            }
+            destination
+        };
+        let what = format!("layers there: {has_layers}, children checked: {checks_children}");
+
+        let prod = start();
+        let promoted = person.promote(source.as_read(), &*filled(&prod).await, &of_index).await.expect(&what);
+        for digest in twins.iter().map(|twin| &twin.descriptor().digest) {
+            assert!(prod.manifest("prod/app", &digest.to_string()).is_some(), "{what}");
+            let arrived = promoted.completeness.arrived.iter().find(|object| object.digest == *digest);
+            assert_eq!(arrived.map(|object| object.proof), Some(ArrivalProof::ReadBack), "{what}");
+        }
+
+        let prod = start();
+        let lost = || Rule::new(Effect::Refusal(404, "MANIFEST_UNKNOWN")).method("GET").on(Endpoint::Manifest);
+        prod.set_faults(twins.each_ref().map(|twin| lost().reference(&twin.descriptor().digest.to_string())));
+        let outcome = person.promote(source.as_read(), &*filled(&prod).await, &of_index).await;
+        let Err(PromoteError::Missing { missing, .. }) = outcome else { panic!("{what}: {outcome:?}") };
+        assert!(missing.len() == 2 && twins.iter().all(|twin| missing.contains(&twin.descriptor().digest)), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn a_part_of_two_indexes_travels_with_either_and_is_read_once() {
     let person = Person::new();
