@@ -82,9 +82,12 @@ impl Quorum {
 
     /// Counts who signed, given the signer of each signature.
     pub fn count<'a>(&self, signatures: impl IntoIterator<Item = &'a Identity>) -> Count {
+        let mut signatures: Vec<_> = signatures.into_iter().filter(|signer| self.accepted.accepts(signer)).collect();
+        // Registries list signatures as they like; what is said of them, and recorded, must not depend on that.
+        signatures.sort_unstable();
         // Each person by all the certificates, since one may fit a description that another does not.
         let mut people: Vec<Vec<&Identity>> = Vec::new();
-        for signer in signatures.into_iter().filter(|signer| self.accepted.accepts(signer)) {
+        for signer in signatures {
             match people.iter_mut().find(|known| known.iter().any(|known| known.is_same_signer(signer))) {
                 Some(known) => known.push(signer),
                 None => people.push(vec![signer]),
@@ -144,7 +147,7 @@ fn assign(signer: usize, fits: &[Vec<usize>], given: &mut [Option<usize>], tried
 pub struct Count {
     /// Whether it is enough.
     pub is_met: bool,
-    /// The people counted.
+    /// The people counted, each once and in the order of their identities.
     pub counted: Vec<Identity>,
     /// Names of the signers who must have signed and did not; empty where any may.
     pub missing: Vec<String>,
@@ -236,6 +239,18 @@ mod tests {
                 (count.missing, count.is_met),
                 (missing.iter().map(ToString::to_string).collect(), missing.is_empty())
             );
+        }
+    }
+
+    #[test]
+    fn the_order_of_signatures_changes_nothing() {
+        let people = People::new();
+        let two = NonZeroUsize::new(2).unwrap();
+        let signers = || people.signers(&["a", "b", "c"]);
+        for quorum in [Quorum::at_least(two, signers()).unwrap(), Quorum::all(signers()).unwrap()] {
+            for (signatures, others) in [("ab", "ba"), ("abc", "cab"), ("aab", "bba"), ("abc", "bca")] {
+                assert_eq!(people.count(&quorum, signatures), people.count(&quorum, others), "{quorum}: {others}");
+            }
         }
     }
 
