@@ -291,8 +291,15 @@ impl GraphCopy<'_> {
         }
     }
 
-    async fn look(&self, descriptor: Descriptor) -> Result<Looked, CopyError> {
+    async fn look(&self, mut descriptor: Descriptor) -> Result<Looked, CopyError> {
         self.observe(|observer| observer.started(&descriptor));
+        let mut raw = None;
+        if !descriptor.media_type.is_manifest() {
+            // Old indexes leave the media type out, and destinations would look among their blobs.
+            let read = self.read(&descriptor).await?;
+            descriptor.media_type = read.descriptor().media_type.clone();
+            raw = Some(read);
+        }
         let exists = self.destination.exists(&descriptor).await;
         let held = match exists.map_err(|error| CopyError::new(Side::Destination, &descriptor, error))? {
             true => Held::Yes,
@@ -302,9 +309,17 @@ impl GraphCopy<'_> {
         if held == Held::Yes && self.presence == Presence::Proof && !descriptor.media_type.is_index() {
             return Ok(Looked { descriptor, held, raw: None });
         }
-        let raw = self.source.manifest(&Selector::Digest(descriptor.digest.clone())).await;
-        let raw = raw.map_err(|error| CopyError::new(Side::Source, &descriptor, error))?;
+        let raw = match raw {
+            Some(raw) => raw,
+            None => self.read(&descriptor).await?,
+        };
         Ok(Looked { descriptor, held, raw: Some(raw) })
+    }
+
+    /// Reads a manifest at the source.
+    async fn read(&self, descriptor: &Descriptor) -> Result<RawManifest, CopyError> {
+        let raw = self.source.manifest(&Selector::Digest(descriptor.digest.clone())).await;
+        raw.map_err(|error| CopyError::new(Side::Source, descriptor, error))
     }
 
     async fn copy_blobs(&self, graph: &Graph, report: &mut CopyReport) -> Result<(), CopyError> {

@@ -150,6 +150,21 @@ async fn a_layer_that_calls_itself_a_manifest_is_copied_as_the_blob_it_is() {
 }
 
 #[tokio::test]
+async fn a_blob_proves_no_image_that_an_index_lists_without_a_type() {
+    let source = MemoryRepository::new("source");
+    let image = push_image(&source, &[]).await;
+    let untyped = json!({"digest": image.descriptor().digest, "size": image.descriptor().size});
+    let root = push(&source, media_type::IMAGE_INDEX, json!({"schemaVersion": 2, "manifests": [untyped]})).await;
+    for presence in [Presence::Checked, Presence::Proof] {
+        let destination = MemoryRepository::new("destination");
+        push_blob(&destination, media_type::OCTET_STREAM, image.bytes()).await;
+        let options = CopyOptions::default().with_presence(presence);
+        copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
+        assert!(destination.exists(image.descriptor()).await.unwrap(), "{presence:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_blob_can_be_the_root() {
     let source = MemoryRepository::new("source");
     let blob = push_blob(&source, "application/x.anything", b"alone").await;
