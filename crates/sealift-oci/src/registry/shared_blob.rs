@@ -11,14 +11,18 @@ use tokio::sync::watch;
 
 use super::MAX_REMEMBERED;
 
+/// Repositories remembered for each blob: a few, because who may write to one repository need not be allowed to read all
+/// others.
+const MAX_HOLDERS: usize = 4;
+
 /// The blobs of one registry.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedBlobs(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The repository that was first seen to have a blob, by its path.
-    holders: HashMap<Digest, String>,
+    /// The repositories that were first seen to have a blob, by their paths.
+    holders: HashMap<Digest, Vec<String>>,
     /// Moves under way, those that began first in front.
     moves: HashMap<Digest, Vec<Move>>,
 }
@@ -27,7 +31,16 @@ struct State {
 #[derive(Debug)]
 struct Move {
     path: String,
-    end: watch::Receiver<()>,
+    end: watch::Receiver<Outcome>,
+}
+
+/// What came of a move, as far as those are concerned who wait for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// It is done or was given up, or its source failed: the next may try.
+    Open,
+    /// The registry did not take the blob.
+    Refused,
 }
 
 /// Who moves a blob to a repository.
@@ -47,27 +60,33 @@ impl SharedBlobs {
         if let Some(other) = moves.iter().find(|other| other.path == path) {
             return Mover::Other(End(other.end.clone()));
         }
-        let (ending, end) = watch::channel(());
+        let (ending, end) = watch::channel(Outcome::Open);
         moves.push(Move { path: path.to_owned(), end });
-        Mover::This(Turn { blobs: self.clone(), digest: digest.clone(), path: path.to_owned(), _ending: ending })
+        Mover::This(Turn { blobs: self.clone(), digest: digest.clone(), path: path.to_owned(), ending })
     }
 
-    /// Returns a repository other than `path` that has a blob.
-    pub(super) fn holder(&self, digest: &Digest, path: &str) -> Option<String> {
-        self.state().holders.get(digest).filter(|holder| *holder != path).cloned()
+    /// Returns a repository that has a blob, one of those that `is_wanted`.
+    pub(super) fn holder(&self, digest: &Digest, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.state().holders.get(digest)?.iter().find(|holder| is_wanted(holder)).cloned()
     }
 
     /// Notes that the repository `path` has a blob.
     pub(super) fn note(&self, digest: &Digest, path: &str) {
         let mut state = self.state();
-        if state.holders.len() < MAX_REMEMBERED {
-            state.holders.entry(digest.clone()).or_insert_with(|| path.to_owned());
+        if state.holders.len() < MAX_REMEMBERED || state.holders.contains_key(digest) {
+            let holders = state.holders.entry(digest.clone()).or_default();
+            if holders.len() < MAX_HOLDERS && holders.iter().all(|holder| holder != path) {
+                holders.push(path.to_owned());
+            }
         }
     }
 
     /// Forgets what the repository `path` has.
     pub(super) fn forget(&self, path: &str) {
-        self.state().holders.retain(|_, holder| holder != path);
+        self.state().holders.retain(|_, holders| {
+            holders.retain(|holder| holder != path);
+            !holders.is_empty()
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,10 +102,15 @@ pub(super) struct Turn {
     digest: Digest,
     path: String,
     /// Closes what the others wait for.
-    _ending: watch::Sender<()>,
+    ending: watch::Sender<Outcome>,
 }
 
 impl Turn {
+    /// Notes that the registry does not take the blob.
+    pub(super) fn refuse(&self) {
+        self.ending.send_replace(Outcome::Refused);
+    }
+
     /// Returns the end of the move that brings the blob to another repository of the registry, if one began before.
     pub(super) fn earlier(&self) -> Option<End> {
         let state = self.blobs.state();
@@ -108,13 +132,14 @@ impl Drop for Turn {
 
 /// The end of somebody's move.
 #[derive(Debug)]
-pub(super) struct End(watch::Receiver<()>);
+pub(super) struct End(watch::Receiver<Outcome>);
 
 impl End {
     /// Waits until the move has succeeded, failed or been given up.
-    pub(super) async fn reached(mut self) {
-        // Nothing is ever sent: the other side is dropped.
+    pub(super) async fn reached(mut self) -> Outcome {
+        // It ends when the other side is dropped.
         while self.0.changed().await.is_ok() {}
+        *self.0.borrow()
     }
 }
 
@@ -137,8 +162,12 @@ mod tests {
         begun(blobs.begin(&Digest::sha256(b"other"), "a"));
         let waiting = tokio::spawn(end.reached());
         drop(turn);
-        waiting.await.unwrap();
-        begun(blobs.begin(&digest, "a"));
+        assert_eq!(waiting.await.unwrap(), Outcome::Open);
+        let turn = begun(blobs.begin(&digest, "a"));
+        let Mover::Other(end) = blobs.begin(&digest, "a") else { panic!("two have the turn") };
+        turn.refuse();
+        drop(turn);
+        assert_eq!(end.reached().await, Outcome::Refused);
         assert!(blobs.state().moves.is_empty(), "nothing is kept of what has ended");
     }
 
@@ -156,13 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_holder_is_kept_until_it_is_forgotten() {
+    fn the_first_holders_are_kept_until_they_are_forgotten() {
         let (blobs, digest) = (SharedBlobs::default(), Digest::sha256(b"layer"));
-        assert_eq!(blobs.holder(&digest, "b"), None);
-        ["a", "b"].iter().for_each(|path| blobs.note(&digest, path));
-        assert_eq!(blobs.holder(&digest, "b").as_deref(), Some("a"));
-        assert_eq!(blobs.holder(&digest, "a"), None, "nothing is mounted from where it is wanted");
-        blobs.forget("a");
-        assert_eq!(blobs.holder(&digest, "b"), None);
+        let any = |_: &str| true;
+        assert_eq!(blobs.holder(&digest, any), None);
+        ["a", "b", "b", "c", "d", "e"].iter().for_each(|path| blobs.note(&digest, path));
+        assert_eq!(blobs.holder(&digest, any).as_deref(), Some("a"));
+        assert_eq!(blobs.holder(&digest, |path| path > "c").as_deref(), Some("d"));
+        assert_eq!(blobs.holder(&digest, |path| path > "d"), None, "a few are enough");
+        ["a", "b", "c", "d"].iter().for_each(|path| blobs.forget(path));
+        assert_eq!(blobs.holder(&digest, any), None);
+        assert!(blobs.state().holders.is_empty());
     }
 }

@@ -1,13 +1,14 @@
 //! Blobs from one repository to another: not moved at all where they are there, mounted, or streamed.
 
-use std::sync::PoisonError;
+use std::collections::HashSet;
+use std::sync::{MutexGuard, PoisonError};
 
 use sealift_core::oci::{Descriptor, Digest};
 use sealift_core::repository::{Arrival, ReadRepository, RepositoryError};
 
 use super::RegistryRepository;
 use super::retry::Retries;
-use super::shared_blob::{End, Mover, Turn};
+use super::shared_blob::{End, Mover, Outcome, Turn};
 use super::upload::{Opened, Session, may_begin_anew};
 
 /// Blobs of at most so many bytes are sent without asking whether they are there: the question takes as long.
@@ -21,10 +22,25 @@ impl RegistryRepository {
         source: &dyn ReadRepository,
     ) -> Result<Arrival, RepositoryError> {
         let turn = self.turn(&descriptor.digest, || source.excuse(descriptor)).await;
+        let moved = self.transfer_in_turn(descriptor, source, turn.as_ref()).await;
+        if let (Err(error), Some(turn)) = (&moved, &turn)
+            && !matches!(error, RepositoryError::Source(_) | RepositoryError::Content { .. })
+        {
+            turn.refuse();
+        }
+        moved
+    }
+
+    async fn transfer_in_turn(
+        &self,
+        descriptor: &Descriptor,
+        source: &dyn ReadRepository,
+        turn: Option<&Turn>,
+    ) -> Result<Arrival, RepositoryError> {
         if self.memory.is_present(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
-        let opened = self.mount_from_any(descriptor, source, turn.as_ref()).await?;
+        let opened = self.mount_from_any(descriptor, source, turn).await?;
         let session = match opened {
             Some(Opened::Done) => {
                 self.note_present(&descriptor.digest);
@@ -53,18 +69,20 @@ impl RegistryRepository {
 
     /// Takes the turn to move a blob here, after whoever has it; calls `on_wait` first where there is somebody.
     ///
-    /// Those who waited in vain do not wait once more, so that one after the other would fail: they go without a turn.
-    pub(super) async fn turn(&self, digest: &Digest, on_wait: impl FnOnce()) -> Option<Turn> {
+    /// What the registry has refused once it may refuse to all: those who waited for that do not wait once more, so that
+    /// one after the other would fail, but go without a turn. Where only the other one's source has failed, one of them
+    /// goes next: docker-registry does not like a blob to be written by several at the same time.
+    pub(super) async fn turn(&self, digest: &Digest, on_wait: impl Fn()) -> Option<Turn> {
         let (blobs, path) = (&self.endpoint.host.blobs, &self.endpoint.path);
-        let end = match blobs.begin(digest, path) {
-            Mover::This(turn) => return Some(turn),
-            Mover::Other(end) => end,
-        };
-        on_wait();
-        end.reached().await;
-        match blobs.begin(digest, path) {
-            Mover::This(turn) => Some(turn),
-            Mover::Other(_) => None,
+        let mut last = Outcome::Open;
+        loop {
+            let end = match blobs.begin(digest, path) {
+                Mover::This(turn) => return Some(turn),
+                Mover::Other(_) if last == Outcome::Refused => return None,
+                Mover::Other(end) => end,
+            };
+            on_wait();
+            last = end.reached().await;
         }
     }
 
@@ -85,11 +103,15 @@ impl RegistryRepository {
             return Ok(Some(opened));
         }
         let earlier = || turn.and_then(Turn::earlier).inspect(|_| source.excuse(descriptor));
-        let Some(holder) = self.holder(digest, earlier).await else { return Ok(None) };
-        let opened = self.mount(digest, &holder).await?;
-        let is_mounted = matches!(opened, Some(Opened::Done));
-        host.note(|habits| habits.mounts = Some(is_mounted || habits.mounts == Some(true)));
-        Ok(opened)
+        // Each holder is asked for once: one that refuses is unmountable from then on.
+        while let Some(holder) = self.holder(digest, earlier).await {
+            let Some(opened) = self.mount(digest, &holder).await? else { continue };
+            // A session instead of the blob: that is how a registry answers which mounts nothing.
+            let is_mounted = matches!(opened, Opened::Done);
+            host.note(|habits| habits.mounts = Some(is_mounted || habits.mounts == Some(true)));
+            return Ok(Some(opened));
+        }
+        Ok(None)
     }
 
     /// Returns another repository that has a blob, if need be at the end of the `earlier` move that brings it there.
@@ -98,34 +120,41 @@ impl RegistryRepository {
         if host.habits().mounts == Some(false) {
             return None;
         }
-        let known = host.blobs.holder(digest, path);
-        if known.is_some() {
-            return known;
+        let known = || host.blobs.holder(digest, |holder| holder != path && !self.unmountable().contains(holder));
+        if let Some(known) = known() {
+            return Some(known);
         }
         earlier()?.reached().await;
-        host.blobs.holder(digest, path)
+        known()
     }
 
     /// Mounts a blob from another repository of the registry, or returns a session to continue in where there is one.
     async fn mount(&self, digest: &Digest, source: &str) -> Result<Option<Opened>, RepositoryError> {
-        let unmountable = || self.memory.unmountable.lock().unwrap_or_else(PoisonError::into_inner);
-        if unmountable().contains(source) {
+        if self.unmountable().contains(source) {
             return Ok(None);
         }
         let opened = match self.endpoint.mount(digest, source).await {
             Ok(Opened::Done) => return Ok(Some(Opened::Done)),
             Ok(session) => Some(session),
-            Err(error @ (RepositoryError::Unavailable { .. } | RepositoryError::Throttled { .. })) => {
-                return Err(error);
-            }
+            Err(
+                error @ (RepositoryError::Unavailable { .. }
+                | RepositoryError::Throttled { .. }
+                | RepositoryError::OutOfTime { .. }
+                | RepositoryError::ClientCertificate { .. }),
+            ) => return Err(error),
             // Whatever forbids mounting need not forbid copying.
             Err(error) => {
                 tracing::debug!(%error, source, "mounting is refused");
                 None
             }
         };
-        unmountable().insert(source.to_owned());
+        self.unmountable().insert(source.to_owned());
         Ok(opened)
+    }
+
+    /// Returns repositories that nothing is mounted from here.
+    fn unmountable(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.memory.unmountable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Streams a blob, reading it anew when the upload has to begin anew.

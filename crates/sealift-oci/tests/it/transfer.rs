@@ -276,3 +276,27 @@ async fn content_is_checked_before_it_is_sent() {
     assert_eq!(kind(&outcome), "content");
     assert!(registry.requests().is_empty());
 }
+
+#[tokio::test]
+async fn one_repository_that_nothing_may_be_mounted_from_ends_no_mounting() {
+    let (staging, prod) = (start(RegistryOptions::default()), start(RegistryOptions::default()));
+    let image = fixture::image_on(&[fixture::layer(1, 300 << 10)], 1);
+    staging.add("team/app", &image, None).unwrap();
+    let layer = image.blobs().map(|(blob, _)| blob).find(|blob| blob.size == 300 << 10).unwrap();
+    let client = Client::new(access()).unwrap();
+    let source = client.open_read(&name(&staging, "team/app")).await.unwrap();
+    let arrival =
+        async |path: &str| client.open(&name(&prod, path)).await.unwrap().transfer(layer, &*source).await.unwrap();
+    assert_eq!(arrival("prod/first").await, Arrival::Copied);
+    for (path, expected) in [
+        // Only the first repository has it.
+        ("prod/second", Arrival::Copied),
+        // The second has it as well.
+        ("prod/third", Arrival::Mounted),
+    ] {
+        prod.set_faults([Rule::new(Effect::Status(403)).method("POST").repository(path).times(1)]);
+        assert_eq!(arrival(path).await, expected, "{path}");
+    }
+    prod.set_faults([]);
+    assert_eq!(arrival("prod/fourth").await, Arrival::Mounted);
+}

@@ -202,6 +202,7 @@ async fn one_that_fails_stops_nobody_who_waited_for_it() {
         assert!(failed.is_err());
         promoted.into_iter().for_each(|promoted| drop(promoted.unwrap()));
         assert!(layers().iter().all(|layer| prod.has_blob(path, layer)), "{path}");
+        assert_eq!(uploads(&prod), [1; 3], "{path}: one of those who waited goes next");
     }
 }
 
