@@ -278,7 +278,9 @@ impl GraphCopy<'_> {
                 return Ok((walk.finish(), held));
             }
             let looks = level.into_iter().map(|descriptor| self.look(descriptor));
-            let mut looks = stream::iter(looks).buffer_unordered(self.options.concurrency);
+            // In order, so that copies of one graph begin its blobs in one order: where they read from a source that
+            // waits for all of them, none has only blobs under way that another one has not come to.
+            let mut looks = stream::iter(looks).buffered(self.options.concurrency);
             while let Some(Looked { descriptor, held: is_held, raw }) = looks.try_next().await? {
                 if let Some(raw) = raw {
                     walk.admit(&descriptor, raw).map_err(|error| at_source(&descriptor, error))?;

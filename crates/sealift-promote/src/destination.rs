@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::lock::Mutex as AsyncMutex;
 use sealift_core::attach::Storage;
 use sealift_core::copy::{CopyObserver, CopyReport};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, Snapshot,
-    TagMove,
+    TagMove, Turns,
 };
 
 /// What the destination lists for one subject.
@@ -83,7 +82,7 @@ pub(crate) struct Destination<'a> {
     known: Arc<Known>,
     /// Who moves which blob right now. Attachments are copied side by side and share blobs, the empty one above all;
     /// and docker-registry refuses a manifest while a blob that it names is being written once more.
-    turns: Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>,
+    turns: Turns,
     /// Blobs that arrived, or were there.
     blobs: Mutex<HashSet<Digest>>,
 }
@@ -179,18 +178,13 @@ impl<'a> Destination<'a> {
         Self {
             repository,
             known: Arc::new(Known { observer, ..Known::default() }),
-            turns: Mutex::default(),
+            turns: Turns::default(),
             blobs: Mutex::default(),
         }
     }
 
     pub(crate) fn known(&self) -> &Arc<Known> {
         &self.known
-    }
-
-    fn turn(&self, digest: &Digest) -> Arc<AsyncMutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(digest.clone()).or_default())
     }
 }
 
@@ -264,8 +258,7 @@ impl Repository for Destination<'_> {
     }
 
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
-        let turn = self.turn(&descriptor.digest);
-        let _turn = turn.lock().await;
+        let _turn = self.turns.take(&descriptor.digest).await;
         if lock(&self.blobs).contains(&descriptor.digest) {
             return Ok(Arrival::Present);
         }

@@ -8,6 +8,7 @@ pub mod graph;
 mod memory;
 mod revision;
 mod snapshot;
+mod turns;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use content::{Content, ContentError};
 pub use memory::{MemoryRepository, ReferrersSupport};
 pub use revision::{Revised, Revision};
 pub use snapshot::Snapshot;
+pub use turns::{Turn, Turns};
 
 use crate::oci::{Descriptor, Digest, ManifestError, RawManifest, RepositoryName, Selector, Tag};
 

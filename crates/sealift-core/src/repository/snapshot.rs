@@ -5,13 +5,12 @@
 //! configuration of artifacts is known without asking.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::lock::Mutex as AsyncMutex;
 
-use super::{Content, ReadRepository, ReferrersListing, RepositoryError};
+use super::{Content, ReadRepository, ReferrersListing, RepositoryError, Turns};
 use crate::oci::{Descriptor, Digest, EMPTY_JSON, RawManifest, RepositoryName, Selector, Tag};
 
 /// The most bytes remembered of manifests and blobs together; what comes later is read anew each time.
@@ -22,6 +21,8 @@ const MAX_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Snapshot<'a> {
     repository: &'a dyn ReadRepository,
     remembered: Mutex<Remembered>,
+    /// Who reads which small blob right now.
+    turns: Turns,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +31,6 @@ struct Remembered {
     manifests: HashMap<Digest, RawManifest>,
     blobs: HashMap<Digest, Bytes>,
     bytes: u64,
-    /// Who reads which small blob right now.
-    turns: HashMap<Digest, Arc<AsyncMutex<()>>>,
 }
 
 impl Remembered {
@@ -51,7 +50,7 @@ impl<'a> Snapshot<'a> {
 
     /// Returns a view of `repository` that has read nothing yet.
     pub fn new(repository: &'a dyn ReadRepository) -> Self {
-        Self { repository, remembered: Mutex::default() }
+        Self { repository, remembered: Mutex::default(), turns: Turns::default() }
     }
 
     /// Returns the view, knowing manifests that were read otherwise.
@@ -88,8 +87,15 @@ impl<'a> Snapshot<'a> {
         known.filter(|bytes| bytes.len() as u64 == descriptor.size)
     }
 
-    fn turn(&self, digest: &Digest) -> Arc<AsyncMutex<()>> {
-        Arc::clone(self.remembered().turns.entry(digest.clone()).or_default())
+    async fn read(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
+        let content = self.repository.fetch(descriptor).await?;
+        if descriptor.size > Self::MAX_BLOB_BYTES || !self.remembered().admits(descriptor.size) {
+            return Ok(content);
+        }
+        let read = content.read_all(Self::MAX_BLOB_BYTES).await;
+        let bytes = read.map_err(|error| RepositoryError::of_content(self.name(), error))?;
+        self.remembered().blobs.insert(descriptor.digest.clone(), bytes.clone());
+        Ok(Content::from(bytes))
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -136,23 +142,19 @@ impl ReadRepository for Snapshot<'_> {
         if descriptor.size == EMPTY_JSON.len() as u64 && Digest::sha256(EMPTY_JSON) == descriptor.digest {
             return Ok(Content::from(Bytes::from_static(EMPTY_JSON)));
         }
-        // Who asks for what is just being read waits for it.
-        let turn = (descriptor.size <= Self::MAX_BLOB_BYTES).then(|| self.turn(&descriptor.digest));
-        let _turn = match &turn {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
+        if descriptor.size > Self::MAX_BLOB_BYTES {
+            return self.read(descriptor).await;
+        }
+        // Who asks for what is just being read waits for it, but not for one error after the other.
+        let turn = Some(self.turns.take(&descriptor.digest).await).filter(|turn| !turn.is_in_vain());
         if let Some(bytes) = self.known(descriptor) {
             return Ok(Content::from(bytes));
         }
-        let content = self.repository.fetch(descriptor).await?;
-        if descriptor.size > Self::MAX_BLOB_BYTES || !self.remembered().admits(descriptor.size) {
-            return Ok(content);
+        let read = self.read(descriptor).await;
+        if let (Err(_), Some(turn)) = (&read, turn) {
+            turn.fail();
         }
-        let read = content.read_all(Self::MAX_BLOB_BYTES).await;
-        let bytes = read.map_err(|error| RepositoryError::of_content(self.name(), error))?;
-        self.remembered().blobs.insert(descriptor.digest.clone(), bytes.clone());
-        Ok(Content::from(bytes))
+        read
     }
 
     async fn referrers(

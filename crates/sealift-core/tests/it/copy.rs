@@ -325,6 +325,35 @@ async fn the_observer_sees_every_object_and_every_byte() {
     assert_eq!(*bytes, blobs, "what streams is counted");
 }
 
+#[tokio::test]
+async fn the_blobs_of_a_graph_are_begun_in_one_order_whoever_answers_first() {
+    #[derive(Default)]
+    struct Begun(Mutex<Vec<Digest>>);
+    impl CopyObserver for Begun {
+        fn started(&self, descriptor: &Descriptor) {
+            if !descriptor.media_type.is_manifest() {
+                self.0.lock().unwrap().push(descriptor.digest.clone());
+            }
+        }
+        fn progressed(&self, _: &Descriptor, _: u64) {}
+        fn finished(&self, _: &Descriptor, _: Arrival) {}
+    }
+    let source = MemoryRepository::new("source");
+    let layers = [push_blob(&source, LAYER, b"one").await, push_blob(&source, LAYER, b"two").await];
+    let images = [push_image(&source, &layers[..1]).await, push_image(&source, &layers[1..]).await];
+    let root = push_index(&source, &[images[0].descriptor(), images[1].descriptor()]).await;
+    let mut orders = vec![];
+    for slow in [None, Some(&images[0]), Some(&images[1])] {
+        let destination =
+            Watched { slow: slow.map(|image| image.descriptor().digest.clone()), ..Watched::around(strict()) };
+        let begun = Arc::new(Begun::default());
+        let options = CopyOptions::default().with_observer(begun.clone());
+        copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
+        orders.push(begun.0.lock().unwrap().clone());
+    }
+    assert!(orders[0].len() == 3 && orders.iter().all(|order| *order == orders[0]), "{orders:?}");
+}
+
 /// A destination that watches what is done to it, and misbehaves where told.
 #[derive(Debug)]
 struct Watched {
@@ -334,6 +363,8 @@ struct Watched {
     is_asked: AtomicBool,
     refuses: Option<Digest>,
     hangs: Option<Digest>,
+    /// Is looked up longer than anything else.
+    slow: Option<Digest>,
     hanging: AtomicUsize,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -347,6 +378,7 @@ impl Watched {
             is_asked: AtomicBool::new(false),
             refuses: None,
             hangs: None,
+            slow: None,
             hanging: AtomicUsize::new(0),
             at_once: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
@@ -369,6 +401,9 @@ impl ReadRepository for Watched {
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        for _ in 0..if self.slow.as_ref() == Some(&descriptor.digest) { 100 } else { 0 } {
+            tokio::task::yield_now().await;
+        }
         // The root is asked for first.
         let is_root = !self.is_asked.swap(true, Ordering::SeqCst);
         let is_claimed = self.claims_manifests.load(Ordering::SeqCst) && descriptor.media_type.is_manifest();

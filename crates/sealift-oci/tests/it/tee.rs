@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, RepositoryName, Selector, Tag};
-use sealift_core::repository::{Arrival, Content, ContentError, ReadRepository, ReferrersListing, RepositoryError};
+use sealift_core::repository::{
+    Arrival, Content, ContentError, ReadRepository, ReferrersListing, RepositoryError, Snapshot,
+};
 use sealift_oci::{Branch, Client, Tee};
 use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
@@ -374,6 +376,11 @@ async fn what_the_source_refuses_is_refused_to_all_at_the_same_time() {
     assert!(refused.iter().all(Result::is_err));
     assert_eq!(source.fetched(), 5, "each has an error of its own");
     assert_eq!(started.elapsed(), 2 * A_WHILE, "one asked for all, then all by themselves");
+    // So it is with a small blob, which a snapshot reads for all.
+    let (snapshot, small, started) = (Snapshot::new(&source), blob_of(1), Instant::now());
+    let refused = join_all((0..5).map(|_| snapshot.fetch(&small))).await;
+    assert!(refused.iter().all(Result::is_err));
+    assert_eq!(started.elapsed(), 2 * A_WHILE);
 }
 
 #[tokio::test(start_paused = true)]
