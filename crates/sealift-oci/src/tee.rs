@@ -172,6 +172,10 @@ enum Part {
 }
 
 impl Branch<'_> {
+    fn is_only_one(&self) -> bool {
+        self.tee.shared.state().ends.len() == 1
+    }
+
     async fn fetch_shared(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
         let start = match self.part_in(&descriptor.digest) {
             Part::Alone => Start::Failed,
@@ -394,6 +398,8 @@ impl ReadRepository for Branch<'_> {
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Content, RepositoryError> {
         match descriptor.size {
             ..=Snapshot::MAX_BLOB_BYTES => self.tee.source.fetch(descriptor).await,
+            // The limit is for those that wait for each other.
+            _ if self.is_only_one() => self.tee.source.fetch(descriptor).await,
             _ => self.fetch_shared(descriptor).await,
         }
     }

@@ -429,3 +429,16 @@ async fn registries_that_are_busy_with_different_blobs_do_not_wait_for_each_othe
     join_all(moves).await;
     assert_eq!(source.fetched(), 2, "two blobs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_single_destination_waits_for_no_turn_of_those_that_share() {
+    let mut access = access();
+    access.concurrency = 1;
+    let (client, source, blob) = (Client::new(access).unwrap(), Counting::new(Ending::Never), endless());
+    let shared = client.tee(&source, &destinations(2)).with_patience(FOR_EVER);
+    let branches = shared.branches();
+    // Neither takes anything, so the one turn is not free again.
+    let _held = tokio::join!(branches[0].fetch(&blob), branches[1].fetch(&blob));
+    let single = client.tee(&source, &destinations(1)).with_patience(FOR_EVER);
+    assert!(single.branches()[0].fetch(&blob).now_or_never().is_some());
+}
