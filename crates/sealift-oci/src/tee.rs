@@ -2,7 +2,7 @@
 //!
 //! Never holds more than a few pieces of a blob. A destination that is slower than the others holds them up only for so
 //! long, all pieces of a blob together; then it is on its own, and reads by itself what it asks for once more. Small blobs
-//! and manifests are for a [`Snapshot`](sealift_core::repository::Snapshot) below to read once.
+//! and manifests are for a [`Snapshot`] below to read once.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
