@@ -42,12 +42,13 @@ impl Retries {
         }
         let ceiling = self.policy.base_delay.saturating_mul(1 << self.used.min(16)).min(self.policy.max_delay);
         // Full jitter: clients that failed together do not come back together.
-        let delay = asked.unwrap_or(Duration::ZERO) + ceiling.mul_f64(fastrand::f64());
-        if self.waited + delay > self.policy.budget {
+        let delay = asked.unwrap_or(Duration::ZERO).saturating_add(ceiling.mul_f64(fastrand::f64()));
+        // Saturating: a registry may ask for more seconds than a duration holds together with what was waited.
+        let waited = self.waited.saturating_add(delay);
+        if waited > self.policy.budget {
             return None;
         }
-        self.used += 1;
-        self.waited += delay;
+        (self.used, self.waited) = (self.used + 1, waited);
         Some(delay)
     }
 }
@@ -112,8 +113,10 @@ mod tests {
 
         let mut retries = Retries::new(policy);
         assert_eq!(retries.next_delay(Some(policy.budget * 2)), None, "more than the budget");
+        assert_eq!(retries.next_delay(Some(Duration::from_secs(u64::MAX))), None, "more than there ever is");
         assert!(retries.next_delay(Some(Duration::from_secs(30))).unwrap() >= Duration::from_secs(30));
         assert_eq!(retries.next_delay(Some(Duration::from_secs(31))), None, "together more than the budget");
+        assert_eq!(retries.next_delay(Some(Duration::MAX)), None, "more than there ever is, after a wait");
     }
 
     #[test]
