@@ -14,7 +14,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("sealift-keyless", &["sealift-core"]),
     ("sealift-policy", &["sealift-core"]),
     ("sealift-promote", &["sealift-core", "sealift-policy"]),
-    ("sealift-sandbox", &["sealift-core", "sealift-oci"]),
+    ("sealift-sandbox", &["sealift-core"]),
     ("sealift-conformance", &["sealift-core", "sealift-keyless", "sealift-oci"]),
     ("sealift-cli", &["sealift-core", "sealift-keyless", "sealift-oci", "sealift-policy", "sealift-promote"]),
 ];
