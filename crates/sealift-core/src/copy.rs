@@ -19,7 +19,7 @@ pub const DEFAULT_CONCURRENCY: usize = 8;
 
 /// Copies `root` and everything it consists of.
 ///
-/// A manifest that the destination holds is left out with all its blobs where [`Presence`] allows; if the
+/// A manifest that the destination holds is left out with all its blobs where it proves them, as in a registry; if the
 /// destination then turns out not to hold a child, the graph is copied once more with every object looked up. A
 /// foreign layer that the source does not hold is skipped and reported.
 ///
@@ -32,11 +32,11 @@ pub async fn copy_graph(
     options: &CopyOptions,
 ) -> Result<CopyReport, CopyError> {
     let observed = ObservedSource { source, observer: options.observer.clone() };
-    let copy = |presence| GraphCopy { source: &observed, destination, options, presence };
-    let presence = options.presence.unwrap_or_else(|| Presence::of(destination.name()));
-    match copy(presence).run(root).await {
-        Err(error) if presence == Presence::Proof && error.is_missing_child() => {
-            copy(Presence::Checked).run(root).await
+    let copy = |held_manifest| GraphCopy { source: &observed, destination, options, held_manifest };
+    let held_manifest = HeldManifest::of(destination.name());
+    match copy(held_manifest).run(root).await {
+        Err(error) if held_manifest == HeldManifest::ProvesBlobs && error.is_missing_child() => {
+            copy(HeldManifest::ProvesNothing).run(root).await
         }
         outcome => outcome,
     }
@@ -47,7 +47,6 @@ pub async fn copy_graph(
 pub struct CopyOptions {
     concurrency: usize,
     observer: Option<Arc<dyn CopyObserver>>,
-    presence: Option<Presence>,
 }
 
 impl CopyOptions {
@@ -69,42 +68,17 @@ impl CopyOptions {
     pub fn observer(&self) -> Option<&Arc<dyn CopyObserver>> {
         self.observer.as_ref()
     }
-
-    /// Sets what a manifest at the destination proves; by default it depends on the kind of destination.
-    #[must_use]
-    pub fn with_presence(mut self, presence: Presence) -> Self {
-        self.presence = Some(presence);
-        self
-    }
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { concurrency: DEFAULT_CONCURRENCY, observer: None, presence: None }
+        Self { concurrency: DEFAULT_CONCURRENCY, observer: None }
     }
 }
 
 impl fmt::Debug for CopyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CopyOptions")
-            .field("concurrency", &self.concurrency)
-            .field("presence", &self.presence)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a manifest at the destination says about its children.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Presence {
-    /// Nothing: every object is looked up. So it is with layouts and memory, where a half-finished copy may remain.
-    Checked,
-    /// That its blobs are there too, as registries enforce. The images of an index are looked up all the same.
-    Proof,
-}
-
-impl Presence {
-    fn of(destination: &RepositoryName) -> Self {
-        if destination.host().is_some() { Self::Proof } else { Self::Checked }
+        f.debug_struct("CopyOptions").field("concurrency", &self.concurrency).finish_non_exhaustive()
     }
 }
 
@@ -225,7 +199,22 @@ struct GraphCopy<'a> {
     source: &'a ObservedSource<'a>,
     destination: &'a dyn Repository,
     options: &'a CopyOptions,
-    presence: Presence,
+    held_manifest: HeldManifest,
+}
+
+/// What a manifest that the destination holds says about its children.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum HeldManifest {
+    /// That its blobs are there too, as registries enforce. The images of an index are looked up all the same.
+    ProvesBlobs,
+    /// Nothing: every object is looked up. So it is with layouts and memory, where a half-finished copy may remain.
+    ProvesNothing,
+}
+
+impl HeldManifest {
+    fn of(destination: &RepositoryName) -> Self {
+        if destination.host().is_some() { Self::ProvesBlobs } else { Self::ProvesNothing }
+    }
 }
 
 /// A manifest of the graph as looked up at both ends.
@@ -308,7 +297,8 @@ impl GraphCopy<'_> {
             false => Held::No,
         };
         // An index proves nothing about its images: some registries hold indexes of which some platforms are missing.
-        if held == Held::Yes && self.presence == Presence::Proof && !descriptor.media_type.is_index() {
+        let is_proof = held == Held::Yes && self.held_manifest == HeldManifest::ProvesBlobs;
+        if is_proof && !descriptor.media_type.is_index() {
             return Ok(Looked { descriptor, held, raw: None });
         }
         let raw = match raw {

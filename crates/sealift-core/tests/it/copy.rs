@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sealift_core::copy::{CopyObserver, CopyOptions, CopyReport, Presence, Side, Tally, copy_graph};
+use sealift_core::copy::{CopyObserver, CopyOptions, CopyReport, Side, Tally, copy_graph};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag, media_type};
 use sealift_core::repository::{
     Arrival, Content, ContentError, MemoryRepository, Pushed, ReadRepository, ReferrersListing, Repository,
@@ -47,6 +47,11 @@ async fn push_platforms(repository: &MemoryRepository) -> RawManifest {
     push_index(repository, &[first.descriptor(), second.descriptor(), &wheel]).await
 }
 
+/// Returns the name of a registry's repository, whose manifests prove their blobs.
+fn registry_name() -> RepositoryName {
+    RepositoryName::Registry { host: "registry.example".parse().unwrap(), path: "app".to_owned() }
+}
+
 fn strict() -> MemoryRepository {
     MemoryRepository::new("destination").requiring_children()
 }
@@ -65,7 +70,8 @@ async fn everything_arrives_once_children_first_and_unchanged() {
 
     let again = copy_graph(&source, &destination, root.descriptor(), &CopyOptions::default()).await.unwrap();
     assert_eq!((again.copied, again.present), (Tally::default(), report.copied), "a layout is looked through");
-    let options = CopyOptions::default().with_presence(Presence::Proof);
+    let options = CopyOptions::default();
+    let destination = Watched { name: registry_name(), ..Watched::around(destination) };
     let proven = copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
     // The index, its two images, its wheel: an image proves its blobs, an index proves nothing.
     assert_eq!((proven.copied.objects, proven.present.objects), (0, 4));
@@ -80,11 +86,10 @@ async fn everything_arrives_once_children_first_and_unchanged() {
 async fn an_index_that_arrived_without_an_image_is_completed() {
     let source = MemoryRepository::new("source");
     let root = push_platforms(&source).await;
-    let destination = MemoryRepository::new("sparse");
+    let destination = Watched { name: registry_name(), ..Watched::around(MemoryRepository::new("sparse")) };
     destination.push(root.descriptor(), root.bytes().clone().into()).await.unwrap();
-    let options = CopyOptions::default().with_presence(Presence::Proof);
-    copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
-    assert_eq!(destination.object_count(), source.object_count());
+    copy_graph(&source, &destination, root.descriptor(), &CopyOptions::default()).await.unwrap();
+    assert_eq!(destination.inner.object_count(), source.object_count());
 }
 
 #[tokio::test]
@@ -105,10 +110,10 @@ async fn a_half_finished_copy_is_completed() {
 async fn a_registry_that_misses_a_child_gets_the_graph_again() {
     let source = MemoryRepository::new("source");
     let root = push_platforms(&source).await;
-    let destination = Watched { claims_manifests: AtomicBool::new(true), ..Watched::around(strict()) };
-    let options = CopyOptions::default().with_presence(Presence::Proof);
+    let claims_manifests = AtomicBool::new(true);
+    let destination = Watched { name: registry_name(), claims_manifests, ..Watched::around(strict()) };
     let root = push_index(&source, &[root.descriptor()]).await;
-    let report = copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
+    let report = copy_graph(&source, &destination, root.descriptor(), &CopyOptions::default()).await.unwrap();
     // The wheel arrived before the registry complained.
     assert_eq!((report.copied.objects, report.present.objects), (7, 1));
     assert_eq!(destination.inner.object_count(), source.object_count());
@@ -155,12 +160,12 @@ async fn a_blob_proves_no_image_that_an_index_lists_without_a_type() {
     let image = push_image(&source, &[]).await;
     let untyped = json!({"digest": image.descriptor().digest, "size": image.descriptor().size});
     let root = push(&source, media_type::IMAGE_INDEX, json!({"schemaVersion": 2, "manifests": [untyped]})).await;
-    for presence in [Presence::Checked, Presence::Proof] {
+    for name in [RepositoryName::Memory("destination".to_owned()), registry_name()] {
         let destination = MemoryRepository::new("destination");
         push_blob(&destination, media_type::OCTET_STREAM, image.bytes()).await;
-        let options = CopyOptions::default().with_presence(presence);
-        copy_graph(&source, &destination, root.descriptor(), &options).await.unwrap();
-        assert!(destination.exists(image.descriptor()).await.unwrap(), "{presence:?}");
+        let destination = Watched { name, ..Watched::around(destination) };
+        copy_graph(&source, &destination, root.descriptor(), &CopyOptions::default()).await.unwrap();
+        assert!(destination.exists(image.descriptor()).await.unwrap(), "{}", destination.name());
     }
 }
 
@@ -358,6 +363,8 @@ async fn the_blobs_of_a_graph_are_begun_in_one_order_whoever_answers_first() {
 #[derive(Debug)]
 struct Watched {
     inner: MemoryRepository,
+    /// What it goes by: a registry's manifests prove their blobs.
+    name: RepositoryName,
     /// Says that every manifest below the root is there, until a push shows that one is not.
     claims_manifests: AtomicBool,
     is_asked: AtomicBool,
@@ -373,6 +380,7 @@ struct Watched {
 impl Watched {
     fn around(inner: MemoryRepository) -> Self {
         Self {
+            name: inner.name().clone(),
             inner,
             claims_manifests: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
@@ -389,7 +397,7 @@ impl Watched {
 #[async_trait]
 impl ReadRepository for Watched {
     fn name(&self) -> &RepositoryName {
-        self.inner.name()
+        &self.name
     }
 
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
