@@ -171,6 +171,7 @@ impl Stage {
 }
 
 /// Builds `sealift` the way this demo was built, and returns where it is.
+#[expect(clippy::disallowed_methods, reason = "cargo says by a variable which cargo it is")]
 fn build() -> Result<PathBuf, Failure> {
     let example = std::env::current_exe()?;
     let profile = example.parent().and_then(Path::parent).ok_or("the demo is not in a target directory")?;

@@ -127,7 +127,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads every variable.
     pub(crate) fn read() -> Self {
-        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = |name| named(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         // An empty passphrase is legal, so set-but-empty counts as set.
         let passphrase = [SEALIFT_PASSWORD, COSIGN_PASSWORD].into_iter().find_map(|name| Some((name, text(name)?)));
         Self {
@@ -167,13 +167,14 @@ impl Environment {
 }
 
 /// Returns the value of the variable a user named, as in `env://NAME`.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn named(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
 /// Returns the value of a variable for display; a secret's value is never returned.
 pub(crate) fn shown(name: &str, exposure: Exposure) -> Option<String> {
-    let value = std::env::var_os(name)?;
+    let value = named(name)?;
     Some(match exposure {
         Exposure::Public => value.to_string_lossy().into_owned(),
         Exposure::Secret => "(set)".to_owned(),
@@ -185,9 +186,8 @@ pub(crate) fn of_cloud(name: &'static str) -> Option<String> {
     text(name)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    named(name)?.into_string().ok()
 }
 
 #[cfg(test)]

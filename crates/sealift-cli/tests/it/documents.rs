@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::User;
 
 /// `SEALIFT_UPDATE=1 cargo test -p sealift-cli documents` writes them anew.
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says whether to write")]
 #[test]
 fn generated_documents_are_unchanged() {
     let user = User::new();

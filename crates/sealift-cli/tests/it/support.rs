@@ -55,6 +55,7 @@ impl User {
     }
 
     /// Returns another program, to be run as this user.
+    #[expect(clippy::disallowed_methods, reason = "other programs are found by this process's path")]
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.home.path()).env_clear().stdin(Stdio::null());

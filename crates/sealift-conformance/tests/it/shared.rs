@@ -18,6 +18,7 @@ pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests names the folder")]
 fn vectors_folder() -> Option<PathBuf> {
     std::env::var_os("VECTORS_DIR").map(PathBuf::from)
 }

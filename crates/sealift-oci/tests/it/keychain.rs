@@ -31,6 +31,7 @@ esac
 "#;
 
 /// Runs one test of this binary again, in a process whose path has the helper.
+#[expect(clippy::disallowed_methods, reason = "the other process finds programs where this one does")]
 fn run_with_helpers(test: &str) {
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("docker-credential-fake");
@@ -60,6 +61,7 @@ async fn ask(keychain: &DockerConfigKeychain, server: &str) -> Result<Credential
     keychain.resolve(&resource).await.map(|found| found.credential().clone())
 }
 
+#[expect(clippy::disallowed_methods, reason = "how the test tells its other process apart")]
 #[tokio::test]
 async fn helpers_are_asked_and_keep_logins() {
     let Some(directory) = std::env::var_os(HELPERS) else {

@@ -18,6 +18,7 @@ use crate::layout::{push, readable, referrers, tag, writable};
 const LAYOUT: &str = "SEALIFT_TEST_FULL_DISK";
 
 /// A process may not write more than 32 KiB to a file, which fails as a full disk does.
+#[expect(clippy::disallowed_methods, reason = "how the test tells its other process apart")]
 #[tokio::test]
 async fn a_full_disk_is_an_error_that_leaves_nothing() {
     if let Some(path) = std::env::var_os(LAYOUT) {
