@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::descriptor::null_as_empty;
-use super::{Descriptor, Digest, MediaType, media_type};
+use super::{Descriptor, Digest, MediaType};
 
 /// The largest manifest read. Registries accept 4 MiB (distribution-spec); a larger body is an attack on memory
 /// (CVE-2024-29902).
@@ -135,17 +135,12 @@ impl Manifest {
         self.config.iter().chain(&self.layers).chain(&self.manifests)
     }
 
-    /// Says whether the manifest is the signature of a known scheme, judging by every type it shows.
+    /// Says whether a layer is a Sigstore bundle, which may be a signature or an attestation.
     ///
     /// Fallback indexes lie about artifact types (cosign up to 3.1 writes `application/vnd.oci.empty.v1+json`), so
     /// the layers decide.
     pub fn holds_sigstore_bundle(&self) -> bool {
         self.layers.iter().any(|layer| layer.media_type.is_sigstore_bundle())
-    }
-
-    /// Says whether the manifest is a Notary Project signature, in either of its two spellings.
-    pub fn is_notary_signature(&self) -> bool {
-        self.artifact_type() == Some(media_type::NOTARY_SIGNATURE)
     }
 }
 

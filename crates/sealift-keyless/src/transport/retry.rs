@@ -44,12 +44,6 @@ impl RetryPolicy {
     pub fn with_retries(self, retries: u32) -> Self {
         Self { retries, ..self }
     }
-
-    /// Returns the policy with another longest delay before the first retry.
-    #[must_use]
-    pub fn with_base_delay(self, base_delay: Duration) -> Self {
-        Self { base_delay, ..self }
-    }
 }
 
 /// The retries of one request.

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Response, Uri};
 use axum::response::IntoResponse;
 use base64::Engine as _;
-use sealift_keyless::transport::{RetryPolicy, Transport, TransportOptions};
+use sealift_keyless::transport::{Transport, TransportOptions};
 use url::Url;
 
 /// One request, as a service saw it.
@@ -91,7 +91,7 @@ pub(crate) fn transport() -> Transport {
 
 pub(crate) fn transport_with(change: impl FnOnce(&mut TransportOptions)) -> Transport {
     let mut options = TransportOptions::default();
-    options.retry = RetryPolicy::default().with_base_delay(Duration::ZERO);
+    options.retry.base_delay = Duration::ZERO;
     change(&mut options);
     Transport::new(options).unwrap()
 }

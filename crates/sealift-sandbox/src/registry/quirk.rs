@@ -125,10 +125,3 @@ pub struct Throttle {
     /// `Retry-After` of the 429, in seconds.
     pub retry_after: Option<u64>,
 }
-
-impl Throttle {
-    /// Returns a limit of `requests` each second, which asks clients to come back in a second.
-    pub fn per_second(requests: u32) -> Self {
-        Self { requests, window: Duration::from_secs(1), retry_after: Some(1) }
-    }
-}
