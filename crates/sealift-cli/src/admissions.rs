@@ -5,9 +5,10 @@
 //! could not be told.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::lock::{Mutex as AsyncMutex, OwnedMutexGuard};
+use sealift_core::locked;
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_promote::{AdmittedPlan, Gate, PromoteError};
 
@@ -83,7 +84,7 @@ impl Admissions {
         let mut turns = Vec::new();
         for repository in repositories {
             let turn = {
-                let mut deliveries = lock(&self.deliveries);
+                let mut deliveries = locked(&self.deliveries);
                 deliveries.retain(|_, turn| Arc::strong_count(turn) > 1);
                 Arc::clone(deliveries.entry((repository.clone(), digest.clone())).or_default())
             };
@@ -93,7 +94,7 @@ impl Admissions {
     }
 
     fn admission(&self, candidate: Candidate) -> Admission {
-        let mut admitted = lock(&self.admitted);
+        let mut admitted = locked(&self.admitted);
         if let Some((_, known)) = admitted.iter().find(|(known, _)| known.is_same(&candidate)) {
             return Arc::clone(known);
         }
@@ -104,9 +105,4 @@ impl Admissions {
         admitted.push_back((candidate, Arc::clone(&admission)));
         admission
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change is whole or not done, so a panic elsewhere leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

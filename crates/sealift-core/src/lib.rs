@@ -19,6 +19,7 @@ pub mod entity;
 pub mod evidence;
 pub mod identity;
 pub mod json_canonical;
+mod locked;
 pub mod oci;
 pub mod pattern;
 mod protojson;
@@ -31,3 +32,5 @@ pub mod trust;
 pub mod verify;
 pub mod witness;
 pub mod x509;
+
+pub use locked::locked;

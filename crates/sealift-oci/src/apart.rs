@@ -4,9 +4,10 @@
 //! written to the repository of the artifacts, so no right to push there is needed.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, TagMove,
@@ -31,7 +32,7 @@ impl SignaturesApart {
 
     /// Returns both places, the one that should have the content first.
     fn places(&self, digest: &Digest) -> [&dyn ReadRepository; 2] {
-        let apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let apart = locked(&self.apart);
         match apart.contains(digest) {
             true => [&*self.signatures, &*self.artifacts],
             false => [&*self.artifacts, &*self.signatures],
@@ -39,7 +40,7 @@ impl SignaturesApart {
     }
 
     fn note<'a>(&self, digests: impl Iterator<Item = &'a Digest>) {
-        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apart = locked(&self.apart);
         for digest in digests {
             if apart.len() < MAX_REMEMBERED {
                 apart.insert(digest.clone());
@@ -55,7 +56,7 @@ impl SignaturesApart {
     }
 
     fn is_apart(&self, digest: &Digest) -> bool {
-        self.apart.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        locked(&self.apart).contains(digest)
     }
 }
 

@@ -24,9 +24,10 @@ mod registry;
 mod tee;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sealift_core::locked;
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 use tokio::sync::Semaphore;
@@ -195,7 +196,7 @@ impl Client {
         mode: Mode,
     ) -> Result<RegistryRepository, RepositoryError> {
         let endpoint = self.endpoint(name, host, path, mode)?;
-        let mut memories = self.shared.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = locked(&self.shared.memories);
         let memory = Arc::clone(memories.entry(name.clone()).or_default());
         Ok(RegistryRepository::new(endpoint, memory))
     }
@@ -208,7 +209,7 @@ impl Client {
         mode: Mode,
     ) -> Result<Endpoint, RepositoryError> {
         let shared = &self.shared;
-        let mut hosts = shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = locked(&shared.hosts);
         let host = match hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {

@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sealift_core::attach::Storage;
 use sealift_core::copy::{CopyObserver, CopyReport};
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, Snapshot,
@@ -113,18 +114,18 @@ pub(crate) enum Origin {
 impl Known {
     /// Says whether the destination answered that it holds this manifest.
     pub(crate) fn is_present(&self, digest: &Digest) -> bool {
-        lock(&self.present).contains_key(digest)
+        locked(&self.present).contains_key(digest)
     }
 
     /// Says whether this manifest was there before anything was written.
     pub(crate) fn is_found(&self, digest: &Digest) -> bool {
-        lock(&self.present).get(digest) == Some(&Origin::Found)
+        locked(&self.present).get(digest) == Some(&Origin::Found)
     }
 
     /// Notes that the destination answered that it holds this manifest.
     pub(crate) fn note(&self, digest: &Digest, origin: Origin) {
         // What was written stays so, even if the destination then says that it is there.
-        lock(&self.present).entry(digest.clone()).or_insert(origin);
+        locked(&self.present).entry(digest.clone()).or_insert(origin);
     }
 
     /// Says whether the destination was seen to leave a referrer unlisted, so that no listing of its own will prove it.
@@ -134,19 +135,19 @@ impl Known {
 
     /// Returns what was copied, what was there and what was skipped, each object once.
     pub(crate) fn report(&self) -> CopyReport {
-        lock(&self.counted).1.clone()
+        locked(&self.counted).1.clone()
     }
 
     /// Notes foreign layers that the source does not hold either.
     pub(crate) fn skipped(&self, layers: Vec<Descriptor>) {
-        let (counted, report) = &mut *lock(&self.counted);
+        let (counted, report) = &mut *locked(&self.counted);
         report.skipped.extend(layers.into_iter().filter(|layer| counted.insert(layer.digest.clone())));
     }
 
     /// Notes that this manifest is most likely not there, so that it is pushed without asking; pushing what is there is
     /// harmless.
     pub(crate) fn note_absent(&self, digest: &Digest) {
-        lock(&self.absent).insert(digest.clone());
+        locked(&self.absent).insert(digest.clone());
     }
 }
 
@@ -165,7 +166,7 @@ impl CopyObserver for Known {
             let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
             self.note(&descriptor.digest, origin);
         }
-        let (counted, report) = &mut *lock(&self.counted);
+        let (counted, report) = &mut *locked(&self.counted);
         if counted.insert(descriptor.digest.clone()) {
             report.count(descriptor, arrival);
         }
@@ -194,11 +195,6 @@ impl std::fmt::Debug for Destination<'_> {
     }
 }
 
-fn lock<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Insertions are whole or not done, so a panic elsewhere leaves nothing half done.
-    set.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[async_trait]
 impl ReadRepository for Destination<'_> {
     fn name(&self) -> &RepositoryName {
@@ -217,7 +213,7 @@ impl ReadRepository for Destination<'_> {
         if self.known.is_present(&descriptor.digest) {
             return Ok(true);
         }
-        if lock(&self.known.absent).contains(&descriptor.digest) {
+        if locked(&self.known.absent).contains(&descriptor.digest) {
             return Ok(false);
         }
         self.repository.exists(descriptor).await
@@ -249,7 +245,7 @@ impl Repository for Destination<'_> {
     async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
         let pushed = self.repository.push(descriptor, content).await.inspect_err(|_| {
             // A manifest may be refused because a blob is gone that was there before.
-            lock(&self.blobs).clear();
+            locked(&self.blobs).clear();
         })?;
         if pushed == Pushed::Unlisted {
             self.known.is_unlisting.store(true, Ordering::Relaxed);
@@ -259,7 +255,7 @@ impl Repository for Destination<'_> {
 
     async fn transfer(&self, descriptor: &Descriptor, source: &dyn ReadRepository) -> Result<Arrival, RepositoryError> {
         let _turn = self.turns.take(&descriptor.digest).await;
-        if lock(&self.blobs).contains(&descriptor.digest) {
+        if locked(&self.blobs).contains(&descriptor.digest) {
             return Ok(Arrival::Present);
         }
         let arrival = match self.repository.transfer(descriptor, source).await {
@@ -267,7 +263,7 @@ impl Repository for Destination<'_> {
             Err(error) if error.is_detached() => self.repository.transfer(descriptor, source).await?,
             arrival => arrival?,
         };
-        lock(&self.blobs).insert(descriptor.digest.clone());
+        locked(&self.blobs).insert(descriptor.digest.clone());
         Ok(arrival)
     }
 

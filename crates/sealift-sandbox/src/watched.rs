@@ -2,9 +2,10 @@
 //!
 //! Every call lets other tasks go first, so that writers side by side interleave the same way in every run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision,
@@ -84,7 +85,7 @@ impl<R: Repository> WatchedRepository<R> {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     async fn called(

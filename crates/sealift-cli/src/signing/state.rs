@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use sealift_core::locked;
 use sealift_core::oci::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ impl BatchState {
     fn append(&self, line: &impl Serialize) -> Result<(), CliError> {
         let failed = |source| CliError::Write { path: self.path.clone(), source };
         let text = line_of(line, &self.path)?;
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = locked(&self.file);
         file.write_all(&text).and_then(|()| file.sync_data()).map_err(failed)
     }
 }

@@ -4,7 +4,7 @@
 //! are. Writers that come between are the store's part: see [`Repository::revise_tag`].
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::referrer::push_blobs;
 use super::{AttachError, CosignSuffix, NewLayer};
+use crate::locked;
 use crate::oci::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag, media_type};
 use crate::repository::{Repository, RepositoryError, Revised, Revision};
 
@@ -97,7 +98,7 @@ struct Seen(Mutex<Vec<Descriptor>>);
 impl Seen {
     /// Remembers the layers found, and returns those found before that are there no more.
     fn vanished(&self, found: Vec<Descriptor>) -> Vec<Descriptor> {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = locked(&self.0);
         let vanished = seen.iter().filter(|layer| !found.iter().any(|other| is_same_layer(layer, other)));
         let vanished: Vec<_> = vanished.cloned().collect();
         seen.retain(|layer| vanished.contains(layer));

@@ -4,11 +4,12 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 
 use super::{Repository, RepositoryError, Revised, Revision};
+use crate::locked;
 use crate::oci::{Descriptor, Digest, IndexDocument, ManifestError, RawManifest, RepositoryName, Tag, media_type};
 
 /// Returns what the index found under the fallback tag of `subject` lists.
@@ -100,7 +101,7 @@ impl Linking {
 
     /// Remembers what is listed, and returns what was listed before and is no more.
     fn vanished(&self, listed: Vec<Descriptor>) -> Vec<Descriptor> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = locked(&self.seen);
         let now: HashSet<Digest> = listed.iter().map(|entry| entry.digest.clone()).collect();
         let vanished = seen.values().filter(|entry| !now.contains(&entry.digest)).cloned().collect();
         seen.extend(listed.into_iter().map(|entry| (entry.digest.clone(), entry)));
@@ -108,7 +109,7 @@ impl Linking {
     }
 
     fn forget(&self, digest: &Digest) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        locked(&self.seen).remove(digest);
     }
 }
 

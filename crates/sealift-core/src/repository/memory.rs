@@ -3,13 +3,14 @@
 //! Never touches a disk or a network. Behaves as a registry does, blobs and manifests apart.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision};
 use super::{fallback, graph};
+use crate::locked;
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, RawManifest, RepositoryName, Selector, Tag};
 
 /// A repository in memory.
@@ -79,7 +80,7 @@ impl MemoryRepository {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     fn find(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {

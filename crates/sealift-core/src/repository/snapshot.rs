@@ -5,12 +5,13 @@
 //! configuration of artifacts is known without asking.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Content, ReadRepository, ReferrersListing, RepositoryError, Turns};
+use crate::locked;
 use crate::oci::{Descriptor, Digest, EMPTY_JSON, RawManifest, RepositoryName, Selector, Tag};
 
 /// The most bytes remembered of manifests and blobs together; what comes later is read anew each time.
@@ -99,8 +100,7 @@ impl<'a> Snapshot<'a> {
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {
-        // Every entry is complete when it is inserted, so a panic elsewhere leaves nothing half done.
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.remembered)
     }
 }
 

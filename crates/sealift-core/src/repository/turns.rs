@@ -1,10 +1,11 @@
 //! Turns: who does something about a digest right now, so that others wait for the end of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::lock::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::locked;
 use crate::oci::Digest;
 
 /// One turn for each digest; nothing is kept of those that ended.
@@ -28,8 +29,7 @@ impl Turns {
     }
 
     fn turns(&self) -> MutexGuard<'_, HashMap<Digest, Arc<AsyncMutex<Outcome>>>> {
-        // Every change is whole or not done, so a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

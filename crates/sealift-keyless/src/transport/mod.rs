@@ -12,12 +12,13 @@ mod retry;
 use std::collections::HashMap;
 #[cfg(unix)]
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::LOCATION;
 use http::{Method, StatusCode};
+use sealift_core::locked;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -188,14 +189,14 @@ impl Transport {
     fn note_pause(&self, request: &Request, answer: &Answer) {
         let asked = retry_after(answer.headers()).filter(|asked| *asked <= self.shared.options.retry.budget);
         if let (StatusCode::TOO_MANY_REQUESTS, Some(asked)) = (answer.status(), asked) {
-            let mut pauses = self.shared.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pauses = locked(&self.shared.pauses);
             pauses.insert(host_of(request.url()), Instant::now() + asked);
         }
     }
 
     async fn wait_out_pause(&self, request: &Request) {
         let until = {
-            let pauses = self.shared.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+            let pauses = locked(&self.shared.pauses);
             pauses.get(&host_of(request.url())).copied()
         };
         if let Some(until) = until {

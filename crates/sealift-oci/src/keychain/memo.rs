@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use sealift_core::locked;
 use tokio::sync::OnceCell;
 
 use super::Resolved;
@@ -47,7 +48,7 @@ impl<K: Eq + Hash> Memo<K> {
     }
 
     fn cells(&self) -> MutexGuard<'_, HashMap<K, Arc<OnceCell<Resolved>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

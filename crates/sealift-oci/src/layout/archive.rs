@@ -5,8 +5,9 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use sealift_core::locked;
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_core::repository::RepositoryError;
 use tempfile::TempDir;
@@ -157,7 +158,7 @@ impl Staged {
 
     fn changes(&self) -> MutexGuard<'_, bool> {
         // One that broke off while it packed has not noted that it did.
-        self.is_changed.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.is_changed)
     }
 }
 

@@ -16,9 +16,10 @@ mod write;
 mod writers;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use sealift_core::locked;
 use sealift_core::oci::{
     Descriptor, Digest, IndexDocument, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag,
 };
@@ -223,7 +224,7 @@ impl Inner {
     ) -> Result<Option<Vec<Descriptor>>, RepositoryError> {
         match listing {
             ReferrersListing::Api => {
-                let mut scan = self.scan.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut scan = locked(&self.scan);
                 scan.extend(self)?;
                 Ok(Some(scan.referrers(subject)))
             }

@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, RepositoryName};
 use sealift_core::repository::{Content, ContentError, ReadRepository, RepositoryError};
 
@@ -162,10 +163,6 @@ impl Relay {
         }
         false
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_wrong(error: &ContentError) -> bool {

@@ -4,7 +4,7 @@
 //! locations lead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use sealift_core::locked;
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::RepositoryError;
 use url::Url;
@@ -89,12 +90,12 @@ impl Host {
 
     /// Returns what the registry was seen to do.
     pub(crate) fn habits(&self) -> Habits {
-        *self.habits.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.habits)
     }
 
     /// Notes what the registry was seen to do.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Habits)) {
-        change(&mut self.habits.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut locked(&self.habits));
     }
 
     /// Returns the authenticator, for logins.

@@ -3,9 +3,10 @@
 //! A throttled registry pauses as a whole: the other requests would only be throttled, too. Then it is asked as fast as it
 //! answered before, and slowly faster, so that a limit that lasts costs a few refusals and not one for each request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use sealift_core::locked;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -102,7 +103,7 @@ impl Limiter {
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.pace)
     }
 }
 

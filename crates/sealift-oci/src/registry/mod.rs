@@ -22,9 +22,10 @@ mod transfer;
 mod upload;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, TagMove,
@@ -68,7 +69,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     fn is_present(&self, digest: &Digest) -> bool {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+        locked(&self.present).contains(digest)
     }
 
     fn note_tag(&self, tag: &Tag) {
@@ -79,11 +80,11 @@ impl Memory {
     }
 
     fn tags(&self) -> MutexGuard<'_, HashSet<Tag>> {
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.tags)
     }
 
     fn note_present(&self, digest: &Digest) {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = locked(&self.present);
         if present.len() < MAX_REMEMBERED {
             present.insert(digest.clone());
         }
@@ -126,7 +127,7 @@ impl RegistryRepository {
     }
 
     fn forget_blobs(&self) {
-        self.memory.present.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        locked(&self.memory.present).clear();
         self.endpoint.host.blobs.forget(&self.endpoint.path);
     }
 

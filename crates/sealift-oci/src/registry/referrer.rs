@@ -6,10 +6,11 @@
 //! none, decides nothing alone: the same question about a digest that nothing has tells whether it is a habit.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use http::header::{ACCEPT, HeaderName};
 use http::{Method, StatusCode};
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, ManifestError, media_type, parse_listing};
 use sealift_core::repository::{Pushed, RepositoryError};
 use url::Url;
@@ -48,11 +49,11 @@ struct Known {
 
 impl ReferrersApi {
     fn known(&self) -> Known {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.known)
     }
 
     fn note(&self, change: impl FnOnce(&mut Known)) {
-        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut locked(&self.known));
     }
 
     /// Returns what the API lists, or `None` where there is none.

@@ -4,8 +4,9 @@
 //! what repositories hold besides. Whoever waits, waits for one who began before, so nobody waits in a circle.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use sealift_core::locked;
 use sealift_core::oci::Digest;
 use tokio::sync::watch;
 
@@ -90,8 +91,7 @@ impl SharedBlobs {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is whole or not done, so a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

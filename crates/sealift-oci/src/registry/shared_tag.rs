@@ -8,10 +8,11 @@
 //! `docs/registries/concurrent-writers.md`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
+use sealift_core::locked;
 use sealift_core::oci::{Digest, IndexDocument, RawManifest, Selector, Tag};
 use sealift_core::repository::{RepositoryError, Revised, Revision};
 
@@ -128,7 +129,7 @@ impl SharedTags {
         repository: &RegistryRepository,
     ) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         let watches: Vec<_> = {
-            let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+            let tags = locked(&self.tags);
             tags.iter().map(|(tag, watch)| (tag.clone(), Arc::clone(watch))).collect()
         };
         let settled = watches.iter().map(|(tag, watch)| async move {
@@ -143,7 +144,7 @@ impl SharedTags {
 
     /// Drops what nobody uses any more; it is made anew when needed. What another task wrote since is not settled.
     fn forget_settled(&self) {
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = locked(&self.tags);
         tags.retain(|_, watch| {
             let is_open = watch.try_lock().map_or(true, |watch| !watch.revisions.is_empty());
             is_open || Arc::strong_count(watch) > 1
@@ -151,7 +152,7 @@ impl SharedTags {
     }
 
     fn watch(&self, tag: &Tag) -> Arc<tokio::sync::Mutex<Watch>> {
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = locked(&self.tags);
         Arc::clone(tags.entry(tag.clone()).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(Watch::new()))))
     }
 }

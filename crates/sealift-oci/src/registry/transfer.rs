@@ -1,8 +1,9 @@
 //! Blobs from one repository to another: not moved at all where they are there, mounted, or streamed.
 
 use std::collections::HashSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest};
 use sealift_core::repository::{Arrival, ReadRepository, RepositoryError};
 
@@ -154,7 +155,7 @@ impl RegistryRepository {
 
     /// Returns repositories that nothing is mounted from here.
     fn unmountable(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.memory.unmountable.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.memory.unmountable)
     }
 
     /// Streams a blob, reading it anew when the upload has to begin anew.

@@ -5,13 +5,14 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs>.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
 use http::{Method, StatusCode};
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, media_type};
 use sealift_core::repository::{Content, ContentError, RepositoryError};
 use url::Url;
@@ -334,7 +335,7 @@ impl SourceErrors {
                 loop {
                     match stream.next().await.transpose() {
                         Err(error) => {
-                            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            *locked(&slot) = Some(error);
                             return Some((Err(io::Error::other("the content could not be read")), (stream, None)));
                         }
                         Ok(None) => return Some((Ok(held?), (stream, None))),
@@ -351,7 +352,7 @@ impl SourceErrors {
     }
 
     fn first(&self, endpoint: &Endpoint) -> Option<RepositoryError> {
-        let error = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let error = locked(&self.0).take()?;
         Some(RepositoryError::Source(Box::new(RepositoryError::of_content(&endpoint.name, error))))
     }
 }

@@ -11,7 +11,7 @@ mod google;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -19,6 +19,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response};
 use bytes::Bytes;
+use sealift_core::locked;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -214,8 +215,4 @@ fn dispatch(call: &Call, options: &CloudOptions) -> Reply {
         "google" => google::token(call, &options.service_account_key),
         _ => Reply::not_found(),
     }
-}
-
-fn locked(state: &Mutex<CloudState>) -> MutexGuard<'_, CloudState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

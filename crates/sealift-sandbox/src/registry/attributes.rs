@@ -7,13 +7,13 @@ use std::sync::Mutex;
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use sealift_core::locked;
 use sealift_core::oci::Digest;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::user;
 use super::blob::parse_digest;
-use super::locked;
 use super::reply::{Refusal, Reply, json};
 use super::route::Call;
 use super::server::Server;

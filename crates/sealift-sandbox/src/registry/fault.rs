@@ -9,8 +9,8 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, RETRY_AFTER
 use axum::http::{HeaderName, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt};
+use sealift_core::locked;
 
-use super::locked;
 use super::reply::{Refusal, Reply, empty, set};
 use super::route::{Call, Endpoint};
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, Method, StatusCode};
+use sealift_core::locked;
 
-use super::locked;
 use super::quirk::{PullLimit, Quirks, Throttle};
 use super::reply::{Refusal, Reply, set};
 use super::route::{Call, Endpoint};

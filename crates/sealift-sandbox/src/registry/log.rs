@@ -5,7 +5,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::locked;
+use sealift_core::locked;
+
 use super::route::{Call, Endpoint};
 
 /// One request, as logged.

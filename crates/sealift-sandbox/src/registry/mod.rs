@@ -23,7 +23,7 @@ mod token;
 mod upload;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -259,9 +259,4 @@ pub enum RegistryError {
     /// The system gives no thread, socket or file.
     #[error("the system refuses what the registry needs")]
     System(#[source] std::io::Error),
-}
-
-/// Locks, also after a panic elsewhere: a test that failed must not make others fail.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

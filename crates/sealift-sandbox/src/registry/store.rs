@@ -8,10 +8,10 @@ use std::sync::Mutex;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, RawManifest};
 
 use super::folder::Folder;
-use super::locked;
 use super::quirk::SparseIndex;
 use super::reply::Refusal;
 use super::route::{Call, is_repository};

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use sealift_core::locked;
 use serde_json::json;
 
 use super::auth::{Need, basic};
 use super::fault::matches_glob;
-use super::locked;
 use super::options::{Auth, Excess, Exchange, TokenAuth};
 use super::reply::{Refusal, Reply, json};
 use super::route::Call;

@@ -11,12 +11,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_RANGE, LOCATION, RANGE};
 use bytes::BytesMut;
 use futures_util::StreamExt;
+use sealift_core::locked;
 use sealift_core::oci::{Digest, DigestAlgorithm, Hasher};
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::blob::parse_digest;
-use super::locked;
 use super::options::Mount;
 use super::reply::{DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, Refusal, Reply, empty, set};
 use super::route::Call;

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::error::Unspecified;
 use axum::http::Method;
+use sealift_core::locked;
 use serde_json::json;
 
 use super::encoding::{base64, from_base64, sha256};
 use super::fault::Fault;
 use super::key::{KeyKind, SigningKey};
 use super::merkle::{Tree, leaf_hash};
-use super::service::{Call, Handler, Refusal, Reply, Service, Shared, locked};
+use super::service::{Call, Handler, Refusal, Reply, Service, Shared};
 
 /// The log.
 pub(super) struct CtLog {

@@ -4,9 +4,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use sealift_core::locked;
 use serde_json::json;
 
-use super::service::{Reply, Service, locked};
+use super::service::{Reply, Service};
 
 /// Something that goes wrong at a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,12 +12,13 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
 use axum::http::Method;
+use sealift_core::locked;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::encoding::{base64_url, from_base64_url, hex, sha256};
 use super::identity::{ACTIONS_PATH, Identity, SPIFFE_PATH, USERNAME_PATH};
-use super::service::{Call, Handler, Refusal, Reply, Shared, find, locked};
+use super::service::{Call, Handler, Refusal, Reply, Shared, find};
 
 /// What the token endpoint answers to a device that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

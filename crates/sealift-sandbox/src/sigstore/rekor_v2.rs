@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::error::Unspecified;
 use axum::http::Method;
+use sealift_core::locked;
 use serde_json::{Value, json};
 
 use super::encoding::{base64, canonical_json, from_base64, sha256};
@@ -16,7 +17,7 @@ use super::fault::Fault;
 use super::key::{Hash as HashKind, KeyKind, SigningKey, VerifyingKey};
 use super::merkle::{Hash, TILE_WIDTH, Tree, leaf_hash, mislead};
 use super::note;
-use super::service::{Call, Handler, Refusal, Reply, Service, Shared, locked};
+use super::service::{Call, Handler, Refusal, Reply, Service, Shared};
 
 /// The log.
 pub(super) struct RekorV2 {

@@ -1,7 +1,7 @@
 //! What all services share: requests and replies, the clock, the log, faults, and serving them over HTTP.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::error::Unspecified;
@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, Response};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use sealift_core::locked;
 use serde_json::{Value, json};
 
 use super::fault::Faults;
@@ -131,11 +132,6 @@ impl Log {
     pub(super) fn clear(&self) {
         locked(&self.0).1.clear();
     }
-}
-
-/// Locks, whether or not a thread died while it held the lock.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request, read whole.

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::error::Unspecified;
 use axum::http::Method;
 use jiff::{SignedDuration, Timestamp};
+use sealift_core::locked;
 use serde_json::{Map, Value, json};
 
 use super::encoding::{canonical_json, hex, sha256};
 use super::key::{KeyKind, SigningKey};
-use super::service::{Call, Handler, Refusal, Reply, Shared, locked};
+use super::service::{Call, Handler, Refusal, Reply, Shared};
 
 /// A role of TUF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,10 @@
 //! How far everything is.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use sealift_core::copy::CopyReport;
+use sealift_core::locked;
 use tokio::time::Instant;
 
 use super::image::ImageProgress;
@@ -99,6 +100,6 @@ impl Board {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }

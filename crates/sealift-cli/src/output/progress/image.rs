@@ -1,9 +1,10 @@
 //! How far one image is.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sealift_core::copy::{CopyObserver, CopyReport};
+use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest};
 use sealift_core::repository::Arrival;
 
@@ -22,7 +23,7 @@ impl ImageProgress {
     /// Begins to move it to one more destination, at most so many bytes of it; the answer is who watches that.
     pub(crate) fn deliver(&self, bytes: u64) -> Arc<Delivery> {
         let delivery = Arc::new(Delivery { expected: bytes, counts: Mutex::default() });
-        lock(&self.deliveries).push(Arc::clone(&delivery));
+        locked(&self.deliveries).push(Arc::clone(&delivery));
         delivery
     }
 
@@ -30,9 +31,9 @@ impl ImageProgress {
     /// way count as copied.
     pub(super) fn standing(&self) -> (u64, CopyReport) {
         let (mut expected, mut arrived) = (0_u64, CopyReport::default());
-        for delivery in lock(&self.deliveries).iter() {
+        for delivery in locked(&self.deliveries).iter() {
             expected = expected.saturating_add(delivery.expected);
-            let counts = lock(&delivery.counts);
+            let counts = locked(&delivery.counts);
             arrived.absorb(counts.arrived.clone());
             let moving = counts.moving.values().copied().fold(0, u64::saturating_add);
             arrived.copied.bytes = arrived.copied.bytes.saturating_add(moving);
@@ -57,27 +58,23 @@ struct Counts {
     moving: HashMap<Digest, u64>,
 }
 
-fn lock<T>(counts: &Mutex<T>) -> MutexGuard<'_, T> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl CopyObserver for Delivery {
     fn started(&self, descriptor: &Descriptor) {
-        let mut counts = lock(&self.counts);
+        let mut counts = locked(&self.counts);
         if !counts.settled.contains(&descriptor.digest) {
             counts.moving.entry(descriptor.digest.clone()).or_default();
         }
     }
 
     fn progressed(&self, descriptor: &Descriptor, bytes: u64) {
-        if let Some(moved) = lock(&self.counts).moving.get_mut(&descriptor.digest) {
+        if let Some(moved) = locked(&self.counts).moving.get_mut(&descriptor.digest) {
             // What is read twice, because a registry hung up, does not arrive twice.
             *moved = moved.saturating_add(bytes).min(descriptor.size);
         }
     }
 
     fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
-        let mut counts = lock(&self.counts);
+        let mut counts = locked(&self.counts);
         counts.moving.remove(&descriptor.digest);
         if counts.settled.insert(descriptor.digest.clone()) {
             counts.arrived.count(descriptor, arrival);

@@ -15,9 +15,10 @@ pub(crate) mod screen;
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sealift_core::locked;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -73,7 +74,7 @@ impl Progress {
     /// Leaves standard error to whoever speaks with a person, until the pause is dropped: a drawing would erase what is
     /// said, and a line would end up in the middle of a question.
     pub(crate) fn pause(&self) -> Pause {
-        lock(&self.view).pause();
+        locked(&self.view).pause();
         Pause(Arc::clone(&self.view))
     }
 }
@@ -100,7 +101,7 @@ pub(crate) struct Pause(Arc<Mutex<View>>);
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        lock(&self.0).resume();
+        locked(&self.0).resume();
     }
 }
 
@@ -129,7 +130,7 @@ enum View {
 
 impl Live {
     fn begin(images: usize, progress: &Progress, view: View, interval: Option<Duration>) -> Self {
-        *lock(&progress.view) = view;
+        *locked(&progress.view) = view;
         let shared = Arc::new(Shared { board: Board::new(images), view: Arc::clone(&progress.view) });
         let timer = interval.map(|interval| {
             let shared = Arc::clone(&shared);
@@ -156,7 +157,7 @@ impl Live {
         let done = board.close(image, lines.iter().map(PromotionLine::ending));
         // Of one image by itself, the result says it all.
         if board.images() > 1 {
-            lines.iter().for_each(|line| lock(&self.shared.view).end(line, done, board.images()));
+            lines.iter().for_each(|line| locked(&self.shared.view).end(line, done, board.images()));
         }
     }
 }
@@ -165,7 +166,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.timer.iter().for_each(JoinHandle::abort);
         // The timer may be about to show once more: it must not, between the lines of the result.
-        if let View::Drawn(canvas) = std::mem::replace(&mut *lock(&self.shared.view), View::Hidden) {
+        if let View::Drawn(canvas) = std::mem::replace(&mut *locked(&self.shared.view), View::Hidden) {
             canvas.clear();
         }
     }
@@ -174,17 +175,13 @@ impl Drop for Live {
 impl Shared {
     fn show(&self) {
         let standing = self.board.standing();
-        match &mut *lock(&self.view) {
+        match &mut *locked(&self.view) {
             View::Drawn(canvas) => canvas.draw(&frame::frame(&standing)),
             View::Hidden | View::Paused { .. } => {}
             // Nothing is left to do when standard error is gone.
             View::Lines(out) => drop(writeln!(out, "{}", line::line(&standing))),
         }
     }
-}
-
-fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
-    view.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl View {
