@@ -20,6 +20,7 @@ pub mod fixture;
 pub mod peers;
 pub mod registry;
 pub mod sigstore;
+pub mod tls;
 mod watched;
 
 pub use watched::{Loss, WatchedRepository};
