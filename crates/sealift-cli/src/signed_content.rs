@@ -1,17 +1,11 @@
 //! Reads what attachments hold, to show it or to hand it out; nothing here is verified.
 
 use bytes::Bytes;
-use sealift_core::attach::AttachmentKind;
 use sealift_core::entity::{MaterialKey, SignedContent, SignedEntity};
 pub(crate) use sealift_core::evidence::{ReadSignature as Signed, read_signatures as read};
 use sealift_core::oci::Descriptor;
 use sealift_core::repository::{ReadRepository, RepositoryError};
 use sealift_core::x509::Certificate;
-
-/// Says whether attachments of this kind hold signatures that [`read`] reads.
-pub(crate) fn is_signed(kind: AttachmentKind) -> bool {
-    matches!(kind, AttachmentKind::SigstoreBundle | AttachmentKind::CosignSignature | AttachmentKind::CosignAttestation)
-}
 
 /// Reads one blob whole.
 pub(crate) async fn blob(

@@ -25,6 +25,7 @@ use crate::approved::Approved;
 use crate::completeness::ArrivalProof;
 use crate::destination::listed;
 use crate::object::Role;
+use crate::presence::Presence;
 
 /// Things signed, and signatures read, at once.
 const CONCURRENCY: usize = 8;
@@ -78,16 +79,6 @@ pub struct Endorsed {
     pub presence: Presence,
 }
 
-/// Whether a signature was there already.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Presence {
-    /// An own one that verifies was found.
-    Found,
-    /// It was made and stored now.
-    Written,
-}
-
 impl Approved<'_> {
     /// Signs the image, every manifest of an index that arrived, and every artifact attached to them that is no
     /// signature itself.
@@ -121,7 +112,7 @@ impl Approved<'_> {
         let mut seen = HashSet::new();
         let objects = self.moved.plan.objects.iter().filter(|object| match object.role {
             Role::Root | Role::Child => true,
-            Role::Referrer => !object.kind.is_some_and(is_signature),
+            Role::Referrer => !object.kind.is_some_and(AttachmentKind::is_signature),
             // The index that lists it is signed.
             Role::Part => false,
             // Merged with what the destination had, it is there under another digest.
@@ -331,16 +322,6 @@ impl Endorser<'_> {
 /// Says whether something may be a bundle that a promotion attached: those say what they state.
 fn may_be_own(likelihood: Likelihood) -> bool {
     matches!(likelihood, Likelihood::Likely | Likelihood::Unknown)
-}
-
-fn is_signature(kind: AttachmentKind) -> bool {
-    matches!(
-        kind,
-        AttachmentKind::CosignAttestation
-            | AttachmentKind::CosignSignature
-            | AttachmentKind::NotarySignature
-            | AttachmentKind::SigstoreBundle
-    )
 }
 
 /// What is not there is not its own either; that it could not be read is an error.

@@ -116,7 +116,7 @@ async fn signed(
     line: &(dyn Fn(&Signed) -> Option<Vec<u8>> + Sync),
 ) -> Result<Vec<u8>, sealift_core::repository::RepositoryError> {
     let mut lines = Vec::new();
-    for attachment in found.iter().filter(|attachment| signed_content::is_signed(attachment.kind)) {
+    for attachment in found.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
         for signed in signed_content::read(repository, attachment).await? {
             if let Some(line) = line(&signed) {
                 lines.extend(line);

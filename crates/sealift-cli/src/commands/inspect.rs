@@ -72,7 +72,7 @@ pub(crate) async fn run(args: &InspectArgs, context: &Context) -> Result<Exit, C
     }
     let mut inspected = Inspected { reference: subject.by_digest().to_string(), signatures: Vec::new() };
     let mut raw = Vec::new();
-    for attachment in attached.found.iter().filter(|attachment| signed_content::is_signed(attachment.kind)) {
+    for attachment in attached.found.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
         for signed in signed_content::read(&*subject.repository, attachment).await.map_err(failed)? {
             let place = Place {
                 storage: attachment.storage,

@@ -123,7 +123,7 @@ struct Found {
 impl Migrating<'_> {
     async fn run(&self, to: Form, attached: &[Attachment]) -> Result<Vec<MigratedSignature>, CliError> {
         let mut found = Vec::new();
-        for attachment in attached.iter().filter(|attachment| signed_content::is_signed(attachment.kind)) {
+        for attachment in attached.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
             let read = signed_content::read(self.repository.as_read(), attachment).await;
             for signature in read.map_err(|source| self.failed(source))? {
                 found.push(Found {

@@ -133,6 +133,17 @@ impl AttachmentKind {
             _ => Self::Other,
         }
     }
+
+    /// Says whether it is a signature or a signed attestation, of whatever scheme.
+    pub fn is_signature(self) -> bool {
+        self.is_sigstore_signature() || self == Self::NotarySignature
+    }
+
+    /// Says whether it is a signature or a signed attestation of Sigstore's, as a bundle or as cosign's layers: those that
+    /// [`read_signatures`](crate::evidence::read_signatures) reads.
+    pub fn is_sigstore_signature(self) -> bool {
+        matches!(self, Self::CosignAttestation | Self::CosignSignature | Self::SigstoreBundle)
+    }
 }
 
 /// One thing attached to a subject, its manifest opened and its `subject` checked.
