@@ -17,6 +17,7 @@ pub mod document;
 pub mod dsse;
 pub mod entity;
 pub mod evidence;
+pub mod hex;
 pub mod identity;
 pub mod json_canonical;
 mod locked;

@@ -5,7 +5,6 @@
 //! argument too, except how long something takes.
 
 pub mod fulcio;
-mod hex;
 pub mod oidc;
 pub mod rekor;
 mod secret;

@@ -3,6 +3,7 @@
 //! Specification: <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>.
 
 use sealift_core::entity::{SIMPLE_SIGNING_TYPE, SimpleSigning};
+use sealift_core::hex;
 use sealift_core::identity::Identity;
 use sealift_core::oci::Reference;
 use sealift_core::verify::Verified;
@@ -72,7 +73,7 @@ fn optional(verified: &Verified) -> Map<String, Value> {
         fields.insert("Claims".to_owned(), claims.into());
     }
     if let Some(record) = verified.log_records().first() {
-        let log_id: String = record.log_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let log_id = hex::encode(&record.log_id);
         let payload = json!({ "integratedTime": record.time, "logIndex": record.index, "logID": log_id });
         fields.insert("Bundle".to_owned(), json!({ "Payload": payload }));
     }

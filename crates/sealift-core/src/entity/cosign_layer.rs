@@ -15,6 +15,7 @@ use super::{
 };
 use super::{VerificationMaterial, material::MAX_CERTIFICATES, simple_signing::SimpleSigningError};
 use crate::dsse::{Envelope, EnvelopeError};
+use crate::hex;
 use crate::oci::{Descriptor, Digest, annotation};
 use crate::protojson::Base64;
 use crate::x509::Certificate;
@@ -139,12 +140,6 @@ fn timestamp(json: &str) -> Result<Vec<u8>, LayerError> {
         .map_err(|_| LayerError::Annotation { name: annotation::COSIGN_TIMESTAMP })
 }
 
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
-}
-
 /// A log entry with its promise, as cosign 1 and 2 keep it.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -161,7 +156,7 @@ impl RekorBundleJson {
                 body: Base64(entry.canonicalized_body.clone()),
                 integrated_time: entry.integrated_time?,
                 log_index: entry.log_index,
-                log_id: entry.log_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+                log_id: hex::encode(&entry.log_id),
             },
         })
     }
@@ -171,7 +166,7 @@ impl RekorBundleJson {
         let body: RekorBodyJson = serde_json::from_slice(&payload.body.0).ok()?;
         Some(LogEntry {
             log_index: payload.log_index,
-            log_id: hex(&payload.log_id)?,
+            log_id: hex::decode(&payload.log_id)?,
             kind: body.kind,
             version: body.api_version,
             integrated_time: Some(payload.integrated_time).filter(|time| *time != 0),

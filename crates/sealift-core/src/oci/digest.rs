@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::hex;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// A digest of content: an algorithm and its raw bytes.
@@ -50,12 +52,7 @@ impl Digest {
 
     /// Returns the encoded part: lower-case hexadecimal, without the algorithm.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(self.bytes.len() * 2);
-        for byte in &self.bytes {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        hex::encode(&self.bytes)
     }
 }
 
@@ -81,12 +78,9 @@ impl FromStr for Digest {
         if encoded.len() != expected {
             return Err(DigestError::Length { algorithm, expected, found: encoded.len() });
         }
-        let digits = encoded.as_bytes();
-        let bytes = digits
-            .chunks_exact(2)
-            .map(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?))
-            .collect::<Option<Vec<u8>>>()
-            .ok_or(DigestError::NotHex)?;
+        // Only lower case is a digest (image-spec: `[a-f0-9]`); two spellings of one digest would defeat comparison.
+        let lower = Some(encoded).filter(|encoded| !encoded.bytes().any(|byte| byte.is_ascii_uppercase()));
+        let bytes = lower.and_then(hex::decode).ok_or(DigestError::NotHex)?;
         Ok(Self { algorithm, bytes })
     }
 }
@@ -101,15 +95,6 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Only lower case is a digest (image-spec: `[a-f0-9]`); two spellings of one digest would defeat comparison.
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::{ACCEPT, LOCATION};
 use sealift_core::entity::{InclusionProof, LogEntry, SignedContent};
+use sealift_core::hex;
 use sealift_core::oci::DigestAlgorithm;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::{MAX_ANSWER_BYTES, Proposed, RekorError};
-use crate::hex::from_hex;
 use crate::transport::{Answer, Request, Transport, endpoint};
 
 /// Logs an entry, or fetches the one that is there.
@@ -89,7 +89,7 @@ fn read(body: &[u8], kind: &str) -> Result<LogEntry, RekorError> {
     let (Some((_, entry)), None) = (entries.pop_first(), entries.pop_first()) else {
         return Err(RekorError::AnswerForm { what: "it does not hold one entry" });
     };
-    let hex = |text: &str| from_hex(text).ok_or(RekorError::AnswerForm { what: "a hash is not hexadecimal" });
+    let hex = |text: &str| hex::decode(text).ok_or(RekorError::AnswerForm { what: "a hash is not hexadecimal" });
     let base64 = |text: &str| STANDARD.decode(text).map_err(|_| RekorError::AnswerForm { what: "it is not base64" });
     let verification = entry.verification.ok_or(RekorError::NoProof)?;
     let proof = verification.inclusion_proof.ok_or(RekorError::NoProof)?;

@@ -4,6 +4,7 @@
 //! towards a threshold is the key itself.
 
 use sealift_core::crypto::{PublicKey, SignatureScheme};
+use sealift_core::hex;
 use sealift_core::oci::DigestAlgorithm;
 use serde::Deserialize;
 
@@ -61,6 +62,6 @@ impl From<KeyJson> for Key {
 /// Ed25519 keys are the 32 bytes in hexadecimal, which get the header of RFC 8410 section 4.
 fn raw_ed25519(public: &str) -> Option<Vec<u8>> {
     const HEADER: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-    let raw = crate::hex::from_hex(public).filter(|raw| raw.len() == 32)?;
+    let raw = hex::decode(public).filter(|raw| raw.len() == 32)?;
     Some([&HEADER[..], &raw].concat())
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use sealift_core::hex;
 use sealift_core::repository::foreign_text;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -92,7 +93,7 @@ impl<T: Role> Metadata<T> {
                 return Err(TufError::DuplicateSignature { file: self.file.clone(), key_id });
             }
             let Some(key) = keys.get(&signature.keyid) else { continue };
-            let bytes = crate::hex::from_hex(&signature.sig);
+            let bytes = hex::decode(&signature.sig);
             if bytes.is_some_and(|bytes| key.verifies(&self.canonical, &bytes)) {
                 signers.insert(key.public_key_info());
             }

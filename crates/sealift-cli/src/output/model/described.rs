@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use sealift_core::entity::{LogEntry, MaterialKey, VerificationMaterial};
+use sealift_core::hex;
 use sealift_core::repository::foreign_text;
 use sealift_core::timestamp::TimestampResponse;
 use sealift_core::tlog::checkpoint::Checkpoint;
@@ -154,7 +155,7 @@ impl DescribedEntry {
         Self {
             index: entry.log_index,
             kind: foreign_text(&format!("{} {}", entry.kind, entry.version)),
-            log_id: entry.log_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            log_id: hex::encode(&entry.log_id),
             time: entry.integrated_time.map(rfc3339),
             promise: entry.inclusion_promise.is_some(),
             proof: entry.inclusion_proof.is_some(),

@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, Tag, sign as hmac};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sealift_core::hex;
 use url::Url;
 
 use crate::redact::Secret;
@@ -68,7 +69,7 @@ pub(super) fn authorization(
     let request = canonical_request(method, url, headers, &signed, body);
     let credential_scope = scope.credential_scope();
     let text = format!("{ALGORITHM}\n{}\n{credential_scope}\n{}", scope.date_time(), hash(request.as_bytes()));
-    let signature = hex(hmac(&key(scope.signing_key(&keys.secret_key).as_ref()), text.as_bytes()).as_ref());
+    let signature = hex::encode(hmac(&key(scope.signing_key(&keys.secret_key).as_ref()), text.as_bytes()).as_ref());
     let access_key = &keys.access_key;
     format!("{ALGORITHM} Credential={access_key}/{credential_scope}, SignedHeaders={signed}, Signature={signature}")
 }
@@ -89,14 +90,7 @@ fn key(bytes: &[u8]) -> Key {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(digest(&SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]
@@ -168,7 +162,7 @@ mod tests {
         let url = Url::parse("https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08").unwrap();
         let scope = SigningScope { region: "us-east-1", service: "iam", time };
         assert_eq!(
-            hex(scope.signing_key(&keys.secret_key).as_ref()),
+            hex::encode(scope.signing_key(&keys.secret_key).as_ref()),
             "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9"
         );
         assert_eq!(
