@@ -15,7 +15,7 @@ use sealift_promote::{AdmittedPlan, Gate, PromoteError};
 use crate::promoting::Demand;
 
 /// The most images remembered.
-const MAX_IMAGES: usize = 64;
+const MAX_ADMITTED: usize = 64;
 /// The most bytes of the manifests of one image that is remembered.
 const MAX_IMAGE_BYTES: u64 = 512 * 1024;
 
@@ -98,7 +98,7 @@ impl Admissions {
         if let Some((_, known)) = admitted.iter().find(|(known, _)| known.is_same(&candidate)) {
             return Arc::clone(known);
         }
-        if admitted.len() == MAX_IMAGES {
+        if admitted.len() == MAX_ADMITTED {
             admitted.pop_front();
         }
         let admission = Admission::default();

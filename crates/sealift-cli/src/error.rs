@@ -29,7 +29,7 @@ use sealift_keyless::signing_config::SigningConfigError;
 use sealift_keyless::trust::{TrustConfigError, TrustError};
 use sealift_oci::keychain::KeychainError;
 use sealift_oci::{ClientError, QuarantineError, ScanDetailsError};
-use sealift_promote::{EndorseError, ManifestError, PromoteError};
+use sealift_promote::{EndorseError, PromoteError, PromotionManifestError};
 use serde::Serialize;
 
 use crate::config::Origin;
@@ -91,7 +91,7 @@ pub(crate) enum CliError {
     #[error("the signature is not usable")]
     Layer(#[source] LayerError),
     #[error("the promotions do not make sense")]
-    Manifest(#[source] ManifestError),
+    Manifest(#[source] PromotionManifestError),
     #[error("{reference} has no {what}")]
     NothingAttached { what: &'static str, reference: String },
     #[error("writing to standard output failed")]
@@ -400,10 +400,12 @@ impl CliError {
 }
 
 /// Returns what an error about many promotions means: flags make no sense, or what a document says does not.
-fn exit_of_manifest(error: &ManifestError) -> Exit {
+fn exit_of_manifest(error: &PromotionManifestError) -> Exit {
     match error {
-        ManifestError::NothingFits { .. } => Exit::NotFound,
-        ManifestError::Named { place: None } | ManifestError::WrittenTwice { place: None, .. } => Exit::Usage,
+        PromotionManifestError::NothingFits { .. } => Exit::NotFound,
+        PromotionManifestError::Named { place: None } | PromotionManifestError::WrittenTwice { place: None, .. } => {
+            Exit::Usage
+        }
         _ => Exit::Configuration,
     }
 }

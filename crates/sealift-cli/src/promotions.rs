@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt as _};
 use sealift_core::document::MAX_DOCUMENT_BYTES;
 use sealift_oci::Client;
-use sealift_promote::{Clashes, Image, MAX_IMAGES, ManifestEntry, ManifestError, PromotionManifest, Shard, Source};
+use sealift_promote::{
+    Clashes, Image, MAX_IMAGES, ManifestEntry, PromotionManifest, PromotionManifestError, Shard, Source,
+};
 
 use crate::args::reference;
 use crate::error::CliError;
@@ -69,7 +71,7 @@ pub(crate) async fn prepare<'a>(
         };
         count += images.len();
         if count > MAX_IMAGES {
-            return Err(CliError::Manifest(ManifestError::TooMany { place: entry.place.clone() }));
+            return Err(CliError::Manifest(PromotionManifestError::TooMany { place: entry.place.clone() }));
         }
         // Whatever the shard: the others check it, too, and all of them refuse.
         for image in images {

@@ -17,6 +17,8 @@ use sealift_core::repository::{
     TagMove, Turns,
 };
 
+use crate::presence::Presence;
+
 /// What the destination lists for one subject.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listing {
@@ -92,7 +94,7 @@ pub(crate) struct Destination<'a> {
 #[derive(Default)]
 pub(crate) struct Known {
     /// Manifests that are there.
-    present: Mutex<HashMap<Digest, Origin>>,
+    present: Mutex<HashMap<Digest, Presence>>,
     /// Manifests that most likely are not.
     absent: Mutex<HashSet<Digest>>,
     /// Whether it left a referrer to be listed by a tag.
@@ -100,15 +102,6 @@ pub(crate) struct Known {
     /// What was copied, what was there and what was skipped, each object once.
     counted: Mutex<(HashSet<Digest>, CopyReport)>,
     observer: Option<Arc<dyn CopyObserver>>,
-}
-
-/// How something came to be at the destination.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Origin {
-    /// It was there: the destination answered so.
-    Found,
-    /// It was written now, and the destination has acknowledged it.
-    Written,
 }
 
 impl Known {
@@ -119,13 +112,13 @@ impl Known {
 
     /// Says whether this manifest was there before anything was written.
     pub(crate) fn is_found(&self, digest: &Digest) -> bool {
-        locked(&self.present).get(digest) == Some(&Origin::Found)
+        locked(&self.present).get(digest) == Some(&Presence::Found)
     }
 
     /// Notes that the destination answered that it holds this manifest.
-    pub(crate) fn note(&self, digest: &Digest, origin: Origin) {
+    pub(crate) fn note(&self, digest: &Digest, presence: Presence) {
         // What was written stays so, even if the destination then says that it is there.
-        locked(&self.present).entry(digest.clone()).or_insert(origin);
+        locked(&self.present).entry(digest.clone()).or_insert(presence);
     }
 
     /// Says whether the destination was seen to leave a referrer unlisted, so that no listing of its own will prove it.
@@ -163,8 +156,8 @@ impl CopyObserver for Known {
     fn finished(&self, descriptor: &Descriptor, arrival: Arrival) {
         // A layer may have the bytes of a manifest, and so its digest; that a blob is there proves no manifest.
         if descriptor.media_type.is_manifest() {
-            let origin = if arrival == Arrival::Present { Origin::Found } else { Origin::Written };
-            self.note(&descriptor.digest, origin);
+            let presence = if arrival == Arrival::Present { Presence::Found } else { Presence::Written };
+            self.note(&descriptor.digest, presence);
         }
         let (counted, report) = &mut *locked(&self.counted);
         if counted.insert(descriptor.digest.clone()) {

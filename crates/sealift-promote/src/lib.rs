@@ -19,11 +19,12 @@ mod endorse;
 mod error;
 mod gate;
 mod judge;
-mod manifest;
 mod object;
 mod part;
 mod plan;
 mod platform;
+mod presence;
+mod promotion_manifest;
 mod prove;
 mod publish;
 mod record;
@@ -35,13 +36,16 @@ mod transfer;
 
 pub use approved::Approved;
 pub use completeness::{ArrivalProof, ArrivedObject, Completeness};
-pub use endorse::{EndorseError, Endorsed, Endorser, Presence, Resigning, SignatureForm};
+pub use endorse::{EndorseError, Endorsed, Endorser, Resigning, SignatureForm};
 pub use error::PromoteError;
 pub use gate::{Gate, admit, arrive};
 pub use judge::Judge;
-pub use manifest::{Clashes, Image, MAX_IMAGES, ManifestEntry, ManifestError, PromotionManifest, Source, SourceError};
 pub use object::{PlannedObject, Role, SkipReason, Skipped};
 pub use plan::{AdmittedPlan, Plan, plan, plan_alone};
+pub use presence::Presence;
+pub use promotion_manifest::{
+    Clashes, Image, MAX_IMAGES, ManifestEntry, PromotionManifest, PromotionManifestError, Source, SourceError,
+};
 pub use publish::Promoted;
 pub use request::{Promotion, TagRule, Target};
 pub use selection::{Feature, Selection, Signers};

@@ -19,10 +19,11 @@ use sealift_core::repository::{
 use sealift_core::statement::predicate::RecordedDecision;
 
 use crate::completeness::{ArrivalProof, Completeness};
-use crate::destination::{Destination, Listing, Origin, api_listing, listing};
+use crate::destination::{Destination, Listing, api_listing, listing};
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role};
 use crate::plan::{AdmittedPlan, Plan};
+use crate::presence::Presence;
 use crate::request::Target;
 use crate::tag::{self, Tags};
 
@@ -165,7 +166,7 @@ impl Moving<'_> {
             _ => {
                 let is_there = self.target.exists(root).await.map_err(at_destination)?;
                 if is_there {
-                    self.target.known().note(&root.digest, Origin::Found);
+                    self.target.known().note(&root.digest, Presence::Found);
                 }
                 Ok(is_there)
             }
@@ -185,10 +186,10 @@ impl Moving<'_> {
         let known = self.target.known();
         let root = &self.plan.root.digest;
         if found.tags.values().flatten().any(|held| held == root) {
-            known.note(root, Origin::Found);
+            known.note(root, Presence::Found);
         }
         for manifest in found.cosign.values() {
-            known.note(&manifest.descriptor().digest, Origin::Found);
+            known.note(&manifest.descriptor().digest, Presence::Found);
         }
         if !found.has_root {
             self.plan.objects.iter().for_each(|object| known.note_absent(object.digest()));
@@ -200,7 +201,7 @@ impl Moving<'_> {
             match found.listing_of(object) {
                 Some(listing) if listing.digests.contains(object.digest()) => {
                     if listing.is_proof && !is_index {
-                        known.note(object.digest(), Origin::Found);
+                        known.note(object.digest(), Presence::Found);
                     }
                 }
                 _ => known.note_absent(object.digest()),

@@ -42,8 +42,8 @@ impl PromotionManifest {
     /// Reads a document; `file` is what errors call it.
     ///
     /// # Errors
-    /// [`ManifestError`], also when two promotions write the same tag, as far as that shows without the source.
-    pub fn parse(bytes: &[u8], file: impl Into<String>) -> Result<Self, ManifestError> {
+    /// [`PromotionManifestError`], also when two promotions write the same tag, as far as that shows without the source.
+    pub fn parse(bytes: &[u8], file: impl Into<String>) -> Result<Self, PromotionManifestError> {
         let document = Document::parse(bytes, file)?;
         let root = document.root().fields(fields::MANIFEST)?;
         root.required("version")?.number(VERSION, VERSION)?;
@@ -93,13 +93,13 @@ impl ManifestEntry {
     /// Returns a promotion that stands in no document.
     ///
     /// # Errors
-    /// [`ManifestError::Named`] when images that a pattern finds would all get one tag.
-    pub fn new(source: Source, destinations: Vec<Reference>, tags: Vec<Tag>) -> Result<Self, ManifestError> {
+    /// [`PromotionManifestError::Named`] when images that a pattern finds would all get one tag.
+    pub fn new(source: Source, destinations: Vec<Reference>, tags: Vec<Tag>) -> Result<Self, PromotionManifestError> {
         let (platforms, policy, rule) = (Vec::new(), None, None);
         Self { place: None, source, destinations, tags, platforms, policy, rule }.checked()
     }
 
-    fn read(entry: &Entry<'_>) -> Result<Self, ManifestError> {
+    fn read(entry: &Entry<'_>) -> Result<Self, PromotionManifestError> {
         let fields = entry.fields(fields::PROMOTION)?;
         let destinations = fields.required("destinations")?.list("destinations", MAX_OF_ONE)?;
         let path = |entry: Entry<'_>| {
@@ -119,10 +119,10 @@ impl ManifestEntry {
         read.checked()
     }
 
-    fn checked(self) -> Result<Self, ManifestError> {
+    fn checked(self) -> Result<Self, PromotionManifestError> {
         let is_named = !self.tags.is_empty() || self.destinations.iter().any(|to| to.selector().is_some());
         match self.source {
-            Source::Tags { .. } if is_named => Err(ManifestError::Named { place: self.place }),
+            Source::Tags { .. } if is_named => Err(PromotionManifestError::Named { place: self.place }),
             _ => Ok(self),
         }
     }
@@ -131,8 +131,8 @@ impl ManifestEntry {
     /// alphabetical order. Tags that belong to other images, such as those of their signatures, fit nothing.
     ///
     /// # Errors
-    /// [`ManifestError::NothingFits`] when there is none, [`ManifestError::TooMany`] beyond [`MAX_IMAGES`].
-    pub fn images(&self, listed: &[Tag]) -> Result<Vec<Image>, ManifestError> {
+    /// [`PromotionManifestError::NothingFits`] when there is none, [`PromotionManifestError::TooMany`] beyond [`MAX_IMAGES`].
+    pub fn images(&self, listed: &[Tag]) -> Result<Vec<Image>, PromotionManifestError> {
         let (repository, pattern) = match &self.source {
             Source::Content(source, selector) => {
                 return Ok(vec![Image { source: source.clone(), selector: selector.clone(), found: None }]);
@@ -146,10 +146,10 @@ impl ManifestEntry {
         let place = || self.place.clone();
         if fitting.is_empty() {
             let (pattern, repository) = (pattern.clone(), repository.repository());
-            return Err(ManifestError::NothingFits { place: place(), repository, pattern });
+            return Err(PromotionManifestError::NothingFits { place: place(), repository, pattern });
         }
         if fitting.len() > MAX_IMAGES {
-            return Err(ManifestError::TooMany { place: place() });
+            return Err(PromotionManifestError::TooMany { place: place() });
         }
         let image = |tag: &Tag| Image {
             source: repository.with_tag(tag.clone()),
@@ -184,12 +184,12 @@ impl Clashes {
     /// Adds what `entry` writes of its image `source`.
     ///
     /// # Errors
-    /// [`ManifestError::WrittenTwice`] when something else, or the same destination given twice, writes it too.
-    pub fn add(&mut self, source: &Reference, entry: &ManifestEntry) -> Result<(), ManifestError> {
+    /// [`PromotionManifestError::WrittenTwice`] when something else, or the same destination given twice, writes it too.
+    pub fn add(&mut self, source: &Reference, entry: &ManifestEntry) -> Result<(), PromotionManifestError> {
         for destination in &entry.destinations {
             let repository = destination.repository();
             let target = Target::of(source, destination, &entry.tags, TagRule::Keep);
-            let twice = |other: &Option<Place>, tag: Option<&Tag>| ManifestError::WrittenTwice {
+            let twice = |other: &Option<Place>, tag: Option<&Tag>| PromotionManifestError::WrittenTwice {
                 place: entry.place.clone(),
                 destination: tag.map_or_else(|| destination.clone(), |tag| destination.with_tag(tag.clone())),
                 other: other.clone(),
@@ -319,7 +319,7 @@ fn rule(fields: &Fields<'_>) -> Result<Option<TagRule>, DocumentError> {
 /// Says what is wrong with many promotions, and where.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ManifestError {
+pub enum PromotionManifestError {
     /// The document is not what it should be.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -486,7 +486,7 @@ mod tests {
             images.iter().try_for_each(|image| clashes.add(&image.source, entry))
         };
         add(&pattern.entries()[0]).unwrap();
-        assert!(matches!(add(&pattern.entries()[1]), Err(ManifestError::WrittenTwice { .. })));
+        assert!(matches!(add(&pattern.entries()[1]), Err(PromotionManifestError::WrittenTwice { .. })));
         let digest = format!("sha256:{}", "a".repeat(64));
         let twice = format!("{{source: 's/app@{digest}', destinations: [p/web, p/web]}}");
         assert!(manifest(&twice).unwrap_err().contains("p/web is written twice"));
