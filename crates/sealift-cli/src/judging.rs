@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use sealift_core::evidence::Effort;
 use sealift_core::oci::{Digest, Reference, Selector};
-use sealift_core::repository::{ReadRepository, RepositoryError, Snapshot};
+use sealift_core::repository::{ReadRepository as _, RepositoryError, Snapshot};
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
 use sealift_policy::check::EndOfLife;
-use sealift_policy::{Decision, Policy};
 
 use crate::answers::answers;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::manifests;
+use crate::manifests::{Depth, Root, answers_about};
 use crate::output::model::{Batch, Decided, DecidedManifest};
 use crate::rules::Rules;
-use crate::verification::Depth;
 
 /// How references are judged.
 pub(crate) struct Judging {
@@ -50,26 +48,18 @@ impl Judging {
             |source: RepositoryError| CliError::Repository { task: "verify", subject: reference.to_string(), source };
         let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
         // A policy may judge content that nobody signed, so that it exists is always asked.
-        let root = repository.resolve(selector).await.map_err(failed)?;
+        let root = Root::Resolved(repository.resolve(selector).await.map_err(failed)?);
         // Rules read the same listings.
         let snapshot = Snapshot::new(&*repository);
         let mut policy = self.rules.policy_for(snapshot.name());
         if let Some(check) = &self.end_of_life {
             policy = policy.requiring(check.clone());
         }
-        let decision = self.decide(&policy, &snapshot, &root.digest).await;
-        let mut manifests = vec![DecidedManifest { platform: None, decision }];
-        if self.depth == Depth::Recursive {
-            let members = manifests::members(&snapshot, &root).await.map_err(failed)?;
-            for member in members.into_iter().skip(1) {
-                let decision = self.decide(&policy, &snapshot, &member.descriptor().digest).await;
-                manifests.push(DecidedManifest { platform: member.platform, decision });
-            }
-        }
-        Ok(Decided { reference: reference.clone(), digest: root.digest, manifests })
-    }
-
-    async fn decide(&self, policy: &Policy, repository: &dyn ReadRepository, digest: &Digest) -> Decision {
-        policy.gather(repository, digest, &self.verifier, self.effort).await.evaluate()
+        let decide =
+            async |digest: &Digest| policy.gather(&snapshot, digest, &self.verifier, self.effort).await.evaluate();
+        let answers = answers_about(&snapshot, &root, self.depth, decide).await.map_err(failed)?;
+        let manifests =
+            answers.into_iter().map(|(platform, decision)| DecidedManifest { platform, decision }).collect();
+        Ok(Decided { reference: reference.clone(), digest: root.digest().clone(), manifests })
     }
 }

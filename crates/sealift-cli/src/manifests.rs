@@ -2,12 +2,64 @@
 
 use std::collections::HashMap;
 
-use sealift_core::oci::{Descriptor, Digest, RawManifest};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector};
 use sealift_core::repository::graph::walk;
 use sealift_core::repository::{ReadRepository, RepositoryError};
 
 /// Manifests read at once.
 const CONCURRENCY: usize = 8;
+
+/// Which manifests of an artifact something is asked about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Depth {
+    /// The artifact itself.
+    Itself,
+    /// Itself, and for an index every manifest below it.
+    Recursive,
+}
+
+/// The artifact itself, as far as it is known.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    /// By the digest that was typed: nobody has asked whether it is there.
+    Named(Digest),
+    /// It is there.
+    Resolved(Descriptor),
+}
+
+impl Root {
+    /// Returns its digest.
+    pub(crate) fn digest(&self) -> &Digest {
+        match self {
+            Self::Named(digest) => digest,
+            Self::Resolved(descriptor) => &descriptor.digest,
+        }
+    }
+}
+
+/// Answers about the artifact itself, then about every manifest below it if `depth` says so; each with its platform.
+///
+/// # Errors
+/// As [`members`].
+pub(crate) async fn answers_about<T>(
+    repository: &dyn ReadRepository,
+    root: &Root,
+    depth: Depth,
+    answer: impl AsyncFn(&Digest) -> T,
+) -> Result<Vec<(Option<String>, T)>, RepositoryError> {
+    let mut answers = vec![(None, answer(root.digest()).await)];
+    if depth == Depth::Recursive {
+        let root = match root {
+            Root::Named(digest) => repository.resolve(&Selector::Digest(digest.clone())).await?,
+            Root::Resolved(descriptor) => descriptor.clone(),
+        };
+        for member in members(repository, &root).await?.into_iter().skip(1) {
+            let answer = answer(&member.descriptor().digest).await;
+            answers.push((member.platform, answer));
+        }
+    }
+    Ok(answers)
+}
 
 /// One manifest of an artifact.
 #[derive(Clone, Debug)]

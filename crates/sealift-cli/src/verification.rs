@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use sealift_core::evidence::{Effort, Evidence, gather};
+use sealift_core::evidence::{Effort, gather};
 use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::oci::{Digest, Reference, Selector};
-use sealift_core::repository::{ReadRepository, RepositoryError};
+use sealift_core::repository::RepositoryError;
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_oci::Client;
 
@@ -15,18 +15,9 @@ use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs, Tru
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
-use crate::manifests;
+use crate::manifests::{Depth, Root, answers_about};
 use crate::output::model::{Batch, Judged, Judgement};
 use crate::trust;
-
-/// Which manifests of an artifact must be signed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Depth {
-    /// The artifact itself.
-    Itself,
-    /// Itself, and for an index every manifest below it.
-    Recursive,
-}
 
 /// What is demanded of every reference.
 pub(crate) struct Verification {
@@ -148,30 +139,21 @@ impl Verification {
     async fn judge(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Judged, CliError> {
         let failed = |source| failed(reference, source);
         let repository = client.open_signatures_read(&reference.repository()).await.map_err(failed)?;
-        let repository = &*repository;
-        // A digest needs no question: whether it exists is asked only when nothing signs it.
-        let digest = match selector {
-            Selector::Digest(digest) => digest.clone(),
-            Selector::Tag(_) => repository.resolve(selector).await.map_err(failed)?.digest,
+        let root = match selector {
+            // A digest needs no question: whether it exists is asked only when nothing signs it.
+            Selector::Digest(digest) => Root::Named(digest.clone()),
+            Selector::Tag(_) => Root::Resolved(repository.resolve(selector).await.map_err(failed)?),
         };
-        let mut judgements = vec![Judgement { platform: None, evidence: self.evidence(repository, &digest).await }];
-        if self.depth == Depth::Recursive {
-            let root = repository.resolve(&Selector::Digest(digest.clone())).await.map_err(failed)?;
-            let members = manifests::members(repository, &root).await.map_err(failed)?;
-            for member in members.into_iter().skip(1) {
-                let evidence = self.evidence(repository, &member.descriptor().digest).await;
-                judgements.push(Judgement { platform: member.platform, evidence });
-            }
-        }
-        let judged = Judged { reference: reference.clone(), digest: digest.clone(), judgements };
+        let evidence = async |digest: &Digest| {
+            gather(&*repository, digest, &self.verifier, &self.identity, &self.claim, self.effort).await
+        };
+        let answers = answers_about(&*repository, &root, self.depth, evidence).await.map_err(failed)?;
+        let judgements = answers.into_iter().map(|(platform, evidence)| Judgement { platform, evidence }).collect();
+        let judged = Judged { reference: reference.clone(), digest: root.digest().clone(), judgements };
         if judged.is_nothing_found() && matches!(selector, Selector::Digest(_)) {
             repository.resolve(selector).await.map_err(failed)?;
         }
         Ok(judged)
-    }
-
-    async fn evidence(&self, repository: &dyn ReadRepository, digest: &Digest) -> Evidence {
-        gather(repository, digest, &self.verifier, &self.identity, &self.claim, self.effort).await
     }
 }
 

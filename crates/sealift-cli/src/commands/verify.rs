@@ -16,8 +16,9 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::judging::Judging;
+use crate::manifests::Depth;
 use crate::rules::{Rules, rules};
-use crate::verification::{Depth, Verification};
+use crate::verification::Verification;
 
 /// Verify that artifacts are signed by an accepted key or identity
 ///

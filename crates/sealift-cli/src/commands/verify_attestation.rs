@@ -13,8 +13,9 @@ use crate::args::reference::REFERENCE_HELP;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::manifests::Depth;
 use crate::output::model::{Batch, Judged};
-use crate::verification::{Depth, Verification, requirements};
+use crate::verification::{Verification, requirements};
 
 /// Verify that an accepted key or identity made an attestation about artifacts
 ///
