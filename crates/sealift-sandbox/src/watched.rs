@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sealift_core::locked;
 use sealift_core::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, RawManifest, RepositoryName, Selector, Tag};
 use sealift_core::repository::{
-    Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision,
+    Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision, TagMove,
 };
 
 /// A repository whose calls are logged and counted from 1.
@@ -204,6 +204,19 @@ impl<R: Repository> Repository for WatchedRepository<R> {
             return Ok(());
         }
         self.inner.tag(manifest, tag).await
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.called("tag", tag).await?;
+        if self.loses(&Loss::Tag(tag.clone())) {
+            return Ok(TagMove::Done);
+        }
+        self.inner.move_tag(manifest, tag, previous).await
     }
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {

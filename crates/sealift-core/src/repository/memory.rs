@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision};
+use super::{
+    Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revised, Revision, TagMove,
+};
 use super::{fallback, graph};
 use crate::locked;
 use crate::oci::{Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, RawManifest, RepositoryName, Selector, Tag};
@@ -110,15 +112,36 @@ impl MemoryRepository {
         Ok(listed)
     }
 
-    fn store(&self, raw: RawManifest) -> Result<Pushed, RepositoryError> {
+    fn store(&self, state: &mut State, raw: RawManifest) -> Result<Pushed, RepositoryError> {
         let manifest = self.parse(&raw)?;
-        let mut state = self.state();
         if matches!(self.children, Children::Required) {
-            self.require_children(&state, &manifest)?;
+            self.require_children(state, &manifest)?;
         }
         state.manifests.entry(raw.descriptor().digest.clone()).or_insert(raw);
         let is_listed = manifest.subject.is_none() || self.referrers == ReferrersSupport::Api;
         Ok(if is_listed { Pushed::Stored } else { Pushed::Unlisted })
+    }
+
+    /// Points a tag at a manifest, or at nothing, if it holds `previous`.
+    fn swap(
+        &self,
+        tag: &Tag,
+        previous: Option<&Digest>,
+        wanted: Option<&RawManifest>,
+    ) -> Result<TagMove, RepositoryError> {
+        let mut state = self.state();
+        let held = state.tags.get(tag);
+        if held != previous {
+            return Ok(TagMove::Holds(held.cloned()));
+        }
+        match wanted {
+            Some(manifest) => {
+                self.store(&mut state, manifest.clone())?;
+                state.tags.insert(tag.clone(), manifest.descriptor().digest.clone());
+            }
+            None => drop(state.tags.remove(tag)),
+        }
+        Ok(TagMove::Done)
     }
 
     fn require_children(&self, state: &State, manifest: &Manifest) -> Result<(), RepositoryError> {
@@ -219,11 +242,12 @@ impl Repository for MemoryRepository {
         let bytes = content.read_all(limit).await.map_err(|source| self.broken(source))?;
         if is_manifest {
             let raw = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest);
-            return self.store(raw.map_err(|source| RepositoryError::Manifest {
+            let raw = raw.map_err(|source| RepositoryError::Manifest {
                 repository: self.name.clone(),
                 digest: descriptor.digest.to_string(),
                 source,
-            })?);
+            })?;
+            return self.store(&mut self.state(), raw);
         }
         self.state().blobs.insert(descriptor.digest.clone(), bytes);
         Ok(Pushed::Stored)
@@ -251,30 +275,32 @@ impl Repository for MemoryRepository {
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
         loop {
             let found = RepositoryError::absent_as_none(self.find(&Selector::Tag(tag.clone())))?;
-            let manifest = match revision.revise(self, found.as_ref()).await? {
+            let wanted = match revision.revise(self, found.as_ref()).await? {
                 Revised::Unchanged => return Ok(found),
                 Revised::Delete => None,
                 Revised::Write(manifest) => Some(*manifest),
             };
-            if let Some(manifest) = &manifest {
-                self.store(manifest.clone())?;
+            let previous = found.as_ref().map(|found| &found.descriptor().digest);
+            if self.swap(tag, previous, wanted.as_ref())? == TagMove::Done {
+                return Ok(wanted);
             }
-            let mut state = self.state();
-            if state.tags.get(tag) != found.as_ref().map(|found| &found.descriptor().digest) {
-                continue;
-            }
-            match &manifest {
-                Some(manifest) => state.tags.insert(tag.clone(), manifest.descriptor().digest.clone()),
-                None => state.tags.remove(tag),
-            };
-            return Ok(manifest);
         }
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
-        self.store(manifest.clone())?;
-        self.state().tags.insert(tag.clone(), manifest.descriptor().digest.clone());
+        let mut state = self.state();
+        self.store(&mut state, manifest.clone())?;
+        state.tags.insert(tag.clone(), manifest.descriptor().digest.clone());
         Ok(())
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.swap(tag, previous, Some(manifest))
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

@@ -125,8 +125,10 @@ pub trait Repository: ReadRepository {
 
     /// Points `tag` at a manifest if it holds `previous` now, `None` standing for a tag that does not exist.
     ///
-    /// Nobody comes between the look and the write where the store has conditions for that; elsewhere the look comes
-    /// right before the write, and a writer in the moment between is overwritten.
+    /// Of several that move one tag from what it held, one does and the others are told what it holds: nobody who shares
+    /// this repository comes between the look and the write, and no other process where the store has locks or
+    /// conditions for that. Elsewhere the look comes right before the write, and a writer of another process in the
+    /// moment between is overwritten.
     ///
     /// # Errors
     /// As [`Repository::tag`]; a tag that holds something else is no error, and is left alone.
@@ -135,14 +137,7 @@ pub trait Repository: ReadRepository {
         manifest: &RawManifest,
         tag: &Tag,
         previous: Option<&Digest>,
-    ) -> Result<TagMove, RepositoryError> {
-        let held = RepositoryError::absent_as_none(self.resolve(&Selector::Tag(tag.clone())).await)?;
-        let held = held.map(|descriptor| descriptor.digest);
-        if held.as_ref() != previous {
-            return Ok(TagMove::Holds(held));
-        }
-        self.tag(manifest, tag).await.map(|()| TagMove::Done)
-    }
+    ) -> Result<TagMove, RepositoryError>;
 
     /// Changes what `tag` holds as `revision` says, and returns what it holds then.
     ///

@@ -10,7 +10,7 @@ use sealift_core::copy::{CopyObserver, CopyOptions, CopyReport, Side, Tally, cop
 use sealift_core::oci::{Descriptor, Digest, RawManifest, RepositoryName, Selector, Tag, media_type};
 use sealift_core::repository::{
     Arrival, Content, ContentError, MemoryRepository, Pushed, ReadRepository, ReferrersListing, Repository,
-    RepositoryError, Revision, graph,
+    RepositoryError, Revision, TagMove, graph,
 };
 use serde_json::{Value, json};
 
@@ -475,6 +475,15 @@ impl Repository for Watched {
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         self.inner.tag(manifest, tag).await
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        self.inner.move_tag(manifest, tag, previous).await
     }
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {

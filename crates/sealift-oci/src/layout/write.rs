@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use sealift_core::oci::{Descriptor, Digest, IndexDocument, MAX_MANIFEST_BYTES, RawManifest, Selector, Tag};
 use sealift_core::repository::{
-    Content, Pushed, ReadRepository, Repository, RepositoryError, Revised, Revision, fallback,
+    Content, Pushed, ReadRepository, Repository, RepositoryError, Revised, Revision, TagMove, fallback,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -88,14 +88,22 @@ impl Inner {
         self.pack(When::Changed)
     }
 
-    /// Points `tag` at `raw`, or at nothing, if it still holds `expected`; says whether it did.
-    fn swap(&self, tag: &Tag, expected: Option<&Digest>, raw: Option<&RawManifest>) -> Result<bool, RepositoryError> {
-        if let Some(raw) = raw {
-            self.directory()?.write_blob(&raw.descriptor().digest, raw.bytes())?;
-        }
-        let edited = self.edit(|_, index| {
-            if self.tagged(index, tag)?.map(|held| &held.digest) != expected {
+    /// Points `tag` at `raw`, or at nothing, if it holds `expected`; what it holds is read under the lock.
+    fn swap(
+        &self,
+        tag: &Tag,
+        expected: Option<&Digest>,
+        raw: Option<&RawManifest>,
+    ) -> Result<TagMove, RepositoryError> {
+        let mut outcome = TagMove::Done;
+        let edited = self.edit(|directory, index| {
+            let held = self.tagged(index, tag)?.map(|held| &held.digest);
+            if held != expected {
+                outcome = TagMove::Holds(held.cloned());
                 return Ok(Edited::Unchanged);
+            }
+            if let Some(raw) = raw {
+                directory.write_blob(&raw.descriptor().digest, raw.bytes())?;
             }
             let released = self.release(index, tag)?;
             raw.map_or(Ok(released), |raw| self.list(index, raw, Some(tag)))
@@ -103,7 +111,7 @@ impl Inner {
         if edited == Edited::Changed {
             self.pack(When::Changed)?;
         }
-        Ok(edited == Edited::Changed)
+        Ok(outcome)
     }
 
     fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
@@ -263,7 +271,8 @@ impl Repository for LayoutRepository {
             let (tag, expected) = (tag.clone(), found.map(|found| found.descriptor().digest.clone()));
             let raw = wanted.clone();
             // Whoever was faster has made progress, so this ends.
-            if self.run(move |layout| layout.swap(&tag, expected.as_ref(), raw.as_ref())).await? {
+            let swapped = self.run(move |layout| layout.swap(&tag, expected.as_ref(), raw.as_ref())).await?;
+            if swapped == TagMove::Done {
                 return Ok(wanted);
             }
         }
@@ -272,6 +281,16 @@ impl Repository for LayoutRepository {
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
         let (manifest, tag) = (manifest.clone(), tag.clone());
         self.run(move |layout| layout.tag(&manifest, &tag)).await
+    }
+
+    async fn move_tag(
+        &self,
+        manifest: &RawManifest,
+        tag: &Tag,
+        previous: Option<&Digest>,
+    ) -> Result<TagMove, RepositoryError> {
+        let (manifest, tag, previous) = (manifest.clone(), tag.clone(), previous.cloned());
+        self.run(move |layout| layout.swap(&tag, previous.as_ref(), Some(&manifest))).await
     }
 
     async fn flush(&self) -> Result<(), RepositoryError> {

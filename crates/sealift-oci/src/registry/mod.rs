@@ -303,7 +303,7 @@ impl Repository for RegistryRepository {
         tag: &Tag,
         previous: Option<&Digest>,
     ) -> Result<TagMove, RepositoryError> {
-        self.endpoint.move_tag(manifest, tag, previous).await
+        self.memory.shared_tags.alone(tag, self.endpoint.move_tag(manifest, tag, previous)).await
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {

@@ -142,6 +142,17 @@ impl SharedTags {
         Ok(settled.into_iter().flatten().collect())
     }
 
+    /// Does `work` while no other task of this process changes the tag.
+    pub(super) async fn alone<T>(&self, tag: &Tag, work: impl Future<Output = T>) -> T {
+        let done = {
+            let watch = self.watch(tag);
+            let _turn = watch.lock().await;
+            work.await
+        };
+        self.forget_settled();
+        done
+    }
+
     /// Drops what nobody uses any more; it is made anew when needed. What another task wrote since is not settled.
     fn forget_settled(&self) {
         let mut tags = locked(&self.tags);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
-use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, RepositoryError};
+use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, RepositoryError, TagMove};
 use sealift_oci::layout::{LayoutRepository, Mode};
 use sealift_sandbox::{conformance, external};
 
@@ -227,6 +227,35 @@ async fn writers_with_their_own_handles_lose_nothing() {
     let layout = readable(&path).await.unwrap();
     assert_eq!(layout.tags().await.unwrap().len(), 8);
     assert_eq!(referrers(&layout, &image.descriptor().digest).await.len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_writers_with_their_own_handles_takes_a_tag() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let before = push(&writable(&path).await, "before", None).await;
+    for previous in [None, Some(&before.descriptor().digest)] {
+        let name = tag(if previous.is_some() { "moved" } else { "taken" });
+        let mut writers = vec![];
+        for number in 0..4 {
+            let layout = writable(&path).await;
+            let image = push(&layout, &format!("writer {number}"), None).await;
+            if previous.is_some() {
+                layout.tag(&before, &name).await.unwrap();
+            }
+            writers.push((layout, image));
+        }
+        let moves = writers.iter().map(|(layout, image)| layout.move_tag(image, &name, previous));
+        let outcomes = futures_util::future::try_join_all(moves).await.unwrap();
+        let held = readable(&path).await.unwrap().resolve(&Selector::Tag(name)).await.unwrap().digest;
+        for ((_, image), outcome) in writers.iter().zip(&outcomes) {
+            let expected = match image.descriptor().digest == held {
+                true => TagMove::Done,
+                false => TagMove::Holds(Some(held.clone())),
+            };
+            assert_eq!(*outcome, expected, "{outcomes:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{
-    Arrival, Content, ContentError, MemoryRepository, Pushed, ReferrersListing, Repository, RepositoryError,
+    Arrival, Content, ContentError, MemoryRepository, Pushed, ReferrersListing, Repository, RepositoryError, TagMove,
 };
 use serde_json::{Value, json};
 
@@ -32,6 +32,8 @@ pub async fn repository(repository: &dyn Repository) {
     suite.refuses_content_that_does_not_match().await;
     suite.stores_manifests_as_they_are().await;
     suite.moves_tags().await;
+    suite.moves_tags_from_what_they_held().await;
+    suite.lets_one_of_several_take_a_tag().await;
     suite.transfers_blobs().await;
     suite.lists_referrers().await;
     suite.reads_fallback_tags_that_others_wrote().await;
@@ -163,6 +165,52 @@ impl Suite<'_> {
         let mut expected = names.to_vec();
         expected.sort();
         assert_eq!(tags, expected, "every tag is listed once");
+    }
+
+    async fn moves_tags_from_what_they_held(&self) {
+        let [first, second] = [self.push_image(b"held").await, self.push_image(b"wanted").await];
+        let never = Digest::sha256(b"never held");
+        let name = tag("held");
+        for (raw, previous, expected, what) in [
+            (&first, Some(&never), TagMove::Holds(None), "a tag that is not there holds nothing"),
+            (&first, None, TagMove::Done, "a tag is made where there is none"),
+            (&second, None, holds(&first), "a tag is not made where there is one"),
+            (&second, Some(&never), holds(&first), "a tag moves from nothing but what it held"),
+            (&second, Some(digest_of(&first)), TagMove::Done, "a tag moves from what it held"),
+            (&second, Some(digest_of(&first)), holds(&second), "a tag that has moved says what it holds"),
+            (&second, Some(digest_of(&second)), TagMove::Done, "a tag moves to what it held"),
+        ] {
+            assert_eq!(ok(self.repository.move_tag(raw, &name, previous).await, what), expected, "{what}");
+            match self.repository.manifest(&name.clone().into()).await {
+                Err(error) if error.is_not_found() => assert_eq!(expected, TagMove::Holds(None), "{what}"),
+                found => {
+                    let found = holds(&ok(found, what));
+                    assert_eq!(if expected == TagMove::Done { holds(raw) } else { expected }, found, "{what}");
+                }
+            }
+        }
+    }
+
+    async fn lets_one_of_several_take_a_tag(&self) {
+        let before = self.push_image(b"before").await;
+        let mut images = vec![];
+        for number in 0..WRITERS {
+            images.push(self.push_image(format!("rival {number}").as_bytes()).await);
+        }
+        for (name, previous) in [("taken", None), ("moved", Some(&before))] {
+            let name = tag(name);
+            if let Some(previous) = previous {
+                ok(self.repository.tag(previous, &name).await, "tagging what is moved");
+            }
+            let moves = images.iter().map(|raw| self.repository.move_tag(raw, &name, previous.map(digest_of)));
+            let outcomes: Vec<_> =
+                join_all(moves).await.into_iter().map(|outcome| ok(outcome, "moving concurrently")).collect();
+            let winner = outcomes.iter().position(|outcome| *outcome == TagMove::Done);
+            let winner = &images[winner.unwrap_or_else(|| panic!("nobody took tag {name}: {outcomes:?}"))];
+            let others = outcomes.iter().filter(|outcome| **outcome == holds(winner)).count();
+            assert_eq!(others, WRITERS - 1, "one takes a tag, and the others are told who did: {outcomes:?}");
+            self.assert_manifest(&name.into(), winner, "who was told so has the tag").await;
+        }
     }
 
     async fn transfers_blobs(&self) {
@@ -463,6 +511,14 @@ fn docker_image(config: &Descriptor) -> RawManifest {
 fn index(entries: &[&Descriptor]) -> RawManifest {
     let index = json!({"schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": entries});
     RawManifest::new(media_type::IMAGE_INDEX, index.to_string())
+}
+
+fn digest_of(raw: &RawManifest) -> &Digest {
+    &raw.descriptor().digest
+}
+
+fn holds(raw: &RawManifest) -> TagMove {
+    TagMove::Holds(Some(digest_of(raw).clone()))
 }
 
 fn tag(text: &str) -> Tag {
