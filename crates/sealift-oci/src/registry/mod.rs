@@ -37,6 +37,7 @@ use client::Endpoint;
 use listing::Listings;
 use manifest::Condition;
 use referrer::ReferrersApi;
+use response::Response;
 use shared_tag::SharedTags;
 
 /// The most blobs remembered to be in a repository; stops a long-running process from growing without end.
@@ -109,16 +110,31 @@ impl RegistryRepository {
         let selector = Selector::Digest(descriptor.digest.clone());
         let manifest = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest)
             .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
-        let response = endpoint.put_manifest(&manifest, &selector, Condition::Always).await?;
-        if !response.status().is_success() {
-            // It may miss a blob that was there before.
-            self.forget_blobs();
-            return Err(response.into_refusal(&endpoint.name, "push").await);
-        }
+        let response = self.put(&manifest, &selector, "push").await?;
         match subject_of(&manifest) {
             None => Ok(Pushed::Stored),
             Some(subject) => self.memory.referrers_api.after_push(endpoint, &subject, &response).await,
         }
+    }
+
+    /// Writes a manifest whatever its selector holds. One that is refused may miss a blob that was there before, so all
+    /// are forgotten: CNCF distribution answers 400 then, others 404.
+    async fn put(
+        &self,
+        manifest: &RawManifest,
+        selector: &Selector,
+        operation: &'static str,
+    ) -> Result<Response, RepositoryError> {
+        let error = match self.endpoint.put_manifest(manifest, selector, Condition::Always).await {
+            Ok(response) if response.status().is_success() => return Ok(response),
+            Ok(response) => response.into_refusal(&self.endpoint.name, operation).await,
+            Err(error) => error,
+        };
+        // Where nobody answered, nothing was refused.
+        if !matches!(error, RepositoryError::OutOfTime { .. } | RepositoryError::Unavailable { .. }) {
+            self.forget_blobs();
+        }
+        Err(error)
     }
 
     fn note_present(&self, digest: &Digest) {
@@ -287,14 +303,9 @@ impl Repository for RegistryRepository {
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
-        let endpoint = &self.endpoint;
-        let selector = Selector::Tag(tag.clone());
-        let response = endpoint.put_manifest(manifest, &selector, Condition::Always).await?;
-        if response.status().is_success() {
-            self.memory.note_tag(tag);
-            return Ok(());
-        }
-        Err(response.into_refusal(&endpoint.name, "tag").await)
+        self.put(manifest, &Selector::Tag(tag.clone()), "tag").await?;
+        self.memory.note_tag(tag);
+        Ok(())
     }
 
     async fn move_tag(

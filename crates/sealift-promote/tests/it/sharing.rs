@@ -209,20 +209,23 @@ async fn one_that_fails_stops_nobody_who_waited_for_it() {
 #[tokio::test]
 async fn nothing_is_taken_for_there_once_a_manifest_was_refused() {
     let staging = Staging::with_images(2).await;
-    let prod = start(RegistryOptions::default());
-    staging.promote(&staging.images[0], &prod, "prod/app").await.unwrap();
-    prod.clear_requests();
-    // As a registry does whose garbage collection came between.
-    let refusal = Effect::Refusal(404, "MANIFEST_BLOB_UNKNOWN");
-    prod.set_faults([Rule::new(refusal).method("PUT").on(Endpoint::Manifest).times(1)]);
-    staging.promote(&staging.images[1], &prod, "prod/app").await.unwrap();
-    let looked_up = |layer: &Digest| {
-        let path = format!("/v2/prod/app/blobs/{layer}");
-        prod.requests().iter().any(|request| request.method == "HEAD" && request.path == path)
-    };
-    let [large, medium, small] = layers();
-    assert!(looked_up(&large) && looked_up(&medium), "{:?}", prod.requests());
-    assert_eq!(stored(&prod, &small, "digest"), 1, "it was sent again");
+    // As the specification has it, and as CNCF distribution does.
+    for status in [404, 400] {
+        let prod = start(RegistryOptions::default());
+        staging.promote(&staging.images[0], &prod, "prod/app").await.unwrap();
+        prod.clear_requests();
+        // As a registry does whose garbage collection came between.
+        let refusal = Effect::Refusal(status, "MANIFEST_BLOB_UNKNOWN");
+        prod.set_faults([Rule::new(refusal).method("PUT").on(Endpoint::Manifest).times(1)]);
+        staging.promote(&staging.images[1], &prod, "prod/app").await.unwrap();
+        let looked_up = |layer: &Digest| {
+            let path = format!("/v2/prod/app/blobs/{layer}");
+            prod.requests().iter().any(|request| request.method == "HEAD" && request.path == path)
+        };
+        let [large, medium, small] = layers();
+        assert!(looked_up(&large) && looked_up(&medium), "{status}: {:?}", prod.requests());
+        assert_eq!(stored(&prod, &small, "digest"), 1, "{status}: it was sent again");
+    }
 }
 
 /// A source whose large blobs are cut off at the first reading, as from a tee.
