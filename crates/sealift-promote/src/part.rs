@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use sealift_core::attach::{Attachments, MAX_ATTACHMENTS, Scope, Storage, attachments_of_all};
+use sealift_core::attach::{Attachments, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, Scope, Storage, attachments_of_all};
 use sealift_core::oci::{Descriptor, Digest, RawManifest};
 use sealift_core::repository::graph::{self, Graph};
 use sealift_core::repository::{ReadRepository, RepositoryError};
@@ -73,6 +73,9 @@ pub(crate) async fn follow(
         add_new(attached, below);
         if attached.found.len() > MAX_ATTACHMENTS {
             return Err(too_large(source, "number of attachments", MAX_ATTACHMENTS as u64));
+        }
+        if attached.found.iter().map(|attachment| attachment.descriptor().size).sum::<u64>() > MAX_ATTACHMENT_BYTES {
+            return Err(too_large(source, "manifests of attachments", MAX_ATTACHMENT_BYTES));
         }
     }
     Err(too_large(source, "number of indexes attached to parts of each other", MAX_ATTACHED_INDEXES as u64))

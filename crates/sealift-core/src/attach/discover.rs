@@ -3,6 +3,7 @@
 //! Never takes a listing that failed for an empty one, and never believes an entry before its manifest is opened.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt, Shared, try_join, try_join_all};
@@ -14,6 +15,9 @@ use crate::repository::{ReadRepository, ReferrersListing, RepositoryError};
 
 /// The most attachments gathered in one walk; stops a listing that fills the memory.
 pub const MAX_ATTACHMENTS: usize = 50_000;
+/// The most bytes that the manifests gathered in one walk have together: [`MAX_ATTACHMENTS`] of the size that signatures
+/// have. Stops whoever may attach something from filling the memory with few manifests that are as large as they may be.
+pub const MAX_ATTACHMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// How deep attachments of attachments are followed; stops a chain that never ends.
 pub const MAX_ATTACHMENT_DEPTH: usize = 128;
 /// Requests in flight at once; the repository may bound them further.
@@ -78,28 +82,22 @@ async fn walk(
 ) -> Result<Attachments, RepositoryError> {
     let listed = known_tags(repository);
     let mut all = Attachments::default();
+    let mut room = Room { manifests: MAX_ATTACHMENTS, bytes: MAX_ATTACHMENT_BYTES };
     let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
     let mut level: Vec<Digest> = subjects.to_vec();
     for depth in 0.. {
         let Some(subject) = level.first() else { break };
         if depth == MAX_ATTACHMENT_DEPTH {
-            all.unread.push(bound_reached(repository, subject, "depth of attachments", MAX_ATTACHMENT_DEPTH));
+            let depth = Full { what: "depth of attachments", limit: MAX_ATTACHMENT_DEPTH as u64 };
+            all.unread.push(depth.at(repository, subject));
             break;
         }
         let before = all.found.len();
         let tags = if depth == 0 && named == Named::Probed { unknown_tags() } else { listed.clone() };
-        let mut listed = list_level(repository, &level, &tags).await?;
-        let mut room = MAX_ATTACHMENTS.saturating_sub(all.found.len());
-        let too_many = listed.iter().position(|listed| {
-            let count = listed.entries.len() + listed.tagged.len();
-            let fits = room >= count;
-            room = room.saturating_sub(count);
-            !fits
-        });
-        let beyond = too_many.map(|position| listed.split_off(position));
-        open_listed(repository, listed, &mut all).await;
-        if let Some(listed) = beyond.iter().flatten().next() {
-            all.unread.push(bound_reached(repository, &listed.subject, "number of attachments", MAX_ATTACHMENTS));
+        let (listed, beyond) = list_level(repository, &level, &tags, &mut room).await?;
+        let full = open_listed(repository, listed, &mut room, &mut all).await.or(beyond);
+        if let Some((subject, full)) = full {
+            all.unread.push(full.at(repository, &subject));
             return Ok(all);
         }
         if scope == Scope::Direct {
@@ -111,9 +109,44 @@ async fn walk(
     Ok(all)
 }
 
-fn bound_reached(repository: &dyn ReadRepository, subject: &Digest, what: &'static str, limit: usize) -> Unread {
-    let error = RepositoryError::TooLarge { repository: repository.name().clone(), what, limit: limit as u64 };
-    Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error }
+/// What a walk may still gather.
+struct Room {
+    manifests: usize,
+    bytes: u64,
+}
+
+impl Room {
+    fn take_manifests(&mut self, count: usize) -> Result<(), Full> {
+        let left = self.manifests.checked_sub(count);
+        self.manifests = left.ok_or(Full { what: "number of attachments", limit: MAX_ATTACHMENTS as u64 })?;
+        Ok(())
+    }
+
+    fn take_bytes(&mut self, manifest: &RawManifest) -> Result<(), Full> {
+        let left = self.bytes.checked_sub(manifest.descriptor().size);
+        self.bytes = left.ok_or(Full { what: "manifests of attachments", limit: MAX_ATTACHMENT_BYTES })?;
+        Ok(())
+    }
+
+    /// Makes room for what a listing names, and for what was read with it.
+    fn take(&mut self, listed: &Listed) -> Result<(), Full> {
+        self.take_manifests(listed.entries.len() + listed.tagged.len())?;
+        listed.tagged.iter().flat_map(|(_, manifest)| manifest).try_for_each(|manifest| self.take_bytes(manifest))
+    }
+}
+
+/// The bound that a walk reached.
+struct Full {
+    what: &'static str,
+    limit: u64,
+}
+
+impl Full {
+    fn at(self, repository: &dyn ReadRepository, subject: &Digest) -> Unread {
+        let Self { what, limit } = self;
+        let error = RepositoryError::TooLarge { repository: repository.name().clone(), what, limit };
+        Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error }
+    }
 }
 
 /// The tags of the repository, asked for once and only when first needed; `None` where they have to be probed.
@@ -150,13 +183,23 @@ pub(crate) struct Entry {
     pub(crate) storage: Storage,
 }
 
+/// Lists what is attached to each subject, up to the first that there is no `room` for.
 async fn list_level(
     repository: &dyn ReadRepository,
     subjects: &[Digest],
     tags: &KnownTags<'_>,
-) -> Result<Vec<Listed>, RepositoryError> {
+    room: &mut Room,
+) -> Result<(Vec<Listed>, Option<(Digest, Full)>), RepositoryError> {
     let listings = stream::iter(subjects).map(|subject| list(repository, subject, tags.clone()));
-    listings.buffered(CONCURRENCY).try_collect().await
+    let mut listings = listings.buffered(CONCURRENCY);
+    let mut level = Vec::new();
+    while let Some(listed) = listings.try_next().await? {
+        if let Err(full) = room.take(&listed) {
+            return Ok((level, Some((listed.subject, full))));
+        }
+        level.push(listed);
+    }
+    Ok((level, None))
 }
 
 async fn list(
@@ -224,28 +267,48 @@ async fn read_tag(
     }
 }
 
-/// Opens the entries of all listings of a level side by side; what is found keeps the listings' order.
-async fn open_listed(repository: &dyn ReadRepository, listed: Vec<Listed>, all: &mut Attachments) {
+/// Opens the entries of all listings of a level side by side, up to the first that there is no `room` for; what is found
+/// keeps the listings' order.
+async fn open_listed(
+    repository: &dyn ReadRepository,
+    mut listed: Vec<Listed>,
+    room: &mut Room,
+    all: &mut Attachments,
+) -> Option<(Digest, Full)> {
+    let read: Vec<_> = listed.iter_mut().map(|listed| (take(&mut listed.problems), take(&mut listed.tagged))).collect();
     let entries = listed.iter().flat_map(|listed| listed.entries.iter().map(move |entry| (&listed.subject, entry)));
     // Collected, because a future that holds the closure cannot be sent to another thread.
     let opening: Vec<_> = entries.map(|(subject, entry)| open(repository, subject, entry)).collect();
-    let opened: Vec<_> = stream::iter(opening).buffered(CONCURRENCY).collect().await;
-    let mut opened = opened.into_iter();
-    for Listed { subject, entries, tagged, problems } in listed {
+    let mut opened = stream::iter(opening).buffered(CONCURRENCY);
+    for (Listed { subject, entries, .. }, (problems, tagged)) in listed.iter().zip(read) {
         all.problems.extend(problems);
-        let tagged = tagged.into_iter().map(|(suffix, manifest)| {
+        let mut opened = opened.by_ref().take(entries.len());
+        while let Some(opened) = opened.next().await {
+            if let Opened::Attachment(attachment) = &opened
+                && let Err(full) = room.take_bytes(&attachment.manifest)
+            {
+                return Some((subject.clone(), full));
+            }
+            all.add(opened);
+        }
+        for (suffix, manifest) in tagged {
             let storage = Storage::CosignTag(suffix);
-            match manifest {
-                Ok(manifest) => attachment(&subject, storage, manifest),
+            all.add(match manifest {
+                Ok(manifest) => attachment(subject, storage, manifest),
                 Err(error) => Opened::Unread(Unread { subject: subject.clone(), storage, digest: None, error }),
-            }
-        });
-        for opened in opened.by_ref().take(entries.len()).chain(tagged) {
-            match opened {
-                Opened::Attachment(attachment) => all.found.push(attachment),
-                Opened::Problem(problem) => all.problems.push(problem),
-                Opened::Unread(unread) => all.unread.push(unread),
-            }
+            });
+        }
+    }
+    None
+}
+
+impl Attachments {
+    /// Takes what became of an entry.
+    pub(super) fn add(&mut self, opened: Opened) {
+        match opened {
+            Opened::Attachment(attachment) => self.found.push(attachment),
+            Opened::Problem(problem) => self.problems.push(problem),
+            Opened::Unread(unread) => self.unread.push(unread),
         }
     }
 }

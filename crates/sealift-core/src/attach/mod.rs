@@ -22,8 +22,10 @@ pub use audit::{
 };
 pub use cosign_tag::{CosignMerge, MAX_COSIGN_LAYERS, attach_cosign_tag, holds_cosign_layers};
 pub(crate) use discover::{Entry, Opened, attachment, open};
-pub use discover::{MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all};
-pub use of_type::{MAX_OF_TYPE, referrers_of_type};
+pub use discover::{
+    MAX_ATTACHMENT_BYTES, MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all,
+};
+pub use of_type::{MAX_BYTES_OF_TYPE, MAX_OF_TYPE, referrers_of_type};
 pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle, push_artifact};
 
 use crate::entity::BundleError;

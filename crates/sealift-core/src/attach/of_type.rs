@@ -1,5 +1,7 @@
 //! Finds what is attached under one artifact type, without opening what is certainly something else.
 
+use std::collections::HashSet;
+
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 
@@ -10,6 +12,9 @@ use crate::repository::{ReadRepository, ReferrersListing, RepositoryError};
 
 /// The most manifests opened in search of a type; stops a listing of thousands that costs a request each.
 pub const MAX_OF_TYPE: usize = 1000;
+/// The most bytes that the manifests found have together; stops whoever may attach something from filling the memory with
+/// manifests that are as large as they may be.
+pub const MAX_BYTES_OF_TYPE: u64 = 16 * 1024 * 1024;
 /// Manifests read at once.
 const CONCURRENCY: usize = 8;
 
@@ -25,29 +30,35 @@ pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest
         repository.referrers(subject, ReferrersListing::FallbackTag),
     );
     let (api, fallback) = listings.await;
+    let mut seen = HashSet::new();
     let mut entries: Vec<Entry> = Vec::new();
     for (storage, listing) in [(Storage::ReferrersApi, api), (Storage::FallbackTag, fallback)] {
         for descriptor in listed(&mut all, subject, storage, listing) {
             let is_possible = storage != Storage::ReferrersApi || may_be(&descriptor, artifact_type);
-            if is_possible && !entries.iter().any(|known| known.descriptor.digest == descriptor.digest) {
+            if is_possible && seen.insert(descriptor.digest.clone()) {
                 entries.push(Entry { descriptor, storage });
             }
         }
     }
     if entries.len() > MAX_OF_TYPE {
         entries.truncate(MAX_OF_TYPE);
-        let (repository, limit) = (repository.name().clone(), MAX_OF_TYPE as u64);
-        let error = RepositoryError::TooLarge { repository, what: "number of referrers of a type", limit };
-        all.unread.push(Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error });
+        all.unread.push(too_large(repository, subject, "number of referrers of a type", MAX_OF_TYPE as u64));
     }
-    let opened =
+    let mut room = MAX_BYTES_OF_TYPE;
+    let mut opened =
         stream::iter(entries).map(|entry| async move { open(repository, subject, &entry).await }).buffered(CONCURRENCY);
-    for opened in opened.collect::<Vec<_>>().await {
+    while let Some(opened) = opened.next().await {
         match opened {
-            Opened::Attachment(found) if found.artifact_type.as_deref() == Some(artifact_type) => all.found.push(found),
+            Opened::Attachment(found) if found.artifact_type.as_deref() == Some(artifact_type) => {
+                let Some(left) = room.checked_sub(found.descriptor().size) else {
+                    all.unread.push(too_large(repository, subject, "referrers of a type", MAX_BYTES_OF_TYPE));
+                    return all;
+                };
+                room = left;
+                all.found.push(found);
+            }
             Opened::Attachment(_) => {}
-            Opened::Problem(problem) => all.problems.push(problem),
-            Opened::Unread(unread) => all.unread.push(unread),
+            opened => all.add(opened),
         }
     }
     all
@@ -70,6 +81,11 @@ fn listed(
         Err(error) => all.unread.push(Unread { subject, storage, digest: None, error }),
     }
     Vec::new()
+}
+
+fn too_large(repository: &dyn ReadRepository, subject: &Digest, what: &'static str, limit: u64) -> Unread {
+    let error = RepositoryError::TooLarge { repository: repository.name().clone(), what, limit };
+    Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error }
 }
 
 fn may_be(descriptor: &Descriptor, artifact_type: &str) -> bool {

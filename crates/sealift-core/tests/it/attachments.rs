@@ -2,11 +2,14 @@
 
 use futures_util::future::join_all;
 use sealift_core::attach::{
-    AttachError, AttachmentKind, CosignSuffix, MAX_ATTACHMENT_DEPTH, MAX_COSIGN_LAYERS, NewArtifact, NewLayer,
-    ProblemReason, Scope, Squatter, Storage, attach, attach_cosign_tag, attachments, audit, repair,
+    AttachError, AttachmentKind, Attachments, CosignSuffix, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENT_DEPTH,
+    MAX_BYTES_OF_TYPE, MAX_COSIGN_LAYERS, NewArtifact, NewLayer, ProblemReason, Scope, Squatter, Storage, attach,
+    attach_cosign_tag, attachments, audit, referrers_of_type, repair,
 };
 use sealift_core::oci::{Descriptor, RawManifest, Selector, Tag, annotation, media_type};
-use sealift_core::repository::{Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository};
+use sealift_core::repository::{
+    Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository, RepositoryError,
+};
 use sealift_core::statement::predicate;
 use sealift_sandbox::{WatchedRepository, fixture};
 
@@ -189,6 +192,71 @@ async fn chains_are_followed_to_a_bound() {
         assert_eq!(found.found.len(), depth.min(MAX_ATTACHMENT_DEPTH));
         assert_eq!(found.unread.is_empty(), is_whole);
     }
+}
+
+/// How many bytes the annotation has that pads a manifest almost to the largest that is read.
+const PADDING: usize = 4_000_000;
+
+/// Returns a manifest as large as one may be, as anybody can attach it who may push.
+fn padded(artifact_type: &str, subject: &Descriptor, number: usize) -> RawManifest {
+    let empty = Descriptor::of(media_type::EMPTY, b"{}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "artifactType": artifact_type,
+        "config": empty, "layers": [empty], "subject": subject.to_plain(),
+        "annotations": {"number": number.to_string(), "padding": "x".repeat(PADDING)},
+    });
+    RawManifest::new(media_type::IMAGE_MANIFEST, manifest.to_string())
+}
+
+async fn attach_padded(repository: &dyn Repository, artifact_type: &str, subject: &Descriptor, count: usize) {
+    for number in 0..count {
+        let manifest = padded(artifact_type, subject, number);
+        repository.push(manifest.descriptor(), manifest.bytes().clone().into()).await.unwrap();
+        let entry = manifest.descriptor().to_plain();
+        repository.link_referrers(&subject.digest, &[entry]).await.unwrap();
+    }
+}
+
+fn assert_bounded(found: &Attachments, limit: u64) {
+    let bytes: u64 = found.found.iter().map(|attachment| attachment.descriptor().size).sum();
+    assert!(limit - 2 * PADDING as u64 <= bytes && bytes <= limit, "{bytes} of {limit}");
+    let unread: Vec<_> = found.unread.iter().map(|unread| &unread.error).collect();
+    let [RepositoryError::TooLarge { limit: reached, .. }] = unread[..] else { panic!("{unread:?}") };
+    assert_eq!(*reached, limit);
+}
+
+#[tokio::test]
+async fn manifests_as_large_as_they_may_be_are_gathered_to_a_bound_that_is_told() {
+    let repository = MemoryRepository::new("store").with_referrers(ReferrersSupport::FallbackTagOnly);
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let enough = usize::try_from(MAX_ATTACHMENT_BYTES).unwrap() / PADDING + 2;
+    attach_padded(&repository, "application/x-padded", &image, enough).await;
+    for scope in [Scope::Direct, Scope::Nested] {
+        assert_bounded(&attachments(&repository, &image.digest, scope).await.unwrap(), MAX_ATTACHMENT_BYTES);
+    }
+    // The same in cosign's tags of what is attached.
+    let other = fixture::image(2).push(&repository, None).await.unwrap();
+    for number in 0..enough {
+        let artifact = NewArtifact::new("application/x-small").with_annotation("number", number.to_string());
+        let small = attach(&repository, &other, &artifact).await.unwrap();
+        let tag = CosignSuffix::Signature.tag(&small.digest);
+        repository.tag(&padded("application/x-padded", &small, number), &tag).await.unwrap();
+    }
+    assert_bounded(&attachments(&repository, &other.digest, Scope::Nested).await.unwrap(), MAX_ATTACHMENT_BYTES);
+}
+
+#[tokio::test]
+async fn what_has_another_type_takes_no_room_of_those_looked_for() {
+    let repository = MemoryRepository::new("store").with_referrers(ReferrersSupport::FallbackTagOnly);
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let enough = usize::try_from(MAX_BYTES_OF_TYPE).unwrap() / PADDING + 2;
+    attach_padded(&repository, "application/x-other", &image, enough).await;
+    let artifact = NewArtifact::new("application/x-wanted");
+    attach(&repository, &image, &artifact).await.unwrap();
+    let found = referrers_of_type(&repository, &image.digest, "application/x-wanted").await;
+    assert_eq!((found.found.len(), found.unread.len()), (1, 0));
+    let found = referrers_of_type(&repository, &image.digest, "application/x-other").await;
+    assert_bounded(&found, MAX_BYTES_OF_TYPE);
 }
 
 #[tokio::test]
