@@ -1,6 +1,9 @@
 //! `sealift delete`.
 
-use sealift_core::attach::{Scope, Storage, attachments};
+use std::future::ready;
+
+use futures_util::stream::{self, StreamExt};
+use sealift_core::attach::{Attachment, Scope, attachments};
 use sealift_core::oci::{Digest, Selector};
 use sealift_core::repository::Repository;
 
@@ -9,13 +12,14 @@ use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
-use crate::output::model::Deleted;
+use crate::output::model::{Deleted, Orphan};
 use crate::subject::Subject;
 
 /// Delete an artifact from a registry or a layout
 ///
 /// Deletes the manifest itself, whatever tags point at it. With `--referrers` what is attached goes first, the deepest
-/// first, so that nothing is left without what it refers to. Many registries delete nothing; they say so.
+/// first, so that nothing is left without what it refers to; without it, what is left behind is named. What was itself
+/// attached to something is taken off that one's list. Many registries delete nothing; they say so.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -57,36 +61,83 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
     let client = context.client(&args.registry, &[&reference])?;
     let subject = Subject::open_artifact(&client, &reference, &selector).await?;
     let repository = &*subject.repository;
-    let mut deleted = Deleted { reference: subject.by_digest().to_string(), deleted: Vec::new() };
+    let mut deleted = Deleted::new(&subject.by_digest());
     if args.tag_only {
         let tag = reference.tag().ok_or_else(|| UsageError::NoTag { reference: reference.to_string() })?;
         delete(repository, Selector::Tag(tag.clone()), &mut deleted).await?;
         return Ok(deleted);
     }
+    // Once it is deleted, nothing says what it was attached to, and registries differ in what they still list for it.
+    let selector = Selector::Digest(subject.digest().clone());
+    let failed = |source| CliError::Repository { task: "read", subject: selector.to_string(), source };
+    let referred = repository.manifest(&selector).await.map_err(failed)?.subject_digest();
+    let attached = attached(repository, subject.digest()).await?;
     if args.referrers {
-        delete_attached(repository, subject.digest(), &mut deleted).await?;
+        delete_attached(repository, &attached, &mut deleted).await?;
     }
-    delete(repository, Selector::Digest(subject.digest().clone()), &mut deleted).await?;
+    delete(repository, selector, &mut deleted).await?;
+    if let Some(referred) = referred {
+        unlink(repository, &referred, std::slice::from_ref(subject.digest())).await?;
+    }
+    if !args.referrers {
+        deleted.orphans = left(repository, &attached).await;
+    }
     Ok(deleted)
 }
 
-async fn delete_attached(repository: &dyn Repository, subject: &Digest, deleted: &mut Deleted) -> Result<(), CliError> {
+async fn attached(repository: &dyn Repository, subject: &Digest) -> Result<Vec<Attachment>, CliError> {
     let failed =
         |source| CliError::Repository { task: "read what is attached to", subject: subject.to_string(), source };
     let attached = attachments(repository.as_read(), subject, Scope::Nested).await.map_err(failed)?;
-    if let Some(unread) = attached.unread.into_iter().next() {
-        return Err(failed(unread.error));
+    match attached.unread.into_iter().next() {
+        Some(unread) => Err(failed(unread.error)),
+        None => Ok(attached.found),
     }
+}
+
+async fn delete_attached(
+    repository: &dyn Repository,
+    attached: &[Attachment],
+    deleted: &mut Deleted,
+) -> Result<(), CliError> {
+    let of_subjects: Vec<&[Attachment]> = attached.chunk_by(|one, next| one.subject == next.subject).collect();
     // Breadth first reversed: what is attached goes before what it is attached to.
-    for attachment in attached.found.iter().rev() {
-        let digest = attachment.descriptor().digest.clone();
-        if attachment.storage == Storage::FallbackTag {
-            let failed = |source| CliError::Repository { task: "unlist", subject: digest.to_string(), source };
-            repository.unlink_referrers(&attachment.subject, std::slice::from_ref(&digest)).await.map_err(failed)?;
+    for of_subject in of_subjects.into_iter().rev() {
+        let mut gone = Vec::new();
+        let mut outcome = Ok(());
+        for attachment in of_subject {
+            let digest = attachment.descriptor().digest.clone();
+            outcome = delete(repository, Selector::Digest(digest.clone()), deleted).await;
+            if outcome.is_err() {
+                break;
+            }
+            gone.extend(attachment.manifest.subject_digest().map(|_| digest));
         }
-        delete(repository, Selector::Digest(digest), deleted).await?;
+        // One write for all of a subject: where the registry knows no conditions, each waits for other writers.
+        if let (Some(attachment), false) = (of_subject.first(), gone.is_empty()) {
+            unlink(repository, &attachment.subject, &gone).await?;
+        }
+        outcome?;
     }
     Ok(())
+}
+
+/// Removes what was deleted from the list of its subject, which a registry without the referrers API does not do.
+async fn unlink(repository: &dyn Repository, subject: &Digest, gone: &[Digest]) -> Result<(), CliError> {
+    repository.unlink_referrers(subject, gone).await.map_err(|source| CliError::Repository {
+        task: "remove what was deleted from the list of",
+        subject: subject.to_string(),
+        source,
+    })
+}
+
+/// Returns what is still there of what was attached: some registries, such as ACR, delete it along with its subject.
+async fn left(repository: &dyn Repository, attached: &[Attachment]) -> Vec<Orphan> {
+    let left = stream::iter(attached).map(|attachment| async move {
+        // What cannot be told is named rather than forgotten.
+        repository.exists(attachment.descriptor()).await.unwrap_or(true).then(|| Orphan::from(attachment))
+    });
+    left.buffered(CONCURRENCY).filter_map(ready).collect().await
 }
 
 async fn delete(repository: &dyn Repository, selector: Selector, deleted: &mut Deleted) -> Result<(), CliError> {
@@ -98,3 +149,6 @@ async fn delete(repository: &dyn Repository, selector: Selector, deleted: &mut D
     deleted.deleted.push(selector.to_string());
     Ok(())
 }
+
+/// Questions about orphans in flight at once; the repository may bound them further.
+const CONCURRENCY: usize = 16;

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealift_core::oci::{Digest, Tag};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::RegistryOptions;
+use sealift_sandbox::registry::{Effect, Endpoint, RegistryOptions, Rule};
 
 use crate::support::{User, both_kinds, registry};
 
@@ -79,6 +79,33 @@ fn deleting_with_referrers_leaves_nothing() {
     }
     let (user, registry) = (User::new(), registry(RegistryOptions::default().without_deletes()));
     user.at(&registry, &["delete", "--yes", "@team/app:v1"]).assert_code(1).assert_stderr("does not support");
+}
+
+#[test]
+fn what_is_deleted_leaves_its_subjects_list_and_names_who_it_leaves_behind() {
+    for (kind, options) in both_kinds() {
+        let (user, registry) = (User::with_key(), registry(options));
+        let signed = fixture::image(1).digest().clone();
+        user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+        user.write("sbom", "{}");
+        let attach = ["attach", "--type", "application/spdx+json", "--output", "json", "@team/app:v1", "sbom"];
+        let sbom = user.at(&registry, &attach).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
+        let before = registry.referrers("team/app", &signed);
+        assert_eq!(before.len(), 2, "{kind}");
+        user.at(&registry, &["delete", "--yes", &format!("@team/app@{sbom}")]).assert_code(0);
+        user.at(&registry, &["referrers", "check", "@team/app:v1"]).assert_code(0);
+        let left = before.into_iter().find(|entry| entry.digest.to_string() != sbom).unwrap();
+        let told = user.at(&registry, &["delete", "--yes", "--output", "json", "@team/app:v1"]).assert_code(0).json();
+        assert_eq!(told["deleted"], serde_json::json!([signed]), "{kind}");
+        assert_eq!(told["orphans"].as_array().unwrap().len(), 1, "{kind}: {told}");
+        assert_eq!(told["orphans"][0]["digest"], left.digest.to_string(), "{kind}: {told}");
+        assert_eq!(told["orphans"][0]["storage"], kind, "{told}");
+    }
+    // What else it is the subject of must be known before it is gone.
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers)]);
+    user.at(&registry, &["delete", "--yes", "--timeout", "100ms", "@team/app:v1"]).assert_code(22);
+    assert_eq!(registry.tags("team/app"), ["v1"]);
 }
 
 #[test]

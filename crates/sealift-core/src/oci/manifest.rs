@@ -64,6 +64,20 @@ impl RawManifest {
         Manifest::parse(&self.descriptor.media_type, &self.bytes)
     }
 
+    /// Returns the digest that the manifest refers to, of any manifest that can be read at all, also of one whose other
+    /// parts [`RawManifest::parse`] refuses.
+    pub fn subject_digest(&self) -> Option<Digest> {
+        #[derive(Deserialize)]
+        struct Outline {
+            subject: Option<Subject>,
+        }
+        #[derive(Deserialize)]
+        struct Subject {
+            digest: Digest,
+        }
+        serde_json::from_slice::<Outline>(&self.bytes).ok()?.subject.map(|subject| subject.digest)
+    }
+
     /// Returns how a referrers listing describes this manifest: its artifact type, and all its annotations.
     ///
     /// Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.

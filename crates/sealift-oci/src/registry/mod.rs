@@ -31,7 +31,6 @@ use sealift_core::repository::{
     Arrival, Content, Pushed, ReadRepository, ReferrersListing, Repository, RepositoryError, Revision, TagMove,
     fallback,
 };
-use serde::Deserialize;
 
 use client::Endpoint;
 use listing::Listings;
@@ -111,7 +110,8 @@ impl RegistryRepository {
         let manifest = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest)
             .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
         let response = self.put(&manifest, &selector, "push").await?;
-        match subject_of(&manifest) {
+        // What only this program would refuse about a manifest is not this registry's concern.
+        match manifest.subject_digest() {
             None => Ok(Pushed::Stored),
             Some(subject) => self.memory.referrers_api.after_push(endpoint, &subject, &response).await,
         }
@@ -325,18 +325,4 @@ impl Repository for RegistryRepository {
         }
         self.endpoint.delete_manifest(selector, Condition::Always).await
     }
-}
-
-/// Returns the digest that a manifest refers to, of any manifest that can be read at all: the parts that only this
-/// program would refuse are not this registry's concern.
-fn subject_of(manifest: &RawManifest) -> Option<Digest> {
-    #[derive(Deserialize)]
-    struct Outline {
-        subject: Option<Subject>,
-    }
-    #[derive(Deserialize)]
-    struct Subject {
-        digest: Digest,
-    }
-    serde_json::from_slice::<Outline>(manifest.bytes()).ok()?.subject.map(|subject| subject.digest)
 }
