@@ -4,22 +4,23 @@ use std::collections::{BTreeMap, HashSet};
 
 use clap::ValueEnum;
 use sealift_core::attach::{
-    Attachment, AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag, attachments,
+    AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag, attachments,
 };
-use sealift_core::entity::{Bundle, SignedContent, SignedEntity, UpgradeError};
+use sealift_core::entity::{Bundle, LegacyFormError, SignedContent, SignedEntity, UpgradeError};
 use sealift_core::identity::{Identity, IdentityMatcher};
-use sealift_core::oci::{Descriptor, Digest, media_type};
+use sealift_core::oci::{Descriptor, Digest, Reference, media_type};
 use sealift_core::repository::{Repository, RepositoryError};
 use sealift_core::verify::{Artifact, Claim, Verified, VerifyError};
 
 use crate::args::identity::IdentityArgs;
+use crate::args::key::KeySource;
 use crate::args::output::OutputArgs;
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, causes};
 use crate::manifests;
-use crate::output::model::{Migrated, MigratedSignature, Migration};
+use crate::output::model::{Migrated, MigratedSignature, Migration, Unfinished};
 use crate::proofs::{Logs, proven};
 use crate::signed_content;
 use crate::subject::Subject;
@@ -31,8 +32,8 @@ use crate::verification::requirements;
 /// there stays. Each signature must verify with the given key or identity before, and in its new form before it is
 /// published. A bundle proves that a log holds the signature where `.att` has the log's promise only: the log is asked
 /// for that proof. Signatures of images are made over different payloads in the two forms, so they cannot be converted: they
-/// are reported, and `sealift sign --format` makes new ones. Exits with 1 when anything has no other form, does not
-/// verify or is not in the log that promised it, with 22 when a log gave no usable answer, with 20 when no trust root
+/// are reported with the command that signs anew, and what was there stays. With `--recursive` a platform that cannot be
+/// read does not end the others. Exits with 1 when anything has no other form, does not verify or is not in the log that promised it, with 22 when a log gave no usable answer, with 20 when no trust root
 /// names the log or it cannot be asked as things are set up, with 21 when the log does not let this account ask, and with
 /// 29 for several of these reasons.
 #[derive(Clone, Debug, clap::Args)]
@@ -91,17 +92,18 @@ pub(crate) async fn run(args: &MigrateArgs, context: &Context) -> Result<Migrate
         let members = manifests::members(repository.as_read(), &subject.descriptor).await.map_err(failed)?;
         targets = members.into_iter().map(|member| member.descriptor().clone()).collect();
     }
-    let mut signatures = Vec::new();
+    let mut migrated = Migrated::new(&subject.by_digest());
     for target in &targets {
-        let attached = attachments(repository.as_read(), &target.digest, Scope::Direct).await.map_err(failed)?;
-        if let Some(unread) = attached.unread.into_iter().next() {
-            return Err(failed(unread.error));
-        }
         let logs = Logs { verifier: &verifier, transport: transport.as_ref(), url: None };
-        let migrating = Migrating { context, logs, repository, target, identity: &identity };
-        signatures.extend(migrating.run(args.to, &attached.found).await?);
+        let anew = Anew { reference: reference.with_digest(target.digest.clone()), key: args.identity.key.first() };
+        let migrating = Migrating { context, logs, repository, target, identity: &identity, anew };
+        match migrating.run(args.to, &mut migrated.signatures).await {
+            // One platform says nothing about the others.
+            Err(error) if args.recursive => migrated.unfinished.push(Unfinished::of(&target.digest, &error)),
+            ended => ended?,
+        }
     }
-    Ok(Migrated { reference: subject.by_digest().to_string(), signatures })
+    Ok(migrated)
 }
 
 /// The conversion of what is attached to one manifest.
@@ -111,6 +113,27 @@ struct Migrating<'a> {
     repository: &'a dyn Repository,
     target: &'a Descriptor,
     identity: &'a IdentityMatcher,
+    anew: Anew<'a>,
+}
+
+/// How to sign anew what has no other form.
+struct Anew<'a> {
+    reference: Reference,
+    key: Option<&'a KeySource>,
+}
+
+impl Anew<'_> {
+    /// Returns the command. Beside a public key the private one is expected where `sealift key generate` puts it.
+    fn command(&self, form: &str) -> String {
+        let key = match self.key {
+            Some(KeySource::File(path)) if path.extension().is_some_and(|extension| extension == "pub") => {
+                format!(" --key {}", path.with_extension("key").display())
+            }
+            Some(_) => " --key KEY".to_owned(),
+            None => String::new(),
+        };
+        format!("sealift sign --format {form}{key} {}", self.reference)
+    }
 }
 
 /// A signature as it is stored.
@@ -121,9 +144,15 @@ struct Found {
 }
 
 impl Migrating<'_> {
-    async fn run(&self, to: Form, attached: &[Attachment]) -> Result<Vec<MigratedSignature>, CliError> {
+    /// Converts what can be, and adds what became of each signature to `results`, also when it fails after some.
+    async fn run(&self, to: Form, results: &mut Vec<MigratedSignature>) -> Result<(), CliError> {
+        let attached = attachments(self.repository.as_read(), &self.target.digest, Scope::Direct).await;
+        let attached = attached.map_err(|source| self.failed(source))?;
+        if let Some(unread) = attached.unread.into_iter().next() {
+            return Err(self.failed(unread.error));
+        }
         let mut found = Vec::new();
-        for attachment in attached.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
+        for attachment in attached.found.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
             let read = signed_content::read(self.repository.as_read(), attachment).await;
             for signature in read.map_err(|source| self.failed(source))? {
                 found.push(Found {
@@ -141,7 +170,6 @@ impl Migrating<'_> {
         };
         let is_bundle = |kind| kind == AttachmentKind::SigstoreBundle;
         let (bundles, layers) = (stored(is_bundle), stored(|kind| kind != AttachmentKind::SigstoreBundle));
-        let mut results = Vec::new();
         for signature in &found {
             let (is_wanted, there) = match is_bundle(signature.kind) {
                 true => (to != Form::Bundle, &layers),
@@ -152,14 +180,14 @@ impl Migrating<'_> {
                 results.push(MigratedSignature::of(&self.target.digest, &signature.manifest, signature.kind, outcome));
             }
         }
-        Ok(results)
+        Ok(())
     }
 
     async fn convert(&self, found: &Found, there: &HashSet<Vec<u8>>) -> Result<Migration, CliError> {
         let entity = match &found.entity {
             Ok(entity) if there.contains(entity.content.signature()) => return Ok(Migration::Present),
             Ok(entity) => entity,
-            Err(reason) => return Ok(Migration::Impossible { reason: reason.clone() }),
+            Err(reason) => return Ok(Migration::impossible(reason.clone())),
         };
         match found.kind {
             AttachmentKind::SigstoreBundle => self.to_layer(entity).await,
@@ -168,10 +196,11 @@ impl Migrating<'_> {
     }
 
     async fn to_bundle(&self, entity: &SignedEntity) -> Result<Migration, CliError> {
-        let impossible = |reason: String| Ok(Migration::Impossible { reason });
+        let impossible = |reason: String| Ok(Migration::impossible(reason));
         // It does not verify as an attestation; that it has no other form is the better reason.
         if matches!(entity.content, SignedContent::SimpleSigning { .. }) {
-            return impossible(UpgradeError::SimpleSigning.to_string());
+            let (reason, instead) = (UpgradeError::SimpleSigning.to_string(), Some(self.anew.command("bundle")));
+            return Ok(Migration::Impossible { reason, instead });
         }
         let verified = match self.verify(entity) {
             Ok(verified) => verified,
@@ -197,9 +226,15 @@ impl Migrating<'_> {
     }
 
     async fn to_layer(&self, entity: &SignedEntity) -> Result<Migration, CliError> {
-        let impossible = |reason: String| Ok(Migration::Impossible { reason });
+        let impossible = |reason: String| Ok(Migration::impossible(reason));
         let (content, annotations) = match entity.to_attestation_layer() {
             Ok(layer) => layer,
+            Err(error @ LegacyFormError::ImageSignature) => {
+                return Ok(Migration::Impossible {
+                    reason: error.to_string(),
+                    instead: Some(self.anew.command("legacy")),
+                });
+            }
             Err(error) => return impossible(error.to_string()),
         };
         if let Err(error) = self.verify(entity) {

@@ -3,12 +3,12 @@
 use sealift_core::oci::Tag;
 use sealift_sandbox::fixture;
 use sealift_sandbox::peers::Peers;
-use sealift_sandbox::registry::{Registry, RegistryOptions};
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use sealift_sandbox::sigstore::{Fault, LogVersion, Service, Times};
 
 use crate::lab::{Lab, Place};
 use crate::services::{Services, args, text};
-use crate::support::{Outcome, both_kinds, registry};
+use crate::support::{Outcome, User, both_kinds, registry};
 
 #[test]
 fn what_is_migrated_the_cosigns_verify_with_a_key() {
@@ -41,6 +41,8 @@ fn what_is_migrated_the_cosigns_verify_with_a_key() {
         lab.cosign2_signs(&new);
         let left = migrate("bundle", &new, 1);
         assert!(left.to_string().contains("cosign's own payload"), "{left}");
+        let anew = format!("sealift sign --format bundle --key sealift.key {new}");
+        assert!(left["signatures"].as_array().unwrap().iter().any(|left| left["instead"] == anew), "{left}");
         lab.cosign2_verifies(&new);
     }
 }
@@ -157,4 +159,37 @@ fn what_no_log_has_proven_is_undecided() {
     // Whom to ask, no trust root says here.
     services.run(&[&attest, &args(["--key", "sealift.key", "--yes"]), &signing, &args([&web])]).assert_code(0);
     assert_eq!(migrate(&["--key", "sealift.pub", &web], 20), ["undecided"]);
+}
+
+#[test]
+fn a_platform_that_cannot_be_read_does_not_end_the_others() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let index = fixture::index(3, &["amd64", "arm64"]);
+    registry.add("team/multi", &index, Some("v1")).unwrap();
+    user.write("p.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let platforms: Vec<_> = index.root().parse().unwrap().manifests.into_iter().map(|entry| entry.digest).collect();
+    for platform in &platforms {
+        let attest = ["attest", "--key", "sealift.key", "--type", "spdxjson", "--predicate", "p.json"];
+        let platform = format!("@team/multi@{platform}");
+        user.at(&registry, &[&attest[..], &["--format", "legacy", &platform]].concat()).assert_code(0);
+    }
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers).reference(&platforms[0].to_string())]);
+    let migrate = ["migrate", "--key", "sealift.pub", "--to", "bundle", "--timeout", "200ms"];
+    let migrate = |more: &[&str]| user.at(&registry, &[&migrate[..], more].concat());
+    let told = migrate(&["-r", "--output", "json", "@team/multi:v1"]).assert_code(22).json();
+    assert_eq!(told["unfinished"][0]["subject"], platforms[0].to_string(), "{told}");
+    assert_eq!(told["signatures"][0]["subject"], platforms[1].to_string(), "{told}");
+    assert_eq!(told["signatures"][0]["outcome"], "converted", "{told}");
+    assert_eq!(told["signatures"].as_array().unwrap().len(), 1, "{told}");
+    migrate(&["-r", "@team/multi:v1"]).assert_code(22).assert_stdout("unfinished").assert_stdout("present");
+    registry.clear_faults();
+    migrate(&["-r", "@team/multi:v1"]).assert_code(0).assert_stdout("converted");
+
+    // An image's signature is made anew, in either direction.
+    user.at(&registry, &["sign", "--key", "sealift.key", "--format", "bundle", "@team/app:v1"]).assert_code(0);
+    let to_legacy = ["migrate", "--key", "sealift.pub", "--to", "legacy", "@team/app:v1"];
+    let told = user.at(&registry, &to_legacy).assert_code(1).stdout;
+    let command = told.lines().find_map(|line| line.trim().strip_prefix("sign anew: sealift ")).unwrap();
+    user.run(&command.split(' ').collect::<Vec<_>>()).assert_code(0);
+    assert!(registry.tags("team/app").iter().any(|tag| tag.ends_with(".sig")));
 }

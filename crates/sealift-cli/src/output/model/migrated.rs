@@ -3,19 +3,32 @@
 use std::io::{self, Write};
 
 use sealift_core::attach::AttachmentKind;
-use sealift_core::oci::Digest;
+use sealift_core::oci::{Digest, Reference};
 use serde::Serialize;
 
+use crate::error::{CliError, causes};
 use crate::exit::Exit;
-use crate::output::style::{DIM, GOOD, WARNING};
+use crate::output::style::{DIM, GOOD, HINT, WARNING};
 use crate::output::{Report, json_line};
 
 /// What became of the signatures of an artifact.
 #[derive(Debug, Serialize)]
 pub(crate) struct Migrated {
     /// By digest.
-    pub(crate) reference: String,
+    reference: String,
     pub(crate) signatures: Vec<MigratedSignature>,
+    /// Manifests whose signatures are not all looked after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unfinished: Vec<Unfinished>,
+}
+
+/// A manifest, and why the conversion of what is attached to it ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unfinished {
+    subject: Digest,
+    reason: String,
+    #[serde(skip)]
+    exit: Exit,
 }
 
 /// One signature, as it was and as it is.
@@ -36,7 +49,12 @@ pub(crate) enum Migration {
     /// It has the other form now, in this manifest.
     Converted { manifest: Digest },
     /// It has no other form.
-    Impossible { reason: String },
+    Impossible {
+        reason: String,
+        /// The command that makes a new signature in that form.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instead: Option<String>,
+    },
     /// It had the other form already.
     Present,
     /// What the other form needs could not be had.
@@ -47,6 +65,28 @@ pub(crate) enum Migration {
     },
     /// Nobody whose signatures count made it.
     Unverified { reason: String },
+}
+
+impl Migrated {
+    /// Returns the report on the artifact that `reference` names, of which nothing is looked after yet.
+    pub(crate) fn new(reference: &Reference) -> Self {
+        Self { reference: reference.to_string(), signatures: Vec::new(), unfinished: Vec::new() }
+    }
+}
+
+impl Unfinished {
+    /// Describes why the conversion of what is attached to `subject` ended.
+    pub(crate) fn of(subject: &Digest, error: &CliError) -> Self {
+        let reason = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");
+        Self { subject: subject.clone(), reason, exit: error.exit() }
+    }
+}
+
+impl Migration {
+    /// Says that a signature has no other form.
+    pub(crate) fn impossible(reason: String) -> Self {
+        Self::Impossible { reason, instead: None }
+    }
 }
 
 impl MigratedSignature {
@@ -69,8 +109,11 @@ impl Report for Migrated {
         for MigratedSignature { from, outcome, .. } in &self.signatures {
             match outcome {
                 Migration::Converted { manifest } => writeln!(out, "{GOOD}converted{GOOD:#} {from} to {manifest}")?,
-                Migration::Impossible { reason } => {
-                    writeln!(out, "{WARNING}not converted{WARNING:#} {from}: {reason}")?
+                Migration::Impossible { reason, instead } => {
+                    writeln!(out, "{WARNING}not converted{WARNING:#} {from}: {reason}")?;
+                    if let Some(command) = instead {
+                        writeln!(out, "  {HINT}sign anew:{HINT:#} {command}")?;
+                    }
                 }
                 Migration::Present => writeln!(out, "{GOOD}present{GOOD:#} {from} {DIM}has the other form{DIM:#}")?,
                 Migration::Undecided { reason, .. } => writeln!(out, "{WARNING}undecided{WARNING:#} {from}: {reason}")?,
@@ -78,6 +121,9 @@ impl Report for Migrated {
                     writeln!(out, "{WARNING}not verified{WARNING:#} {from}: {reason}")?;
                 }
             }
+        }
+        for Unfinished { subject, reason, .. } in &self.unfinished {
+            writeln!(out, "{WARNING}unfinished{WARNING:#} {subject}: {reason}")?;
         }
         writeln!(out, "{DIM}{} signatures; what was there stays{DIM:#}", self.signatures.len())
     }
@@ -87,10 +133,11 @@ impl Report for Migrated {
     }
 
     fn exit(&self) -> Exit {
-        match self.signatures.is_empty() {
+        if self.signatures.is_empty() && self.unfinished.is_empty() {
             // Where there is nothing to convert, everything has the form that was asked for.
-            true => Exit::Ok,
-            false => Exit::of_several(self.signatures.iter().map(MigratedSignature::exit)),
+            return Exit::Ok;
         }
+        let unfinished = self.unfinished.iter().map(|unfinished| unfinished.exit);
+        Exit::of_several(self.signatures.iter().map(MigratedSignature::exit).chain(unfinished))
     }
 }

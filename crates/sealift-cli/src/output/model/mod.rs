@@ -46,7 +46,7 @@ pub(crate) use judged::{Judged, Judgement};
 pub(crate) use key_pair::KeyPair;
 pub(crate) use latest::{Dated, Latest};
 pub(crate) use lifecycle::Lifecycle;
-pub(crate) use migrated::{Migrated, MigratedSignature, Migration};
+pub(crate) use migrated::{Migrated, MigratedSignature, Migration, Unfinished};
 pub(crate) use promoted::{Planned, PromotedTo, PromotionResult};
 pub(crate) use promotions::{PromotionLine, Promotions, Scale};
 pub(crate) use quarantined::Quarantined;
