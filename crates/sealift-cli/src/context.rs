@@ -7,15 +7,13 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use sealift_core::crypto::{KeyError, Passphrase, PrivateKey, PublicKey};
 use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
 use sealift_oci::keychain::{
-    CloudKeychain, CloudSources, Credential, DockerConfigKeychain, ExplicitKeychain, Keychain, KeychainChain,
-    KeychainError, KeychainSources, Resolved, Resource,
+    CloudKeychain, CloudSources, DockerConfigKeychain, Keychain, KeychainChain, KeychainSources,
 };
 use sealift_oci::redact::Secret;
-use sealift_oci::{Access, CertificateFolders, Client, Tls};
+use sealift_oci::{Access, CertificateFolders, Client};
 use zeroize::Zeroizing;
 
 use crate::args::endpoint::EndpointArgs;
@@ -27,6 +25,7 @@ use crate::config::{Environment, Origin, Settings, environment};
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::{self, MAX_KEY_BYTES};
+use crate::named_registries::{NamedRegistries, tls};
 use crate::output::progress::{Progress, Showing};
 use crate::output::{Printer, Talk};
 use crate::person::TerminalPerson;
@@ -203,33 +202,35 @@ pub(crate) fn prompt(text: &str) -> Result<Zeroizing<String>, CliError> {
     rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| UsageError::NoTerminal.into())
 }
 
+/// Reads a password from standard input.
+pub(crate) fn password_from_standard_input() -> Result<Secret, CliError> {
+    let bytes = Zeroizing::new(files::read(Path::new("-"), MAX_KEY_BYTES)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| UsageError::NotText { path: "-".into() })?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(UsageError::NoPassword.into()),
+        password => Ok(Secret::from(password)),
+    }
+}
+
 /// Repositories.
 impl Context {
     /// Returns a client for registries and layouts. Credentials and plain HTTP given without a host are for the
     /// registries of `references` and no others.
     pub(crate) fn client(&self, args: &RegistryArgs, references: &[&Reference]) -> Result<Client, CliError> {
-        let hosts = references.iter().filter_map(|reference| reference.repository().host().cloned());
-        let explicit = explicit_credential(args);
-        let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
-        let mut plain_http = BTreeSet::new();
-        for host in hosts {
-            if args.allow_http_registry {
-                plain_http.insert(host.clone());
-            }
-            if let Some(credential) = explicit.clone() {
-                keychains.push(Arc::new(ExplicitKeychain::new(host, credential)));
-            }
-        }
-        self.client_with(args, keychains, plain_http)
+        let mut named = NamedRegistries::new(args);
+        named.add_all(references)?;
+        self.client_with(args, named)
     }
 
     /// Returns a client for one registry, whose credentials are not known yet.
     pub(crate) fn client_of_host(&self, args: &RegistryArgs, host: &RegistryHost) -> Result<Client, CliError> {
-        let plain_http = args.allow_http_registry.then(|| host.clone()).into_iter().collect();
-        self.client_with(args, Vec::new(), plain_http)
+        let mut named = NamedRegistries::new(args);
+        named.add(host)?;
+        self.client_with(args, named)
     }
 
-    /// Returns a client for the two ends of copies: credentials of one end are for its repositories and no others.
+    /// Returns a client for the two ends of copies: credentials of one end are for its repositories and no others,
+    /// certificates for its registries.
     pub(crate) fn client_of_ends(
         &self,
         args: &RegistryArgs,
@@ -237,28 +238,10 @@ impl Context {
         sources: &[&Reference],
         destinations: &[&Reference],
     ) -> Result<Client, CliError> {
-        let mut keychains: Vec<Arc<dyn Keychain>> = Vec::new();
-        let mut plain_http = BTreeSet::new();
-        let from = (ends.from_plain_http, &ends.from_username, &ends.from_password);
-        let to = (ends.to_plain_http, &ends.to_username, &ends.to_password);
-        let sources = sources.iter().map(|reference| (reference, from));
-        let mut seen = BTreeSet::new();
-        for (reference, (is_plain, username, password)) in
-            sources.chain(destinations.iter().map(|reference| (reference, to)))
-        {
-            let name = reference.repository();
-            if !seen.insert((name.clone(), username)) {
-                continue;
-            }
-            if let (Some(host), true) = (name.host(), is_plain || args.allow_http_registry) {
-                plain_http.insert(host.clone());
-            }
-            let own = username.clone().zip(password.clone()).map(|(name, word)| Credential::from_pair(name, word));
-            if let Some(credential) = own.or_else(|| explicit_credential(args)) {
-                keychains.push(Arc::new(EndKeychain { name, credential }));
-            }
-        }
-        self.client_with(args, keychains, plain_http)
+        let mut named = NamedRegistries::new(args);
+        named.add_end(&ends.source(), sources)?;
+        named.add_end(&ends.destination(), destinations)?;
+        self.client_with(args, named)
     }
 
     /// Returns where signatures are, when not beside the artifacts.
@@ -281,13 +264,8 @@ impl Context {
         Some(Arc::new(CloudKeychain::new(sources)))
     }
 
-    fn client_with(
-        &self,
-        args: &RegistryArgs,
-        mut keychains: Vec<Arc<dyn Keychain>>,
-        mut plain_http: BTreeSet<RegistryHost>,
-    ) -> Result<Client, CliError> {
-        plain_http.extend(hosts(&args.plain_http)?);
+    fn client_with(&self, args: &RegistryArgs, mut named: NamedRegistries<'_>) -> Result<Client, CliError> {
+        let mut plain_http = hosts(&args.plain_http)?;
         let mut https = hosts(&args.https)?;
         let signatures = self.signature_repository(args)?;
         if args.allow_http_registry {
@@ -296,6 +274,7 @@ impl Context {
         let settings = Settings::load(self.config.as_deref(), &self.environment)?;
         plain_http.extend(settings.plain_http);
         https.extend(settings.https);
+        let mut keychains = named.take_keychains();
         keychains.push(Arc::new(DockerConfigKeychain::new(self.keychain_sources())));
         keychains.extend(self.cloud_keychain());
         let mut access = Access::with_keychain(Arc::new(KeychainChain::new(keychains)));
@@ -311,6 +290,7 @@ impl Context {
         access.timeouts.connect = access.timeouts.connect.min(args.timeout);
         access.timeouts.idle = access.timeouts.idle.min(args.timeout);
         access.retry.budget = access.retry.budget.min(args.timeout);
+        named.apply(&mut access)?;
         Client::new(access).map_err(CliError::Client)
     }
 }
@@ -330,56 +310,6 @@ fn wall_clock() -> jiff::Timestamp {
 fn proxy_host(address: &str) -> Option<String> {
     let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     url::Url::parse(&address).ok()?.host_str().map(str::to_owned)
-}
-
-fn explicit_credential(args: &RegistryArgs) -> Option<Credential> {
-    if let Some(token) = &args.registry_token {
-        return Some(Credential::RegistryToken(Secret::from(token.clone())));
-    }
-    let (username, password) = args.registry_username.clone().zip(args.registry_password.clone())?;
-    Some(Credential::from_pair(username, password))
-}
-
-fn tls(args: &RegistryArgs, authorities: &[PathBuf]) -> Result<Tls, CliError> {
-    let mut tls =
-        if args.insecure_skip_tls_verify { Tls::default().insecure_skip_tls_unsafe() } else { Tls::default() };
-    for path in args.registry_cacert.iter().chain(authorities) {
-        tls.authorities.push(files::read(path, MAX_CERTIFICATES_BYTES)?);
-    }
-    if let Some((certificate, key)) = args.registry_client_cert.as_ref().zip(args.registry_client_key.as_ref()) {
-        let mut pem = text(certificate)?;
-        pem.push('\n');
-        pem.push_str(&text(key)?);
-        tls.client_identity = Some(Secret::from(pem));
-    }
-    Ok(tls)
-}
-
-fn text(path: &Path) -> Result<String, CliError> {
-    let bytes = files::read(path, MAX_CERTIFICATES_BYTES)?;
-    String::from_utf8(bytes).map_err(|_| UsageError::NotText { path: path.to_owned() }.into())
-}
-
-/// The largest file of certificates read; a system's whole bundle has 250 KiB.
-const MAX_CERTIFICATES_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Credentials for one repository: two ends of a copy may be in one registry under two accounts.
-#[derive(Debug)]
-struct EndKeychain {
-    name: RepositoryName,
-    credential: Credential,
-}
-
-#[async_trait]
-impl Keychain for EndKeychain {
-    async fn resolve(&self, resource: &Resource) -> Result<Resolved, KeychainError> {
-        let is_host = self.name.host() == Some(&resource.host);
-        let is_path = resource.path.as_deref().is_none_or(|path| self.name.path() == Some(path));
-        if !is_host || !is_path {
-            return Ok(Resolved::anonymous());
-        }
-        Ok(Resolved::new(self.credential.clone(), "the command line"))
-    }
 }
 
 #[cfg(test)]

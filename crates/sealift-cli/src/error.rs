@@ -13,7 +13,7 @@ use sealift_core::dsse::EnvelopeError;
 use sealift_core::entity::{BundleError, BundleFileError, LayerError, UpgradeError};
 use sealift_core::evidence::Evidence;
 use sealift_core::identity::EmptyIdentity;
-use sealift_core::oci::{Digest, Reference, ReferenceError};
+use sealift_core::oci::{Digest, Reference, ReferenceError, RegistryHost};
 use sealift_core::repository::RepositoryError;
 use sealift_core::sign::SignError;
 use sealift_core::statement::StatementError;
@@ -304,6 +304,8 @@ pub(crate) enum UsageError {
     OneReference { flag: &'static str },
     #[error("the two passphrases differ")]
     PassphrasesDiffer,
+    #[error("both ends are in {host}, and what is said of its certificates at one differs from the other")]
+    OneRegistry { host: RegistryHost },
     #[error("the destination has the digest {found}, and the source has {expected}")]
     OtherDigest { found: Digest, expected: Digest },
     #[error("the statement is not about {digest}")]

@@ -166,6 +166,7 @@ fn of_usage(error: &UsageError) -> Option<String> {
             "leave out `--policy`, keys and identities, or take `policy` out of the promotions that they are meant for"
                 .to_owned()
         }
+        UsageError::OneRegistry { .. } => "say the same of both ends, or say it of one".to_owned(),
         UsageError::NoToken => "give it with `--identity-token`".to_owned(),
         UsageError::OtherState { .. } => "give every batch a file of its own".to_owned(),
         UsageError::UnknownInstance { url } => format!("`sealift trust init --url {url} --root FILE` makes it known"),

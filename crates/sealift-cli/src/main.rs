@@ -19,6 +19,7 @@ mod hint;
 mod judging;
 mod key_store;
 mod manifests;
+mod named_registries;
 mod output;
 mod person;
 mod promoting;

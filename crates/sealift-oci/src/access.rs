@@ -30,6 +30,8 @@ pub struct Access {
     pub plain_http: BTreeSet<RegistryHost>,
     /// Whom to trust, and as whom to appear.
     pub tls: Tls,
+    /// The same for single registries, in the place of `tls`: for the registry itself, not for where it sends us.
+    pub own_tls: BTreeMap<RegistryHost, Tls>,
     /// Where certificates for single registries are, read once a registry is opened.
     pub certificates: CertificateFolders,
     /// When to stop waiting.
@@ -61,6 +63,7 @@ impl Access {
             https: BTreeSet::new(),
             plain_http: BTreeSet::new(),
             tls: Tls::default(),
+            own_tls: BTreeMap::new(),
             certificates: CertificateFolders::default(),
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),

@@ -4,6 +4,7 @@
 //! it is shown, and its key. They are for the registry itself, never for where it sends us: another realm, another store.
 //! Format: <https://github.com/containers/image/blob/v5.36.2/docs/containers-certs.d.5.md>.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -19,20 +20,30 @@ const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// The most files looked at of one registry; stops a folder of something else from being read whole.
 const MAX_FILES: usize = 100;
 
-/// Folders that hold one of certificates for each of several registries. Of one registry the first that there is counts.
+/// Folders that hold one of certificates for each of several registries. Of one registry the first that there is counts,
+/// unless it was given a folder of its own.
 #[derive(Clone, Debug, Default)]
-pub struct CertificateFolders(Vec<PathBuf>);
+pub struct CertificateFolders {
+    shared: Vec<PathBuf>,
+    own: BTreeMap<RegistryHost, PathBuf>,
+}
 
 impl CertificateFolders {
     /// Looks in these folders, in order; those that are not there are passed over.
     pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self(folders)
+        Self { shared: folders, own: BTreeMap::new() }
+    }
+
+    /// Looks for the certificates of `host` in `folder` and nowhere else; the folder must be there.
+    pub fn set_folder_of(&mut self, host: RegistryHost, folder: PathBuf) {
+        self.own.insert(host, folder);
     }
 
     /// Returns `http`, with the certificates of `host` where a folder holds some.
     pub(crate) fn clients_of(&self, host: &RegistryHost, http: &Clients) -> io::Result<Clients> {
-        let folders = self.0.iter().map(|folder| folder.join(host.as_str()));
-        let Some(folder) = folders.into_iter().find(|folder| folder.is_dir()) else { return Ok(http.clone()) };
+        let mut shared = self.shared.iter().map(|folder| folder.join(host.as_str()));
+        let own = self.own.get(host).cloned();
+        let Some(folder) = own.or_else(|| shared.find(|folder| folder.is_dir())) else { return Ok(http.clone()) };
         let tls = extended(http.own_tls(), &folder)?;
         http.with_own_tls(tls).map_err(|error| unusable(&folder, &error.to_string()))
     }

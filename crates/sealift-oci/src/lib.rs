@@ -57,6 +57,8 @@ pub struct Client {
 struct Shared {
     access: Access,
     http: Clients,
+    /// For the registries of [`Access::own_tls`].
+    own_http: HashMap<RegistryHost, Clients>,
     hosts: Mutex<HashMap<RegistryHost, Arc<Host>>>,
     memories: Mutex<HashMap<RepositoryName, Arc<Memory>>>,
     writers: Writers,
@@ -71,9 +73,11 @@ impl Client {
     /// [`ClientError`] when a certificate of `access` is not one.
     pub fn new(access: Access) -> Result<Self, ClientError> {
         let http = Clients::new(&access)?;
+        let own = access.own_tls.iter().map(|(host, tls)| Ok((host.clone(), http.with_own_tls(tls.clone())?)));
+        let own_http = own.collect::<Result<_, ClientError>>()?;
         let (hosts, memories, writers) = (Mutex::default(), Mutex::default(), Writers::default());
         let readings = Arc::new(Semaphore::new(access.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-        let shared = Shared { access, http, hosts, memories, writers, readings };
+        let shared = Shared { access, http, own_http, hosts, memories, writers, readings };
         Ok(Self { shared: Arc::new(shared), deadline: None })
     }
 
@@ -213,15 +217,16 @@ impl Client {
         let host = match hosts.get(host) {
             Some(known) => Arc::clone(known),
             None => {
+                let http = shared.own_http.get(host).unwrap_or(&shared.http);
                 let http = match shared.access.is_plain_http(host) {
-                    true => shared.http.clone(),
-                    false => shared.access.certificates.clients_of(host, &shared.http).map_err(|source| {
-                        RepositoryError::File {
+                    true => http.clone(),
+                    false => {
+                        shared.access.certificates.clients_of(host, http).map_err(|source| RepositoryError::File {
                             repository: name.clone(),
                             operation: "reading its certificates",
                             source,
-                        }
-                    })?,
+                        })?
+                    }
                 };
                 let made = Host::new(host, http, &shared.access);
                 let made = Arc::new(made.ok_or_else(|| RepositoryError::Malformed {

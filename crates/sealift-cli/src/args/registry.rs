@@ -51,6 +51,10 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "FILE", requires = "registry_client_cert")]
     pub(crate) registry_client_key: Option<PathBuf>,
 
+    /// Certificates for the registries that are named, instead of those of `certs.d`: `*.crt`, and `*.cert` with `*.key`
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cert_dir: Option<PathBuf>,
+
     /// Requests to one registry at a time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,

@@ -1,7 +1,6 @@
 //! `sealift login`.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 
 use sealift_core::oci::RegistryHost;
 use sealift_oci::LoginCheck;
@@ -11,8 +10,6 @@ use sealift_oci::redact::Secret;
 use crate::args::registry::RegistryArgs;
 use crate::context::{self, Context};
 use crate::error::{CliError, UsageError};
-use crate::files;
-use crate::key_store::MAX_KEY_BYTES;
 use crate::output::model::Document;
 
 /// Log in to a registry
@@ -82,10 +79,5 @@ fn password(args: &LoginArgs) -> Result<Secret, CliError> {
     if !args.password_stdin {
         return context::prompt("Password: ").map(|password| Secret::from(password.as_str()));
     }
-    let bytes = zeroize::Zeroizing::new(files::read(Path::new("-"), MAX_KEY_BYTES)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| UsageError::NotText { path: "-".into() })?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(UsageError::NoPassword.into()),
-        password => Ok(Secret::from(password)),
-    }
+    context::password_from_standard_input()
 }

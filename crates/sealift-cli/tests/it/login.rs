@@ -1,6 +1,6 @@
 //! `sealift login`, `logout`, and the credentials that commands send.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use sealift_sandbox::registry::{Auth, Registry, RegistryOptions};
@@ -63,4 +63,49 @@ fn each_end_of_a_promotion_has_its_own_account() {
         ["--from-username", "reader", "--from-password", "one", "--to-username", "writer", "--to-password", "two"];
     user.run(&[&["promote", "--key", "sealift.pub", &from, &to], &ends[..]].concat()).assert_code(0);
     user.run(&["promote", "--key", "sealift.pub", &from, &to]).assert_code(21);
+}
+
+#[test]
+fn a_password_or_a_token_is_for_one_end() {
+    let source = registry(RegistryOptions::default().with_auth(Auth::basic("reader", "one")));
+    let destination = Registry::start(RegistryOptions::default().with_auth(Auth::token("writer", "two"))).unwrap();
+    let user = User::new();
+    let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
+    let copy = |flags: &[&str], typed: &str| {
+        let mut command = user.command(env!("CARGO_BIN_EXE_sealift"));
+        command.args(["copy", &from, &to]).args(flags).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        child.wait().unwrap().code()
+    };
+    let reader = ["--from-username", "reader", "--from-password", "one"];
+    let writer = ["--to-username", "writer", "--to-password-stdin"];
+    assert_eq!(copy(&[&reader[..], &writer[..]].concat(), "wrong\n"), Some(21));
+    assert_eq!(copy(&[&reader[..], &writer[..]].concat(), "two\n"), Some(0));
+    let piped = ["--from-username", "reader", "--from-password-stdin"];
+    assert_eq!(copy(&[&piped[..], &writer[..]].concat(), "two\n"), Some(2), "there is one standard input");
+    assert_eq!(copy(&["--from-username", "reader"], ""), Some(2));
+
+    let token = token_of(&destination, "prod/app");
+    assert_eq!(copy(&[&reader[..], &["--to-token", &token]].concat(), ""), Some(0));
+    assert_eq!(copy(&[&reader[..], &["--to-token", "stale"]].concat(), ""), Some(21));
+    // A token for one end opens nothing at the other.
+    assert_eq!(copy(&["--from-token", &token], ""), Some(21));
+    assert_eq!(copy(&[&reader[..], &["--registry-token", &token]].concat(), ""), Some(0));
+}
+
+/// Asks the registry's token service for a token that may push.
+fn token_of(registry: &Registry, repository: &str) -> String {
+    let host = registry.host();
+    let mut stream = std::net::TcpStream::connect(&host).unwrap();
+    let query = format!("service={host}&scope=repository:{repository}:pull,push");
+    // writer:two
+    let head = format!("GET /token?{query} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic d3JpdGVyOnR3bw==\r\n");
+    stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: serde_json::Value =
+        serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
+    body["token"].as_str().or(body["access_token"].as_str()).unwrap().to_owned()
 }

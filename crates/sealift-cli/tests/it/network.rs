@@ -1,10 +1,13 @@
 //! How requests reach registries: proxies, and the credentials that go along.
 
+use std::path::Path;
+
 use sealift_sandbox::fixture;
+use sealift_sandbox::peers::{DockerRegistry, Peers};
 use sealift_sandbox::registry::{Auth, RegistryOptions, TokenAuth};
 use sealift_sandbox::sigstore::LoopbackAuthority;
 
-use crate::support::{Outcome, User, registry};
+use crate::support::{Outcome, User, registry, write_layout};
 
 const VERIFY: [&str; 6] = ["verify", "--key", "sealift.pub", "--timeout", "1s", "--plain-http"];
 
@@ -132,4 +135,67 @@ fn a_client_certificate_comes_with_its_own_key() {
     tree("one.pem", "two.key").assert_code(20).assert_stderr("do not belong together");
     tree("one.key", "one.key").assert_code(20).assert_stderr("holds no PEM certificate with its private key");
     tree("one.pem", "none.key").assert_code(20).assert_stderr("none.key");
+}
+
+/// Starts a registry that speaks TLS as `127.0.0.1` under `authority`, and only with clients of the same authority.
+fn tls_registry(peers: &Peers, authority: &LoopbackAuthority) -> DockerRegistry {
+    let server = authority.server("registry.test").unwrap();
+    let configure = |files: &Path| {
+        let [certificate, key, known] = ["cert.pem", "key.pem", "clients.pem"].map(|name| files.join(name));
+        std::fs::write(&certificate, &server.certificate).unwrap();
+        std::fs::write(&key, &server.key).unwrap();
+        std::fs::write(&known, authority.pem()).unwrap();
+        let [certificate, key, known] = [certificate, key, known].map(|path| path.display().to_string());
+        let tls = format!("{{certificate: {certificate}, key: {key}, clientcas: [{known}]}}");
+        format!("http: {{addr: \"127.0.0.1:0\", tls: {tls}}}")
+    };
+    DockerRegistry::start_with(peers, configure).unwrap()
+}
+
+#[test]
+fn certificates_are_for_one_end() {
+    let Some(peers) = Peers::find() else { return };
+    let user = User::new();
+    let (one, two) = (LoopbackAuthority::new().unwrap(), LoopbackAuthority::new().unwrap());
+    for (name, authority) in [("one", &one), ("two", &two)] {
+        let client = authority.client("builder").unwrap();
+        std::fs::create_dir(user.path(name)).unwrap();
+        user.write(&format!("{name}/ca.crt"), authority.pem());
+        user.write(&format!("{name}/client.cert"), client.certificate);
+        user.write(&format!("{name}/client.key"), client.key);
+    }
+    let (source, destination) = (tls_registry(&peers, &one), tls_registry(&peers, &two));
+    let (from, to) = (format!("{}/team/app:v1", source.host()), format!("{}/prod/app:v1", destination.host()));
+    let run = |args: &[&str]| {
+        let https = ["--timeout", "2s", "--https", &source.host(), "--https", &destination.host()];
+        user.run(&[args, &https[..]].concat())
+    };
+    write_layout(&user.path("layout"), &fixture::image(1), "v1");
+    run(&["copy", "oci-layout://./layout:v1", &from, "--to-cert-dir", "one"]).assert_code(0);
+    run(&["tree", &from, "--cert-dir", "one"]).assert_code(0);
+    run(&["tree", &from, "--cert-dir", "two"]).assert_code(22);
+    run(&["tree", &from, "--cert-dir", "none"]).assert_code(22).assert_stderr("`none`");
+
+    let ends = |from_client: &str, to_client: &str, more: &[&str]| {
+        let [from_cert, from_key] = ["cert", "key"].map(|kind| format!("{from_client}/client.{kind}"));
+        let [to_cert, to_key] = ["cert", "key"].map(|kind| format!("{to_client}/client.{kind}"));
+        let from_client = ["--from-client-cert", &from_cert, "--from-client-key", &from_key];
+        let to_client = ["--to-client-cert", &to_cert, "--to-client-key", &to_key];
+        run(&[&["copy", &from, &to], &from_client[..], &to_client[..], more].concat())
+    };
+    let authorities = ["--from-cacert", "one/ca.crt", "--to-cacert", "two/ca.crt"];
+    ends("one", "two", &authorities).assert_code(0);
+    ends("two", "one", &authorities).assert_code(21);
+    ends("one", "two", &["--from-cacert", "two/ca.crt", "--to-cacert", "one/ca.crt"]).assert_code(22);
+    let unchecked = ["--from-insecure-skip-tls-verify", "--to-insecure-skip-tls-verify"];
+    ends("one", "two", &unchecked).assert_code(0);
+    // What is not checked at one end is at the other.
+    ends("one", "two", &unchecked[..1]).assert_code(22);
+    ends("one", "two", &unchecked[1..]).assert_code(22);
+    run(&["copy", &from, &to, "--from-cert-dir", "one", "--to-cert-dir", "two"]).assert_code(0);
+
+    let here = format!("{}/other/app:v1", source.host());
+    let differing = ["--from-cert-dir", "one", "--to-cacert", "two/ca.crt"];
+    run(&[&["copy", &from, &here], &differing[..]].concat()).assert_code(2).assert_stderr("both ends are in");
+    run(&["copy", &from, &here, "--from-cert-dir", "one"]).assert_code(0);
 }
