@@ -13,7 +13,7 @@ use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
 use sealift_promote::{
-    AdmittedPlan, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
+    AdmittedPlan, Ends, Feature, Gate, Judge as _, Promotion, Selection, Signers, TagRule, Target, admit, arrive,
 };
 
 use crate::admissions::{Admissions, Candidate};
@@ -170,7 +170,8 @@ impl Promoter {
         }
         let repository = subject::open_destination(&self.client, destination).await?;
         let options = self.options.clone().with_observer(progress.deliver(plan.bytes()));
-        let arrived = arrive(admitted.clone(), source, &*repository, target, &job.demand.judge, &options).await;
+        let ends = Ends { source, destination: &*repository };
+        let arrived = arrive(admitted.clone(), ends, target, &job.demand.judge, &options).await;
         let mut approved = match arrived.map_err(CliError::Promote)? {
             Gate::Passed(approved) => approved,
             Gate::Stopped(decision) => return refused(decision),

@@ -1,10 +1,11 @@
 //! A promotion from gate to gate: judged where it comes from, moved, and judged again where it arrived.
 
 use sealift_core::copy::CopyOptions;
-use sealift_core::repository::{ReadRepository, Repository};
+use sealift_core::repository::ReadRepository;
 use sealift_policy::Decision;
 
 use crate::approved::Approved;
+use crate::ends::Ends;
 use crate::error::PromoteError;
 use crate::judge::Judge;
 use crate::plan::{AdmittedPlan, plan};
@@ -45,17 +46,16 @@ pub async fn admit(
 /// As [`transfer`].
 pub async fn arrive<'a>(
     admitted: AdmittedPlan,
-    source: &dyn ReadRepository,
-    destination: &'a dyn Repository,
+    ends: Ends<'_, 'a>,
     target: Target,
     judge: &dyn Judge,
     options: &CopyOptions,
 ) -> Result<Gate<Approved<'a>>, PromoteError> {
-    let denied = judge.foresee(destination.name(), &admitted.plan().root().digest);
+    let denied = judge.foresee(ends.destination.name(), &admitted.plan().root().digest);
     if let Some(decision) = denied.filter(|decision| !decision.is_allowed()) {
         return Ok(Gate::Stopped(decision));
     }
-    let moved = transfer(admitted, source, destination, target, options).await?;
+    let moved = transfer(admitted, ends, target, options).await?;
     // What arrived is judged, not what was sent.
     let decision = judge.judge(moved.arrived(), &moved.plan().root().digest).await;
     if !decision.is_allowed() {

@@ -20,6 +20,7 @@ use sealift_core::statement::predicate::RecordedDecision;
 
 use crate::completeness::{ArrivalProof, Completeness};
 use crate::destination::{Destination, Listing, api_listing, listing};
+use crate::ends::Ends;
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role};
 use crate::plan::{AdmittedPlan, Plan};
@@ -30,7 +31,7 @@ use crate::tag::{self, Tags};
 /// Questions asked, and small things copied, at once.
 pub(crate) const CONCURRENCY: usize = 8;
 
-/// Moves what `admitted` names from `source` to `destination`, and proves that it is there.
+/// Moves what `admitted` names from end to end, and proves that it is there.
 ///
 /// The source is read as planned: what the plan holds already is not read again.
 ///
@@ -39,13 +40,13 @@ pub(crate) const CONCURRENCY: usize = 8;
 /// lacks anything at the end. The destination tags are as they were in every case.
 pub async fn transfer<'a>(
     admitted: AdmittedPlan,
-    source: &dyn ReadRepository,
-    destination: &'a dyn Repository,
+    ends: Ends<'_, 'a>,
     target: Target,
     options: &CopyOptions,
 ) -> Result<Transferred<'a>, PromoteError> {
     let AdmittedPlan { plan, judged } = admitted;
-    let source = Snapshot::new(source).knowing(plan.objects.iter().map(|object| &object.manifest));
+    let destination = ends.destination;
+    let source = Snapshot::new(ends.source).knowing(plan.objects.iter().map(|object| &object.manifest));
     let writing = Destination::new(destination, options.observer().cloned());
     let options = options.clone().with_observer(writing.known().clone());
     let arrived = Snapshot::new(destination.as_read());

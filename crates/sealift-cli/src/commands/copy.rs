@@ -3,7 +3,7 @@
 use sealift_core::copy::CopyOptions;
 use sealift_core::oci::{Descriptor, Digest, Reference, Selector};
 use sealift_core::repository::{ReadRepository, Snapshot};
-use sealift_promote::{Promotion, Selection, TagRule, Target, plan, plan_alone, transfer};
+use sealift_promote::{Ends, Promotion, Selection, TagRule, Target, plan, plan_alone, transfer};
 
 use crate::args::endpoint::EndpointArgs;
 use crate::args::output::OutputArgs;
@@ -80,7 +80,8 @@ pub(crate) async fn run(args: &CopyArgs, context: &Context) -> Result<Copied, Cl
     // A destination without a tag and a digest keeps the source's tag.
     let tag = destination.tag().or_else(|| source.tag().filter(|_| destination.digest().is_none()));
     let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };
-    let moved = transfer(plan.admit_unverified_unsafe(), &snapshot, &*target, tags, &options).await;
+    let ends = Ends { source: &snapshot, destination: &*target };
+    let moved = transfer(plan.admit_unverified_unsafe(), ends, tags, &options).await;
     let copied = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
     Ok(Copied {
         source: subject.by_digest().to_string(),

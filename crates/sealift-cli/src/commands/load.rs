@@ -6,7 +6,7 @@ use sealift_core::copy::CopyOptions;
 use sealift_core::oci::Reference;
 use sealift_core::repository::Snapshot;
 use sealift_oci::layout::{LayoutImage, LayoutRepository, Mode};
-use sealift_promote::{Promotion, Selection, TagRule, Target, plan, transfer};
+use sealift_promote::{Ends, Promotion, Selection, TagRule, Target, plan, transfer};
 
 use crate::archive::Companion;
 use crate::args::output::OutputArgs;
@@ -83,7 +83,8 @@ pub(crate) async fn run(args: &LoadArgs, context: &Context) -> Result<Archived, 
         let target = subject::open_destination(&client, destination).await?;
         let tag = destination.tag().or(image.tag.as_ref());
         let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };
-        let moved = transfer(plan.admit_unverified_unsafe(), &snapshot, &*target, tags, &options).await;
+        let ends = Ends { source: &snapshot, destination: &*target };
+        let moved = transfer(plan.admit_unverified_unsafe(), ends, tags, &options).await;
         let moved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
         let by_digest = destination.with_digest(image.descriptor.digest.clone()).to_string();
         let source = image.origin.clone().unwrap_or_else(|| image.descriptor.digest.to_string());

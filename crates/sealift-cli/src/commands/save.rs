@@ -6,7 +6,7 @@ use sealift_core::copy::CopyOptions;
 use sealift_core::oci::{Digest, Reference};
 use sealift_core::repository::Snapshot;
 use sealift_oci::layout::{LayoutRepository, Mode};
-use sealift_promote::{Promotion, Selection, Target, plan, transfer};
+use sealift_promote::{Ends, Promotion, Selection, Target, plan, transfer};
 
 use crate::archive::{self, Companion};
 use crate::args::output::OutputArgs;
@@ -96,7 +96,8 @@ pub(crate) async fn run(args: &SaveArgs, context: &Context) -> Result<Archived, 
         let progress = live.image(subject.reference.to_string());
         let options = options.clone().with_observer(progress.deliver(plan.bytes()));
         let admitted = plan.admit_unverified_unsafe();
-        let moved = transfer(admitted, &snapshot, &archive, Target::untagged(), &options).await;
+        let ends = Ends { source: &snapshot, destination: &archive };
+        let moved = transfer(admitted, ends, Target::untagged(), &options).await;
         let saved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
         let source = subject.by_digest().to_string();
         if let Some(root) = root {

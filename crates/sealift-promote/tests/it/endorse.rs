@@ -8,7 +8,7 @@ use sealift_core::repository::{MemoryRepository, ReadRepository, Repository as _
 use sealift_core::statement::predicate::{self, PROMOTION, PromotionRecord};
 use sealift_core::verify::{Claim, Requirements, Verifier};
 use sealift_promote::{
-    EndorseError, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
+    EndorseError, Ends, Presence, PromoteError, Promoted, Resigning, SignatureForm, Target, plan, transfer,
 };
 use serde_json::json;
 
@@ -166,7 +166,10 @@ async fn what_nobody_judged_has_no_record() {
     let index = small_index(&staging, &person).await;
     let source = Snapshot::new(&staging);
     let admitted = plan(&source, &of(index.clone())).await.unwrap().admit_unverified_unsafe();
-    let moved = transfer(admitted, &source, &prod, Target::untagged(), &CopyOptions::default()).await.unwrap();
+    let moved =
+        transfer(admitted, Ends { source: &source, destination: &prod }, Target::untagged(), &CopyOptions::default())
+            .await
+            .unwrap();
     let decision = person.decide(moved.arrived(), &index.digest).await;
     let (identity, verifier) = (person.identity(), Verifier::new(Requirements::default()));
     let refused = moved.approve(&decision).unwrap().record(&person.endorser(&identity, &verifier)).await;

@@ -3,7 +3,7 @@
 use sealift_core::copy::CopyOptions;
 use sealift_core::statement::predicate;
 use sealift_policy::{Policy, Ruling};
-use sealift_promote::{PromoteError, TagChange, TagRule, Target, plan, transfer};
+use sealift_promote::{Ends, PromoteError, TagChange, TagRule, Target, plan, transfer};
 use sealift_sandbox::fixture;
 
 use crate::support::{MODES, Person, held, laden_index, of, store, tag, target};
@@ -45,7 +45,14 @@ async fn a_decision_is_good_for_one_digest_at_one_place() {
     let refused = plan(&staging, &promotion).await.unwrap().admit(&elsewhere);
     assert!(matches!(refused, Err(PromoteError::WrongDecision { .. })));
     let admitted = plan(&staging, &promotion).await.unwrap().admit(&at_source).unwrap();
-    let moved = transfer(admitted, &staging, &prod, Target::tagged(tag("v1")), &CopyOptions::default()).await.unwrap();
+    let moved = transfer(
+        admitted,
+        Ends { source: &staging, destination: &prod },
+        Target::tagged(tag("v1")),
+        &CopyOptions::default(),
+    )
+    .await
+    .unwrap();
     // The source's decision says nothing about what arrived.
     let refused = moved.publish(&at_source).await;
     assert!(matches!(refused, Err(PromoteError::WrongDecision { .. })), "{refused:?}");
@@ -72,7 +79,14 @@ async fn a_tag_taken_on_the_way_is_left_alone() {
     let index = laden_index(&staging, &person).await;
     let decision = person.decide(&staging, &index.digest).await;
     let admitted = plan(&staging, &of(index.clone())).await.unwrap().admit(&decision).unwrap();
-    let moved = transfer(admitted, &staging, &prod, Target::tagged(tag("v1")), &CopyOptions::default()).await.unwrap();
+    let moved = transfer(
+        admitted,
+        Ends { source: &staging, destination: &prod },
+        Target::tagged(tag("v1")),
+        &CopyOptions::default(),
+    )
+    .await
+    .unwrap();
     let arrived = person.decide(moved.arrived(), &index.digest).await;
     let other = fixture::image(3).push(&prod, Some(&tag("v1"))).await.unwrap();
     let refused = moved.publish(&arrived).await;
@@ -98,7 +112,9 @@ async fn a_tag_moved_on_the_way_is_left_alone_even_if_it_may_be_moved() {
     let decision = person.decide(&staging, &index.digest).await;
     let admitted = plan(&staging, &of(index.clone())).await.unwrap().admit(&decision).unwrap();
     let target = target("v1", TagRule::Move);
-    let moved = transfer(admitted, &staging, &prod, target, &CopyOptions::default()).await.unwrap();
+    let moved = transfer(admitted, Ends { source: &staging, destination: &prod }, target, &CopyOptions::default())
+        .await
+        .unwrap();
     let arrived = person.decide(moved.arrived(), &index.digest).await;
     let other = fixture::image(4).push(&prod, Some(&tag("v1"))).await.unwrap();
     let refused = moved.publish(&arrived).await;

@@ -16,7 +16,8 @@ use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::SignedBy;
 use sealift_policy::{Decision, Policy};
 use sealift_promote::{
-    Approved, Endorser, PromoteError, Promoted, Promotion, Resigning, SignatureForm, TagRule, Target, plan, transfer,
+    Approved, Endorser, Ends, PromoteError, Promoted, Promotion, Resigning, SignatureForm, TagRule, Target, plan,
+    transfer,
 };
 use sealift_sandbox::{WatchedRepository, fixture};
 
@@ -119,7 +120,7 @@ impl Person {
         let source = Snapshot::new(source);
         let decision = self.decide(&source, &promotion.root.digest).await;
         let admitted = plan(&source, promotion).await?.admit(&decision)?;
-        let moved = transfer(admitted, &source, destination, target, &CopyOptions::default()).await?;
+        let moved = transfer(admitted, Ends { source: &source, destination }, target, &CopyOptions::default()).await?;
         let decision = self.decide(moved.arrived(), &promotion.root.digest).await;
         moved.approve(&decision)
     }
