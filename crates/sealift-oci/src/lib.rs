@@ -9,7 +9,6 @@
 //! ```
 
 mod access;
-mod apart;
 mod auth;
 mod certificate_folders;
 mod clients;
@@ -21,6 +20,7 @@ pub mod probe;
 mod quarantine;
 pub mod redact;
 mod registry;
+mod signatures_apart;
 mod tee;
 
 use std::collections::HashMap;
@@ -33,7 +33,6 @@ use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 use tokio::sync::Semaphore;
 
 pub use access::{Access, RetryPolicy, Timeouts, Tls};
-use apart::{SignaturesApart, WritableSignaturesApart};
 pub use certificate_folders::CertificateFolders;
 use clients::Clients;
 use deadline::Deadline;
@@ -44,6 +43,7 @@ use mirror::{Mirrored, MirroredRepository, mirrors_of};
 pub use quarantine::{Quarantine, QuarantineError, ScanDetails, ScanDetailsError, State as QuarantineState};
 use registry::client::{Endpoint, Host};
 use registry::{Memory, RegistryRepository};
+use signatures_apart::{SignaturesApart, WritableSignaturesApart};
 pub use tee::{Branch, Tee};
 
 /// Opens repositories. One is made per process, so that connections, tokens and rate limits are shared.
