@@ -12,7 +12,7 @@ use sealift_core::locked;
 use sealift_core::oci::{Digest, RepositoryName};
 use sealift_promote::{AdmittedPlan, Gate, PromoteError};
 
-use crate::promoting::Demand;
+use crate::promoter::Demand;
 
 /// The most images remembered.
 const MAX_ADMITTED: usize = 64;

@@ -22,7 +22,7 @@ mod manifests;
 mod named_registries;
 mod output;
 mod person;
-mod promoting;
+mod promoter;
 mod promotions;
 mod proofs;
 mod rules;
@@ -34,6 +34,7 @@ mod subject;
 mod trace;
 mod trust;
 mod verification;
+mod verifiers;
 
 use std::process::ExitCode;
 

@@ -26,7 +26,8 @@ use crate::output::model::{Planned, PromotedTo, PromotionResult, Refused};
 use crate::output::progress::ImageProgress;
 use crate::rules::RulesJudge;
 use crate::subject::{self, Subject};
-use crate::verification::{CertificateUse, Verifiers};
+use crate::trust::CertificateUse;
+use crate::verifiers::Verifiers;
 
 /// One source and where it goes.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::output::model::PromotionLine;
 use crate::output::progress::{ImageProgress, Progress};
-use crate::promoting::{Delivered, Job, Promoter};
+use crate::promoter::{Delivered, Job, Promoter};
 
 /// Tag lists asked for at once.
 const LISTINGS: usize = 8;

@@ -22,7 +22,8 @@ use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::MAX_KEY_BYTES;
-use crate::verification::{CertificateUse, accepted, verifier};
+use crate::trust::CertificateUse;
+use crate::verifiers::{accepted, verifier};
 
 /// What is demanded of artifacts, wherever they are.
 #[derive(Debug)]

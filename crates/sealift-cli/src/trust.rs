@@ -11,10 +11,16 @@ use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::sigstore::Network;
-use crate::verification::CertificateUse;
 
 /// The largest PEM file of certificates read; a chain has 8 KiB.
 const MAX_CERTIFICATES_BYTES: u64 = 1024 * 1024;
+
+/// Whether certificates count, so that somebody must be trusted to issue them.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum CertificateUse {
+    Accepted,
+    Unused,
+}
 
 /// One Sigstore installation: whom it consists of, and what its signatures come with.
 pub(crate) struct Instance {

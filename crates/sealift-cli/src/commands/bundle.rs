@@ -20,7 +20,8 @@ use crate::exit::Exit;
 use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Described, Document, InspectedBundle};
 use crate::proofs::{Logs, proven};
-use crate::verification::{CertificateUse, accepted};
+use crate::trust::CertificateUse;
+use crate::verifiers::accepted;
 use crate::{signed_content, trust};
 
 /// How many digests of a bundle an error names.

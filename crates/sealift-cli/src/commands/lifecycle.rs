@@ -21,7 +21,7 @@ use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::output::model::{Attached, Dated, Latest, Lifecycle};
 use crate::subject::Subject;
-use crate::verification::requirements;
+use crate::verifiers::requirements;
 
 /// Mark artifacts as past their end of life, show such marks, and find what replaces an artifact
 #[derive(Clone, Debug, clap::Args)]

@@ -24,7 +24,7 @@ use crate::output::model::{Migrated, MigratedSignature, Migration, Unfinished};
 use crate::proofs::{Logs, proven};
 use crate::signed_content;
 use crate::subject::Subject;
-use crate::verification::requirements;
+use crate::verifiers::requirements;
 
 /// Give existing attestations the other form, without signing again: Sigstore bundles, or cosign's `.att` tag
 ///

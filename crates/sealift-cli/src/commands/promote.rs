@@ -25,10 +25,10 @@ use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Promotions, Scale};
-use crate::promoting::{self, Demand, Extent, Job, Promoter};
+use crate::promoter::{self, Demand, Extent, Job, Promoter};
 use crate::promotions::{self, Prepared};
 use crate::rules::{Rules, RulesJudge};
-use crate::verification::Verifiers;
+use crate::verifiers::Verifiers;
 
 /// Verify an artifact, move it with all its evidence, verify it again where it arrived, and only then move the tag
 ///
@@ -217,7 +217,7 @@ impl PromoteArgs {
                 }
             };
             let certificates = rules.certificates();
-            let selection = promoting::selection(context, &self.selection, &mut verifiers, certificates).await?;
+            let selection = promoter::selection(context, &self.selection, &mut verifiers, certificates).await?;
             let judge = RulesJudge { rules, verifier: verifiers.of(certificates).await? };
             let demand = Demand { judge, selection };
             demands.insert(entry.policy.clone(), Arc::new(demand));

@@ -15,7 +15,8 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::Depth;
 use crate::output::model::{Batch, Judged};
-use crate::verification::{Verification, requirements};
+use crate::verification::Verification;
+use crate::verifiers::requirements;
 
 /// Verify that an accepted key or identity made an attestation about artifacts
 ///

@@ -11,7 +11,7 @@ use crate::blob::Blob;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::model::VerifiedBlob;
-use crate::verification::requirements;
+use crate::verifiers::requirements;
 
 /// Verify that a file is signed by an accepted key or identity
 ///

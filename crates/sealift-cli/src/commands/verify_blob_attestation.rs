@@ -12,7 +12,7 @@ use crate::blob::Blob;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::model::VerifiedBlob;
-use crate::verification::requirements;
+use crate::verifiers::requirements;
 
 /// Verify that an accepted key or identity made an attestation about a file
 ///
