@@ -5,7 +5,7 @@ use sealift_core::oci::{Digest, RepositoryName};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::check::{Assessment, Outcome};
+use crate::check::{Assessment, Check, Outcome};
 use crate::facts::Facts;
 use crate::policy::PolicySource;
 use crate::reason::Reason;
@@ -119,14 +119,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn new(
-        check: &'static str,
-        rule: Option<String>,
-        demand: String,
-        assessment: Assessment,
-        facts: Facts,
-    ) -> Self {
-        Self { check, rule, demand, assessment, facts }
+    pub(crate) fn new(check: &dyn Check, rule: Option<String>, assessment: Assessment, facts: Facts) -> Self {
+        Self { check: check.name(), rule, demand: check.describe(), assessment, facts }
     }
 
     /// Returns the check's name.

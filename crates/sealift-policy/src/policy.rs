@@ -28,7 +28,7 @@ struct Rule {
 impl Rule {
     fn judge(&self, facts: Facts) -> Finding {
         let assessment = self.check.evaluate(&facts);
-        Finding::new(self.check.name(), self.path.clone(), self.check.describe(), assessment, facts)
+        Finding::new(&*self.check, self.path.clone(), assessment, facts)
     }
 }
 
