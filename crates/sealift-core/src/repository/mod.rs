@@ -145,8 +145,8 @@ pub trait Repository: ReadRepository {
     /// over it: [`Repository::settle`] waits for such writers and applies the revision again.
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError>;
 
-    /// Returns once no other writer of this kind can undo what was linked and revised before, and what was then read of
-    /// the tags that had to be waited for; does nothing where tags are written conditionally.
+    /// Returns once no other writer of this kind can undo what was linked and revised through this value before, and what
+    /// was then read of the tags that had to be waited for; does nothing where tags are written conditionally.
     async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         Ok(Vec::new())
     }

@@ -51,6 +51,9 @@ const MAX_LOOKED_FOR: usize = 100;
 pub(crate) struct RegistryRepository {
     endpoint: Endpoint,
     memory: Arc<Memory>,
+    /// Shared tags that were changed through this value, and may not have settled: whoever promotes one image does not wait
+    /// for the tags of others.
+    revised: Arc<Mutex<HashSet<Tag>>>,
 }
 
 /// What the process learned about a repository, shared by everything that opened it.
@@ -93,7 +96,7 @@ impl Memory {
 
 impl RegistryRepository {
     pub(crate) fn new(endpoint: Endpoint, memory: Arc<Memory>) -> Self {
-        Self { endpoint, memory }
+        Self { endpoint, memory, revised: Arc::default() }
     }
 
     /// Returns a blob from a byte on, unchecked.
@@ -140,6 +143,10 @@ impl RegistryRepository {
     fn note_present(&self, digest: &Digest) {
         self.memory.note_present(digest);
         self.endpoint.host.blobs.note(digest, &self.endpoint.path);
+    }
+
+    fn revised(&self) -> MutexGuard<'_, HashSet<Tag>> {
+        locked(&self.revised)
     }
 
     fn forget_blobs(&self) {
@@ -291,6 +298,7 @@ impl Repository for RegistryRepository {
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
         let held = self.memory.shared_tags.revise(self, tag, revision).await?;
+        self.revised().insert(tag.clone());
         match &held {
             Some(_) => self.memory.note_tag(tag),
             None => drop(self.memory.tags().remove(tag)),
@@ -299,7 +307,10 @@ impl Repository for RegistryRepository {
     }
 
     async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
-        self.memory.shared_tags.settle(self).await
+        let tags = self.revised().clone();
+        let settled = self.memory.shared_tags.settle(self, &tags).await?;
+        self.revised().retain(|tag| self.memory.shared_tags.is_watched(tag));
+        Ok(settled)
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {

@@ -7,7 +7,7 @@
 //! was written over meanwhile is merged again, by everybody who saw it. What this rests on, and where it ends, is in
 //! `docs/registries/concurrent-writers.md`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -123,14 +123,16 @@ impl SharedTags {
         Ok(())
     }
 
-    /// Watches every tag with open writes until it was left alone for its quiet time, and returns what was read then.
+    /// Watches those of `tags` that have open writes until each was left alone for its quiet time, and returns what was
+    /// read then.
     pub(super) async fn settle(
         &self,
         repository: &RegistryRepository,
+        tags: &HashSet<Tag>,
     ) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         let watches: Vec<_> = {
-            let tags = locked(&self.tags);
-            tags.iter().map(|(tag, watch)| (tag.clone(), Arc::clone(watch))).collect()
+            let known = locked(&self.tags);
+            tags.iter().filter_map(|tag| Some((tag.clone(), Arc::clone(known.get(tag)?)))).collect()
         };
         let settled = watches.iter().map(|(tag, watch)| async move {
             let held = settle(repository, tag, watch).await?;
@@ -151,6 +153,11 @@ impl SharedTags {
         };
         self.forget_settled();
         done
+    }
+
+    /// Says whether a tag may not have settled.
+    pub(super) fn is_watched(&self, tag: &Tag) -> bool {
+        locked(&self.tags).contains_key(tag)
     }
 
     /// Drops what nobody uses any more; it is made anew when needed. What another task wrote since is not settled.
@@ -188,7 +195,7 @@ async fn settle(
             since
         };
         let mut watch = watch.lock().await;
-        if watch.since != since {
+        if watch.since != since || watch.revisions.is_empty() {
             // Another task of this process wrote, or settled the tag.
             continue;
         }

@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 use sealift_core::attach::{CosignMerge, CosignSuffix, NewLayer, Scope, attach_cosign_tag, attachments};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{Pushed, ReferrersListing, Repository, RepositoryError, TagMove};
+use sealift_oci::Client;
 use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 use serde_json::json;
 
-use crate::support::{access, count, kind, open, start, take_log};
+use crate::support::{access, count, kind, name, open, start, take_log};
 
 const API: ReferrersListing = ReferrersListing::Api;
 const FALLBACK: ReferrersListing = ReferrersListing::FallbackTag;
@@ -424,6 +425,27 @@ async fn a_link_that_got_lost_is_made_again() {
     repository.settle().await.unwrap();
     let expected = ["GET manifest 404", "PUT manifest 201", "GET manifest 404", "PUT manifest 201", "GET manifest 200"];
     assert_eq!(take_log(&registry)[1..], expected, "after the question whether the API exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_settles_waits_for_its_own_tags_and_what_two_wait_for_is_read_once() {
+    let registry = start(RegistryOptions::distribution());
+    let client = Client::new(access()).unwrap();
+    let name = name(&registry, "team/app");
+    let (one, other) = (client.open(&name).await.unwrap(), client.open(&name).await.unwrap());
+    let subjects = [b"one", b"two"].map(|text| Digest::sha256(text));
+    one.link_referrers(&subjects[0], &[entry(&registry, 1)]).await.unwrap();
+    other.link_referrers(&subjects[1], &[entry(&registry, 2)]).await.unwrap();
+    take_log(&registry);
+    one.settle().await.unwrap();
+    assert_eq!(take_log(&registry), ["GET manifest 200"]);
+    one.link_referrers(&subjects[1], &[entry(&registry, 3)]).await.unwrap();
+    take_log(&registry);
+    let (first, second) = tokio::join!(one.settle(), other.settle());
+    assert_eq!(first.unwrap().len() + second.unwrap().len(), 1);
+    assert_eq!(take_log(&registry), ["GET manifest 200"]);
+    one.settle().await.unwrap();
+    assert!(take_log(&registry).is_empty(), "nothing is open any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
