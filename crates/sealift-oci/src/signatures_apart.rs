@@ -250,6 +250,10 @@ impl Repository for WritableSignaturesApart {
         self.signatures.revise_tag(tag, revision).await
     }
 
+    fn lists_referrers(&self) -> Option<bool> {
+        self.signatures.lists_referrers()
+    }
+
     async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.signatures.settle().await
     }

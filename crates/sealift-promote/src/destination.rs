@@ -131,6 +131,12 @@ impl Known {
         locked(&self.counted).1.clone()
     }
 
+    /// Says whether nothing was written so far.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let (_, report) = &*locked(&self.counted);
+        report.copied.objects == 0 && report.mounted.objects == 0
+    }
+
     /// Notes foreign layers that the source does not hold either.
     pub(crate) fn skipped(&self, layers: Vec<Descriptor>) {
         let (counted, report) = &mut *locked(&self.counted);
@@ -258,6 +264,10 @@ impl Repository for Destination<'_> {
         };
         locked(&self.blobs).insert(descriptor.digest.clone());
         Ok(arrival)
+    }
+
+    fn lists_referrers(&self) -> Option<bool> {
+        self.repository.lists_referrers()
     }
 
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {

@@ -96,15 +96,15 @@ impl Moving<'_> {
         Ok(read.into_iter().flatten().collect())
     }
 
-    /// Reads back the tags that were written, but those read when they had settled: another writer may have come between.
-    /// Several may hold one manifest.
+    /// Reads back the tags, but those read when they had settled: another writer may have come between. Where nothing was
+    /// written at all, there was no time for that. Several may hold one manifest.
     async fn prove_cosign_tags<'t>(
         &self,
         written: &'t [WrittenTag<'t>],
         settled: &HashMap<Tag, RawManifest>,
     ) -> Result<CosignProofs<'t>, PromoteError> {
         let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
-            if proof.is_some() {
+            if proof.is_some() && self.target.known().is_untouched() {
                 return Ok((tag, *proof));
             }
             let now = match settled.get(tag) {
@@ -112,7 +112,9 @@ impl Moving<'_> {
                 None => absent_as_none(self.target.manifest(&Selector::Tag(tag.clone())).await)?,
             };
             let proof = match now {
-                Some(now) if now.descriptor().digest == *object.digest() => Some(ArrivalProof::ReadBack),
+                Some(now) if now.descriptor().digest == *object.digest() => {
+                    Some(proof.unwrap_or(ArrivalProof::ReadBack))
+                }
                 Some(now) => holds_cosign_layers(tag, &now, &object.manifest)?.then_some(ArrivalProof::Merged),
                 None => None,
             };

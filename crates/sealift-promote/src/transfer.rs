@@ -1,7 +1,9 @@
 //! The transfer: moves what was admitted, and proves that all of it is at the destination. Writes no tag of the user's.
 //!
-//! Order: blobs in any; the root, children before parents; then what is attached, each after what it is attached to, with
-//! one link for each subject; then cosign's tags. Whatever is interrupted leaves whole objects that nothing names yet.
+//! Order: blobs in any; the root, children before parents; what is attached, each after what that is attached to itself,
+//! with one link for each subject; then cosign's tags. What is attached does not wait for the root where the destination
+//! takes it so: whatever lists it then has time to settle. Whatever is interrupted leaves whole objects, and no tag of the
+//! user's that names them.
 //!
 //! The one owner of moving evidence: `sealift copy` takes the same way, without a judge.
 
@@ -11,15 +13,15 @@ use std::sync::Arc;
 use futures_util::future::{try_join, try_join3};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sealift_core::attach::{AttachError, CosignMerge, CosignSuffix, Storage, holds_cosign_layers};
-use sealift_core::copy::{CopyObserver as _, CopyOptions, CopyReport, Side, copy_graph};
-use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag};
+use sealift_core::copy::{CopyError, CopyObserver as _, CopyOptions, CopyReport, Side, copy_graph};
+use sealift_core::oci::{Descriptor, Digest, Manifest, RawManifest, Selector, Tag};
 use sealift_core::repository::{
     Arrival, Content, ReadRepository, Repository, RepositoryError, Snapshot, graph::children,
 };
 use sealift_core::statement::predicate::RecordedDecision;
 
 use crate::completeness::{ArrivalProof, Completeness};
-use crate::destination::{Destination, Listing, api_listing, listing};
+use crate::destination::{Destination, Listing, listing};
 use crate::ends::Ends;
 use crate::error::PromoteError;
 use crate::object::{PlannedObject, Role};
@@ -145,12 +147,11 @@ impl Moving<'_> {
         Ok(found)
     }
 
-    /// Reads what is listed by the API for the first subject of the plan; `None` where that does not tell anything.
+    /// Reads what is listed for the first subject of the plan; `None` where nothing is attached to anything.
     async fn first_listing(&self) -> Result<Option<Listing>, PromoteError> {
         let subject = self.referrers().find_map(|object| object.subject.as_ref());
         let Some(subject) = subject else { return Ok(None) };
-        let listed = api_listing(self.arrived, subject).await.map_err(at_destination)?;
-        Ok(listed)
+        listing(self.arrived, subject).await.map(Some).map_err(at_destination)
     }
 
     /// Says whether the destination may hold the root. If not, everything is written without asking: what is there in
@@ -212,9 +213,10 @@ impl Moving<'_> {
 
     /// Returns what became of cosign's tags.
     async fn write<'t>(&'t self, found: &Found) -> Result<Vec<WrittenTag<'t>>, PromoteError> {
-        try_join(self.write_members(), self.write_blobs_ahead(found)).await?;
-        for level in self.levels() {
-            self.write_level(found, &level).await?;
+        let levels = self.levels();
+        let ((), done) = try_join(self.write_members(), self.write_ahead(found, &levels)).await?;
+        for level in levels.iter().skip(done) {
+            self.write_level(found, level).await?;
         }
         let tags = stream::iter(self.cosign_tags()).map(|tag| self.write_cosign_tag(found, tag));
         tags.buffer_unordered(CONCURRENCY).try_collect().await
@@ -242,7 +244,28 @@ impl Moving<'_> {
         Ok(())
     }
 
-    /// Copies the blobs of referrers that are not there, while the root is on its way: blobs need no order.
+    /// Copies what need not wait for the root, while that is on its way, and returns how many of the `levels` are done:
+    /// none where it is not known yet how the destination lists referrers.
+    async fn write_ahead(&self, found: &Found, levels: &[Vec<&PlannedObject>]) -> Result<usize, PromoteError> {
+        self.write_blobs_ahead(found).await?;
+        // What is attached to what one of cosign's tags holds needs that, even where another manifest takes the tag.
+        let subjects: HashSet<&Digest> = self.referrers().filter_map(|object| object.subject.as_ref()).collect();
+        let tagged = self.cosign_tags().into_iter().map(|(_, object)| object.manifest.descriptor());
+        let tagged: Vec<_> = tagged.filter(|tagged| subjects.contains(&tagged.digest)).collect();
+        self.copy_all(tagged.into_iter()).await?;
+        let levels = if self.target.lists_referrers().is_some() { levels } else { &[] };
+        for (done, level) in levels.iter().enumerate() {
+            match self.write_level(found, level).await {
+                Ok(()) => {}
+                // Some registries take no referrer before its subject.
+                Err(error) if is_refusal(&error) => return Ok(done),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(levels.len())
+    }
+
+    /// Copies the blobs of referrers that are not there: blobs need no order.
     async fn write_blobs_ahead(&self, found: &Found) -> Result<(), PromoteError> {
         let new = self.referrers().filter(|object| !found.lists(object));
         let mut blobs = BTreeMap::new();
@@ -282,8 +305,8 @@ impl Moving<'_> {
         (tag, object): CosignTag<'t>,
     ) -> Result<WrittenTag<'t>, PromoteError> {
         let written = |tag, proof| WrittenTag { tag: (tag, object), proof };
-        // What is attached to the source's own manifest needs it here, even where another takes its tag.
-        let is_subject = self.plan.objects.iter().any(|other| other.subject.as_ref() == Some(object.digest()));
+        let parsed = object.manifest.parse();
+        let parsed = parsed.map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
         match found.cosign.get(&tag) {
             // Where a manifest proves its blobs this asks nothing.
             Some(existing) if existing.descriptor().digest == *object.digest() => {
@@ -291,26 +314,26 @@ impl Moving<'_> {
                 return Ok(written(tag, Some(ArrivalProof::Found)));
             }
             Some(existing) if holds_cosign_layers(&tag, existing, &object.manifest)? => {
-                if is_subject {
-                    self.copy(object.manifest.descriptor()).await?;
+                // In a layout blobs may be gone.
+                if self.target.name().host().is_none() {
+                    self.copy_children(&parsed).await?;
                 }
                 return Ok(written(tag, Some(ArrivalProof::Merged)));
             }
             _ => {}
         }
-        let parsed = object.manifest.parse();
-        let parsed = parsed.map_err(|source| AttachError::Manifest { what: format!("tag {tag}"), source })?;
-        // One after the other: signatures over one payload share their blob.
-        for child in children(&parsed) {
+        self.copy_children(&parsed).await?;
+        let merge = Arc::new(CosignMerge::new(&tag, &object.manifest));
+        self.target.revise_tag(&tag, merge).await.map_err(at_destination)?;
+        Ok(written(tag, None))
+    }
+
+    /// Copies what a manifest names, one after the other: signatures over one payload share their blob.
+    async fn copy_children(&self, manifest: &Manifest) -> Result<(), PromoteError> {
+        for child in children(manifest) {
             self.copy(&child.descriptor).await?;
         }
-        let merge = Arc::new(CosignMerge::new(&tag, &object.manifest));
-        let held = self.target.revise_tag(&tag, merge).await.map_err(at_destination)?;
-        let is_taken_over = held.is_some_and(|held| held.descriptor().digest == *object.digest());
-        if is_subject && !is_taken_over {
-            self.copy(object.manifest.descriptor()).await?;
-        }
-        Ok(written(tag, None))
+        Ok(())
     }
 
     async fn copy_all(&self, roots: impl Iterator<Item = &Descriptor>) -> Result<(), PromoteError> {
@@ -355,6 +378,17 @@ pub(crate) fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
         (Some(Storage::CosignTag(suffix)), Some(subject)) => Some(CosignSuffix::tag(suffix, subject)),
         _ => None,
     }
+}
+
+/// Says whether the destination refused something for good, as a registry does that demands another order.
+fn is_refusal(error: &PromoteError) -> bool {
+    let (side, source) = match error {
+        PromoteError::Copy(CopyError { side, source, .. }) | PromoteError::Repository { side, source } => {
+            (side, source)
+        }
+        _ => return false,
+    };
+    *side == Side::Destination && matches!(source, RepositoryError::Registry { .. } | RepositoryError::NotFound { .. })
 }
 
 pub(crate) fn at_destination(source: RepositoryError) -> PromoteError {

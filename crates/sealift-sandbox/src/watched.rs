@@ -230,6 +230,10 @@ impl<R: Repository> Repository for WatchedRepository<R> {
         self.inner.revise_tag(tag, revision).await
     }
 
+    fn lists_referrers(&self) -> Option<bool> {
+        self.inner.lists_referrers()
+    }
+
     async fn settle(&self) -> Result<Vec<(Tag, RawManifest)>, RepositoryError> {
         self.inner.settle().await
     }

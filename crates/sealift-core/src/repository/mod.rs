@@ -108,6 +108,13 @@ pub trait Repository: ReadRepository {
         self.push(descriptor, content).await.map(|_| Arrival::Copied)
     }
 
+    /// Says whether the repository lists referrers by itself, `None` where it has not shown that.
+    ///
+    /// Where it is known, a referrer may be stored before its subject without being linked in the wrong place.
+    fn lists_referrers(&self) -> Option<bool> {
+        None
+    }
+
     /// Makes the fallback tag of `subject` list `entries` besides what it lists already.
     ///
     /// Does nothing where the repository lists referrers by itself. Entries already there stay, bytes unchanged. As with

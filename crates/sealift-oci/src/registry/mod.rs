@@ -281,6 +281,10 @@ impl Repository for RegistryRepository {
         Ok(Arrival::Copied)
     }
 
+    fn lists_referrers(&self) -> Option<bool> {
+        self.memory.referrers_api.answers()
+    }
+
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
         if self.memory.referrers_api.lists_by_itself(&self.endpoint, subject).await? {
             return Ok(());

@@ -106,6 +106,12 @@ impl ReferrersApi {
         Ok(if self.exists(endpoint, subject).await? { Pushed::Stored } else { Pushed::Unlisted })
     }
 
+    /// Says whether the repository lists by itself what is pushed to it, as far as it was asked.
+    pub(super) fn answers(&self) -> Option<bool> {
+        let known = self.known();
+        if known.ignores_subjects { Some(false) } else { known.exists }
+    }
+
     /// Says whether the repository lists by itself what is pushed to it.
     pub(super) async fn lists_by_itself(&self, endpoint: &Endpoint, subject: &Digest) -> Result<bool, RepositoryError> {
         Ok(!self.known().ignores_subjects && self.exists(endpoint, subject).await?)

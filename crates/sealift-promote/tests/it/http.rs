@@ -12,7 +12,7 @@ use sealift_oci::{Access, Client, RetryPolicy};
 use sealift_policy::Ruling;
 use sealift_promote::{PromoteError, Promoted, SignatureForm, TagRule};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Registry, RegistryOptions, RetryAfter, Rule};
+use sealift_sandbox::registry::{Effect, Emulation, Registry, RegistryOptions, RetryAfter, Rule};
 use tokio::sync::Notify;
 
 use crate::endorse::{evidence, recorded};
@@ -53,6 +53,21 @@ async fn found(prod: &Registry, root: &Descriptor) -> Vec<(AttachmentKind, Stora
     let found = attachments_of_all(repository.as_read(), &subjects, Scope::Nested).await.unwrap();
     assert!(found.problems.is_empty() && found.unread.is_empty(), "{found:?}");
     found.found.into_iter().map(|attachment| (attachment.kind, attachment.storage)).collect()
+}
+
+/// As Docker Hub was in 2024.
+#[tokio::test]
+async fn a_registry_that_takes_no_referrer_before_its_subject_gets_it_after() {
+    for kind in KINDS {
+        let mut options = kind();
+        options.quirks.subject_first = Emulation::DockerHub2024.options().quirks.subject_first;
+        let (staging, prod) = (Registry::start(RegistryOptions::default()).unwrap(), Registry::start(options).unwrap());
+        let (person, source) = (Person::new(), open(&staging, "team/app").await);
+        let index = laden_index(&*source, &person).await;
+        let promoted = promote(&person, &staging, &prod, &index).await.unwrap();
+        assert_eq!(promoted.completeness.arrived.len(), 1 + 4 + 11 + 3);
+        assert_eq!(found(&prod, &index).await.len(), 11 + 3);
+    }
 }
 
 fn tagged(prod: &Registry) -> Option<Digest> {

@@ -4,6 +4,7 @@
 //! a blob in one request, those without in two.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealift_core::oci::{Descriptor, Reference, Selector};
 use sealift_core::repository::{Repository, Snapshot};
@@ -12,7 +13,7 @@ use sealift_oci::{Access, Client};
 use sealift_policy::Ruling;
 use sealift_promote::{Promoted, TagChange};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Registry, RegistryOptions};
+use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 
 use crate::support::{Person, of, tag};
 
@@ -157,11 +158,11 @@ async fn an_index_with_eleven_referrers_costs_little_more_than_its_objects() {
             [("GET Blob", 19), ("GET Manifest", 21), ("GET Referrers", 1), ("GET Tags", 1)].as_slice(),
             [
                 ("GET Blob", 1),
-                // All manifests, five fallback tags before and after they are written, the tag before it is moved.
-                ("GET Manifest", 27),
+                // All manifests, five fallback tags before and after they are written, one of them before all else, and
+                // the tag before it is moved.
+                ("GET Manifest", 28),
                 ("GET Referrers", 1),
-                // The tag and the root.
-                ("HEAD Manifest", 2),
+                ("HEAD Manifest", 1),
                 ("POST Upload", 20),
                 ("PUT Manifest", 22),
                 ("PUT Upload", 20),
@@ -175,6 +176,25 @@ async fn an_index_with_eleven_referrers_costs_little_more_than_its_objects() {
         assert_eq!(promoted.completeness.arrived.len(), 16);
         assert_eq!(counted(&staging), at_source);
         assert_eq!(counted(&prod), at_destination);
+    }
+}
+
+/// What is attached does not wait for the image: while large layers are on their way, the fallback tag settles.
+#[tokio::test]
+async fn what_is_attached_is_there_before_the_image() {
+    for prod in [with_api(), without_api()] {
+        let (staging, person) = (without_api(), Person::new());
+        let image = signed_image(&staging, &person).await;
+        let slow = Rule::new(Effect::Delay(Duration::from_millis(300))).on(Endpoint::Blob);
+        staging.set_faults([slow.reference(&fixture::image(1).blobs().next().unwrap().0.digest.to_string())]);
+        promote(&staging, &prod, &person).await;
+        let puts = prod
+            .requests()
+            .into_iter()
+            .filter(|request| request.method == "PUT" && request.endpoint == Endpoint::Manifest);
+        let puts: Vec<_> = puts.map(|request| request.path).collect();
+        let last_two = [image.digest.to_string(), "v1".to_owned()];
+        assert!(puts[puts.len() - 2..].iter().zip(&last_two).all(|(path, last)| path.ends_with(last)), "{puts:?}");
     }
 }
 

@@ -216,7 +216,8 @@ async fn nothing_is_taken_for_there_once_a_manifest_was_refused() {
         prod.clear_requests();
         // As a registry does whose garbage collection came between.
         let refusal = Effect::Refusal(status, "MANIFEST_BLOB_UNKNOWN");
-        prod.set_faults([Rule::new(refusal).method("PUT").on(Endpoint::Manifest).times(1)]);
+        let root = staging.images[1].digest.to_string();
+        prod.set_faults([Rule::new(refusal).method("PUT").on(Endpoint::Manifest).reference(&root).times(1)]);
         staging.promote(&staging.images[1], &prod, "prod/app").await.unwrap();
         let looked_up = |layer: &Digest| {
             let path = format!("/v2/prod/app/blobs/{layer}");
