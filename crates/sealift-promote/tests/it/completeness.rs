@@ -1,6 +1,8 @@
 //! Everything arrives, bytes unchanged, between all kinds of stores; what stays behind is told.
 
-use sealift_core::attach::{CosignSuffix, NewArtifact, Scope, Storage, attach, attachments, attachments_of_all};
+use sealift_core::attach::{
+    CosignSuffix, NewArtifact, NewLayer, Scope, Storage, attach, attach_cosign_tag, attachments, attachments_of_all,
+};
 use sealift_core::evidence::Verdict;
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::pattern::Pattern;
@@ -197,6 +199,26 @@ async fn manifests_that_lost_their_blobs_get_them_back() {
             assert!(prod.exists(child).await.unwrap(), "{child:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_tag_that_holds_all_layers_and_more_gets_lost_blobs_back() {
+    let (staging, scratch, prod) =
+        (store("staging", MODES[0]), MemoryRepository::new("scratch"), MemoryRepository::new("prod"));
+    let person = Person::new();
+    let image = fixture::image(1).push(&staging, Some(&tag("v1"))).await.unwrap();
+    person.attach(&staging, &image, predicate::IMAGE_SIGNATURE).await;
+    let suffix = CosignSuffix::Sbom;
+    let layers = [b"one", b"two"].map(|text| NewLayer::new("text/spdx+json", text.to_vec()));
+    attach_cosign_tag(&staging, &image.digest, suffix, &layers[0]).await.unwrap();
+    for layer in &layers {
+        attach_cosign_tag(&scratch, &image.digest, suffix, layer).await.unwrap();
+    }
+    let held = suffix.tag(&image.digest);
+    prod.tag(&scratch.manifest(&Selector::Tag(held.clone())).await.unwrap(), &held).await.unwrap();
+    let promoted = person.promote(&staging, &prod, &of(image)).await.unwrap();
+    assert!(promoted.completeness.arrived.iter().any(|arrived| arrived.proof == ArrivalProof::Merged));
+    assert!(prod.exists(&layers[0].descriptor()).await.unwrap(), "the destination lists it, so it has it");
 }
 
 #[tokio::test]
