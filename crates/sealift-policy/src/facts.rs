@@ -7,7 +7,7 @@ use sealift_core::oci::Digest;
 use sealift_core::repository::ReadRepository;
 use sealift_core::verify::{Claim, Verifier};
 
-use crate::lifecycle::{self, Markers};
+use crate::lifecycle::{self, MarkerKind, Markers};
 
 /// What must be known before a check can judge.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub enum Demand<'a> {
     Lifecycle {
         /// Whose markers count; without, anyone's.
         signers: Option<&'a IdentityMatcher>,
+        /// Which artifacts are markers.
+        kinds: &'a [MarkerKind],
     },
     /// Nothing but what the policy says already.
     Nothing,
@@ -48,9 +50,9 @@ impl Facts {
     ) -> Self {
         let mut facts = Self::default();
         match demand {
-            Demand::Lifecycle { signers } => {
+            Demand::Lifecycle { signers, kinds } => {
                 let signers = signers.map(|signers| (verifier, signers));
-                facts.markers = Some(lifecycle::read(repository, subject, signers).await);
+                facts.markers = Some(lifecycle::read(repository, subject, signers, kinds).await);
             }
             Demand::Nothing => {}
             Demand::Signatures { claim, identities, effort } => {

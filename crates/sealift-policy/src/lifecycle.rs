@@ -3,6 +3,8 @@
 //! Images cannot be changed, so that they are outdated is said beside them. Several markers on one image are normal; the
 //! one that says it was created last counts. Anyone who can push can mark, so that signers may be demanded.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -13,16 +15,50 @@ use sealift_core::oci::{Digest, annotation, media_type};
 use sealift_core::repository::{ReadRepository, foreign_text};
 use sealift_core::verify::{Claim, Verifier};
 
-/// Reads the end-of-life markers of `subject`; with signers, those that one of them signed.
+/// A kind of markers: which artifacts they are, and where they say when the life ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct MarkerKind {
+    /// Artifact type.
+    pub artifact_type: String,
+    /// Key of the annotation that has the date.
+    pub date: String,
+}
+
+impl MarkerKind {
+    /// Returns a kind.
+    pub fn new(artifact_type: impl Into<String>, date: impl Into<String>) -> Self {
+        Self { artifact_type: artifact_type.into(), date: date.into() }
+    }
+
+    /// Returns Microsoft's kind, which its own images and `oras attach` examples have.
+    pub fn microsoft() -> Self {
+        Self::new(media_type::MICROSOFT_LIFECYCLE, annotation::END_OF_LIFE)
+    }
+
+    /// Returns the kinds that count: Microsoft's, and `own` besides. One of Microsoft's type says where its date is.
+    pub fn all(own: Option<Self>) -> Vec<Self> {
+        let microsoft = Self::microsoft();
+        let is_other = own.as_ref().is_none_or(|own| own.artifact_type != microsoft.artifact_type);
+        is_other.then_some(microsoft).into_iter().chain(own).collect()
+    }
+}
+
+/// Reads the end-of-life markers of `subject`, of any of some kinds; with signers, those that one of them signed.
 pub async fn read(
     repository: &dyn ReadRepository,
     subject: &Digest,
     signers: Option<(&Verifier, &IdentityMatcher)>,
+    kinds: &[MarkerKind],
 ) -> Markers {
-    let attached = referrers_of_type(repository, subject, media_type::MICROSOFT_LIFECYCLE).await;
-    let mut markers = Markers { found: Vec::new(), unread: attached.unread };
-    for (index, attachment) in attached.found.iter().enumerate() {
-        let mut marker = Marker::of(attachment);
+    let mut markers = Markers::default();
+    let mut attached = Vec::new();
+    for kind in kinds {
+        let of_kind = referrers_of_type(repository, subject, &kind.artifact_type).await;
+        markers.unread.extend(of_kind.unread);
+        attached.extend(of_kind.found.iter().map(|attachment| Marker::of(attachment, kind)));
+    }
+    for (index, mut marker) in attached.into_iter().enumerate() {
         if let Some((verifier, identities)) = signers {
             if index == MAX_SIGNED_MARKERS {
                 markers.unread.push(too_many(repository, subject));
@@ -92,29 +128,30 @@ pub struct Marker {
     pub created: Option<Timestamp>,
     /// Who signed the marker, where signers were demanded.
     pub signer: Option<Identity>,
+    /// Everything that it says, as its manifest has it.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Marker {
-    fn of(attachment: &Attachment) -> Self {
+    fn of(attachment: &Attachment, kind: &MarkerKind) -> Self {
         // It was parsed when it was opened.
         let annotations = attachment.manifest.parse().map(|manifest| manifest.annotations).unwrap_or_default();
         let text = |key: &str| annotations.get(key).map(String::as_str);
-        let end = text(annotation::END_OF_LIFE).unwrap_or_default();
+        let end = text(&kind.date).unwrap_or_default();
         Self {
             digest: attachment.descriptor().digest.clone(),
             end_of_life: parse_date(end).ok_or_else(|| foreign_text(end)),
             successor: text(annotation::SUCCESSOR).map(foreign_text),
             created: text(annotation::CREATED).and_then(|text| text.parse().ok()),
             signer: None,
+            annotations,
         }
     }
 }
 
-/// Returns the marker that says that what it is attached to ends at `end_of_life`, a date or a time.
-pub fn marker(end_of_life: &str, successor: Option<&str>, created: Timestamp) -> NewArtifact {
-    let artifact = NewArtifact::new(media_type::MICROSOFT_LIFECYCLE)
-        .with_annotation(annotation::END_OF_LIFE, end_of_life)
-        .created(created);
+/// Returns the marker of a kind that says that what it is attached to ends at `end_of_life`, a date or a time.
+pub fn marker(kind: &MarkerKind, end_of_life: &str, successor: Option<&str>, created: Timestamp) -> NewArtifact {
+    let artifact = NewArtifact::new(&kind.artifact_type).with_annotation(&kind.date, end_of_life).created(created);
     match successor {
         Some(successor) => artifact.with_annotation(annotation::SUCCESSOR, successor),
         None => artifact,
@@ -154,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_of_microsofts_type_stands_in_for_microsofts() {
+        let own = MarkerKind::new("application/vnd.example.lifecycle", "org.example.end");
+        assert_eq!(MarkerKind::all(None), [MarkerKind::microsoft()]);
+        assert_eq!(MarkerKind::all(Some(own.clone())), [MarkerKind::microsoft(), own]);
+        let other_date = MarkerKind::new(media_type::MICROSOFT_LIFECYCLE, "org.example.end");
+        assert_eq!(MarkerKind::all(Some(other_date.clone())), [other_date]);
+    }
+
+    #[test]
     fn the_marker_created_last_decides_and_the_earliest_end_among_equals() {
         let marker = |end: &str, created: Option<&str>| Marker {
             digest: Digest::sha256(end.as_bytes()),
@@ -161,6 +207,7 @@ mod tests {
             successor: None,
             created: created.map(|time| time.parse().unwrap()),
             signer: None,
+            annotations: BTreeMap::new(),
         };
         let (early, late) = (Some("2023-01-01T00:00:00Z"), Some("2024-01-01T00:00:00Z"));
         for (found, expected) in [

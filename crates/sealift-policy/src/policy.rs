@@ -86,7 +86,7 @@ impl Policy {
     pub fn accepts_certificates(&self) -> bool {
         self.demands().any(|demand| match demand {
             Demand::Signatures { identities, .. } => identities.accepts_certificates(),
-            Demand::Lifecycle { signers } => signers.is_some_and(IdentityMatcher::accepts_certificates),
+            Demand::Lifecycle { signers, .. } => signers.is_some_and(IdentityMatcher::accepts_certificates),
             Demand::Nothing => false,
         })
     }

@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod keyless;
 pub(crate) mod many;
+pub(crate) mod marker;
 pub(crate) mod output;
 pub(crate) mod policy;
 pub(crate) mod predicate;

@@ -29,7 +29,7 @@ impl SignatureFormat {
 }
 
 /// How signatures are published
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct PublishArgs {
     /// Sign every manifest of an index too: each platform, at any depth
     #[arg(short, long)]

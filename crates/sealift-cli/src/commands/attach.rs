@@ -193,6 +193,7 @@ async fn attach_layer(
         digest: attached.digest,
         artifact_type: artifact.artifact_type,
         tag: None,
+        signature: None,
     })
 }
 
@@ -212,6 +213,7 @@ async fn attach_signature(args: &SignatureArgs, context: &Context) -> Result<Att
         digest: manifest.map_err(CliError::Attach)?.digest,
         artifact_type: media_type::SIMPLE_SIGNING.to_owned(),
         tag: Some(suffix.tag(subject.digest()).to_string()),
+        signature: None,
     })
 }
 

@@ -10,16 +10,20 @@ use sealift_core::repository::ReadRepository;
 use sealift_core::verify::Verifier;
 use sealift_oci::Client;
 use sealift_policy::edition::Edition;
-use sealift_policy::lifecycle::{self, Markers};
+use sealift_policy::lifecycle::{self, MarkerKind, Markers};
 
 use crate::args::identity::IdentityArgs;
+use crate::args::keyless::SignerArgs;
+use crate::args::marker::MarkerArgs;
 use crate::args::output::{Format, OutputArgs};
 use crate::args::reference;
 use crate::args::registry::RegistryArgs;
+use crate::args::signing::PublishArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::output::model::{Attached, Dated, Latest, Lifecycle};
+use crate::signing::{Existing, Purpose, Signing};
 use crate::subject::Subject;
 use crate::verifiers::requirements;
 
@@ -41,13 +45,17 @@ pub(crate) enum LifecycleCommand {
 /// Mark when an artifact's life ends
 ///
 /// Attaches an artifact without content of the type `application/vnd.microsoft.artifact.lifecycle`, as `oras attach` and
-/// Microsoft's images do. The artifact itself does not change. Of several markers the one created last decides. Sign the
-/// marker, by the digest that is printed, for policies that demand to know who made it.
+/// Microsoft's images do; `--type` and `--date-annotation` make another kind of markers. The artifact itself does not
+/// change. Of several markers the one created last decides. Sign the marker with `--sign` for policies that demand to know
+/// who made it.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealift lifecycle set --eol 2026-12-31 registry.example.com/app:1.0
-  sealift lifecycle set --eol 2026-12-31 --successor registry.example.com/app:1.1 registry.example.com/app:1.0")]
+  sealift lifecycle set --eol 2026-12-31 --successor registry.example.com/app:1.1 registry.example.com/app:1.0
+  sealift lifecycle set --eol 2026-12-31 --sign --key sealift.key registry.example.com/app:1.0
+  sealift lifecycle set --eol 2026-12-31 --type application/vnd.example.lifecycle --date-annotation org.example.end \\
+    registry.example.com/app:1.0")]
 pub(crate) struct SetArgs {
     /// Artifact to mark
     #[arg(value_name = "REFERENCE")]
@@ -62,6 +70,16 @@ pub(crate) struct SetArgs {
     successor: Option<String>,
 
     #[command(flatten)]
+    marker: MarkerArgs,
+
+    /// Sign the marker too: with `--key`, which implies it, or as whoever an identity provider vouches for
+    #[arg(long)]
+    sign: bool,
+
+    #[command(flatten)]
+    signer: SignerArgs,
+
+    #[command(flatten)]
     registry: RegistryArgs,
 
     #[command(flatten)]
@@ -70,8 +88,9 @@ pub(crate) struct SetArgs {
 
 /// Show what markers say about an artifact's end of life
 ///
-/// Prints every marker, the one that decides first. With a key or an identity, only markers that they signed; without,
-/// anyone who can push may have made them. Exits with 22 when the end is unclear: a marker could not be read, or the one
+/// Prints every marker, the one that decides first, and the artifact's annotations as they are with those of its markers:
+/// of several values the last one created. With a key or an identity, only markers that they signed; without, anyone who
+/// can push may have made them. Exits with 22 when the end is unclear: a marker could not be read, or the one
 /// that decides has no date.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
@@ -82,6 +101,9 @@ pub(crate) struct ShowArgs {
     /// Artifact whose markers are shown
     #[arg(value_name = "REFERENCE")]
     reference: String,
+
+    #[command(flatten)]
+    marker: MarkerArgs,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -112,6 +134,9 @@ pub(crate) struct LatestArgs {
     /// Tag that follows the version, where that is not the version itself
     #[arg(long, value_name = "TAG")]
     tag: Option<Tag>,
+
+    #[command(flatten)]
+    marker: MarkerArgs,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -151,27 +176,48 @@ async fn set(args: &SetArgs, context: &Context) -> Result<Attached, CliError> {
     let (reference, selector) = reference::parse_selecting(&args.reference)?;
     let client = context.client(&args.registry, &[&reference])?;
     let subject = Subject::open(&client, &reference, &selector).await?;
-    let marker = lifecycle::marker(&args.eol, args.successor.as_deref(), context.now());
+    let kind = args.marker.kind().unwrap_or_else(MarkerKind::microsoft);
+    let marker = lifecycle::marker(&kind, &args.eol, args.successor.as_deref(), context.now());
+    let manifest = marker.to_manifest(&subject.descriptor);
+    let references = [reference.with_digest(manifest.descriptor().digest.clone()).to_string()];
+    let publish = PublishArgs::default();
+    // Whoever cannot sign is told before anything is attached.
+    let signing = match args.sign || args.signer.key.is_some() {
+        true => {
+            let (annotations, identity, existing) = (BTreeMap::new(), None, Existing::SignAgain);
+            let purpose = Purpose::ImageSignature { annotations, identity, existing };
+            Some(Signing::open(context, &args.registry, &args.signer, &publish, &references, purpose).await?)
+        }
+        false => None,
+    };
     let attached = attach(&*subject.repository, &subject.descriptor, &marker).await.map_err(CliError::Attach)?;
-    Ok(Attached {
-        reference: subject.by_digest().to_string(),
-        digest: attached.digest,
-        artifact_type: marker.artifact_type,
-        tag: None,
-    })
+    let (reference, artifact_type) = (subject.by_digest().to_string(), marker.artifact_type);
+    // An archive is written by one at a time.
+    drop(subject);
+    let signature = match signing {
+        Some(signing) => {
+            let (_, signed) = signing.run().await.0.into_iter().next().unzip();
+            let manifests = signed.transpose()?.map(|signed| signed.manifests).unwrap_or_default();
+            manifests.into_iter().flat_map(|manifest| manifest.stored).next().map(|stored| stored.digest)
+        }
+        None => None,
+    };
+    Ok(Attached { reference, digest: attached.digest, artifact_type, tag: None, signature })
 }
 
 async fn show(args: &ShowArgs, context: &Context) -> Result<Lifecycle, CliError> {
-    let signers = Signers::of(&args.identity, context).await?;
+    let signers = Signers::of(&args.identity, &args.marker, context).await?;
     let (reference, selector) = reference::parse_selecting(&args.reference)?;
     let client = context.client(&args.registry, &[&reference])?;
-    let subject = Subject::open_read(&client, &reference, &selector).await?;
+    let (subject, manifest) = Subject::read(&client, &reference, &selector).await?;
     let markers = signers.markers(&*subject.repository, subject.digest()).await;
-    Ok(Lifecycle { reference: subject.by_digest(), markers, now: Context::clock() })
+    // What cannot be read as a manifest has no annotations that anybody could read.
+    let own = manifest.parse().map(|manifest| manifest.annotations).unwrap_or_default();
+    Ok(Lifecycle { reference: subject.by_digest(), own, markers, now: Context::clock() })
 }
 
 async fn latest(args: &LatestArgs, context: &Context) -> Result<Latest, CliError> {
-    let signers = Signers::of(&args.identity, context).await?;
+    let signers = Signers::of(&args.identity, &args.marker, context).await?;
     let (reference, selector) = reference::parse_selecting(&args.reference)?;
     let client = context.client(&args.registry, &[&reference])?;
     let asked = signers.dated(&client, &reference, &selector).await?;
@@ -190,20 +236,25 @@ fn followed_tag(edition: &Edition) -> Option<Tag> {
     edition.version.as_ref()?.replace('+', "_").parse().ok()
 }
 
-/// Whose markers count; without anybody, everyone's.
-struct Signers(Option<(Verifier, IdentityMatcher)>);
+/// Whose markers count, and which artifacts are markers.
+struct Signers {
+    /// Without anybody, everyone's count.
+    who: Option<(Verifier, IdentityMatcher)>,
+    kinds: Vec<MarkerKind>,
+}
 
 impl Signers {
-    async fn of(identity: &IdentityArgs, context: &Context) -> Result<Self, CliError> {
-        match identity.is_empty() {
-            true => Ok(Self(None)),
-            false => requirements(context, identity, BTreeMap::new()).await.map(|signers| Self(Some(signers))),
-        }
+    async fn of(identity: &IdentityArgs, marker: &MarkerArgs, context: &Context) -> Result<Self, CliError> {
+        let who = match identity.is_empty() {
+            true => None,
+            false => Some(requirements(context, identity, BTreeMap::new()).await?),
+        };
+        Ok(Self { who, kinds: MarkerKind::all(marker.kind()) })
     }
 
     async fn markers(&self, repository: &dyn ReadRepository, digest: &Digest) -> Markers {
-        let signers = self.0.as_ref().map(|(verifier, identities)| (verifier, identities));
-        lifecycle::read(repository, digest, signers).await
+        let signers = self.who.as_ref().map(|(verifier, identities)| (verifier, identities));
+        lifecycle::read(repository, digest, signers, &self.kinds).await
     }
 
     async fn dated(&self, client: &Client, reference: &Reference, selector: &Selector) -> Result<Dated, CliError> {

@@ -8,6 +8,7 @@ use sealift_policy::check::EndOfLife;
 use crate::args::annotation::{self, Annotation};
 use crate::args::deadline::DeadlineArgs;
 use crate::args::identity::IdentityArgs;
+use crate::args::marker;
 use crate::args::output::OutputArgs;
 use crate::args::policy::PolicyArgs;
 use crate::args::reference::REFERENCE_HELP;
@@ -62,6 +63,14 @@ pub(crate) struct VerifyArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "GRACE")]
     fail_on_eol: Option<Option<Duration>>,
 
+    /// Artifact type of lifecycle markers that count, besides Microsoft's
+    #[arg(long, value_name = "TYPE", requires = "fail_on_eol")]
+    eol_type: Option<String>,
+
+    /// Annotation of those markers that has the date, where it is not Microsoft's
+    #[arg(long, value_name = "KEY", requires = "fail_on_eol")]
+    eol_annotation: Option<String>,
+
     /// Demand that every manifest of an index is signed too: each platform, at any depth
     #[arg(short, long)]
     recursive: bool,
@@ -95,7 +104,9 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Cl
             context.printer.report(format, &verification.run(context, registry, references).await?)
         }
         rules => {
-            let end_of_life = args.fail_on_eol.map(|grace| EndOfLife::new(grace, Some(Context::clock())));
+            let own = marker::kind(args.eol_type.as_deref(), args.eol_annotation.as_deref());
+            let check = |grace| EndOfLife::new(grace, Some(Context::clock())).marked_as(own);
+            let end_of_life = args.fail_on_eol.map(check);
             let judging = Judging { verifier, rules, end_of_life, depth, effort, deadline };
             context.printer.report(format, &judging.run(context, registry, references).await?)
         }

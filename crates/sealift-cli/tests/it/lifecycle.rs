@@ -131,3 +131,50 @@ fn a_version_that_is_not_named_is_given() {
     let strange = edition(&registry, 4, &json!({ "org.opencontainers.image.version": "../../etc" }), None);
     user.run(&["lifecycle", "latest", &strange]).assert_code(2).assert_stderr("--tag");
 }
+
+/// Row 17 of the scenarios: a marker of an organization's own kind, signed as it is set, and everything as one view.
+#[test]
+fn a_marker_of_an_own_kind_is_set_signed_and_read() {
+    for (_, options) in both_kinds() {
+        let (user, registry) = (User::with_key(), Registry::start(options).unwrap());
+        let image = edition(&registry, 1, &revision("20230707"), None);
+        user.run(&["sign", "--key", "sealift.key", &image]).assert_code(0);
+        let kind = ["--type", "application/vnd.example.lifecycle", "--date-annotation", "org.example.end"];
+        let set = ["lifecycle", "set", "--eol", "2023-07-10", "--sign", "--key", "sealift.key", "--output", "json"];
+        let wrong = ["lifecycle", "set", "--eol", "2023-07-10", "--sign", "--key", "absent.key", &image];
+        user.run(&[&wrong[..], &kind].concat()).assert_code(20);
+        let show = |more: &[&str]| {
+            user.run(&[&["lifecycle", "show", "--output", "json"], more, &[&image]].concat()).assert_code(0).json()
+        };
+        assert_eq!(show(&kind)["markers"], json!([]), "who cannot sign attaches nothing");
+        let marked = user.run(&[&set[..], &kind, &[&image]].concat()).assert_code(0).json();
+        assert_eq!(marked["artifactType"], "application/vnd.example.lifecycle");
+        assert!(marked["signature"].is_string(), "{marked}");
+
+        assert_eq!(show(&[])["markers"], json!([]), "it is not of Microsoft's kind");
+        let signed = show(&[&["--key", "sealift.pub"], &kind[..]].concat());
+        assert_eq!(
+            (&signed["hasEnded"], &signed["markers"][0]["digest"]),
+            (&json!(true), &marked["digest"]),
+            "{signed}"
+        );
+        assert!(signed["markers"][0]["signer"].is_string(), "{signed}");
+        let annotations = &signed["annotations"];
+        assert_eq!(annotations["org.opencontainers.image.revision"], json!({ "value": "20230707" }), "{signed}");
+        assert_eq!(annotations["org.example.end"], json!({ "value": "2023-07-10", "from": marked["digest"] }));
+        // The marker was made after the image, and says when.
+        assert_eq!(annotations["org.opencontainers.image.created"]["from"], marked["digest"]);
+
+        let verify = ["verify", "--key", "sealift.pub", "--fail-on-eol"];
+        user.run(&[&verify[..], &[&image]].concat()).assert_code(0);
+        let own = ["--eol-type", "application/vnd.example.lifecycle", "--eol-annotation", "org.example.end", &image];
+        user.run(&[&verify[..], &own].concat()).assert_code(14).assert_stderr("2023-07-10");
+        user.run(&[&verify[..3], &own].concat()).assert_code(2).assert_stderr("--fail-on-eol");
+        let marker = "{type: application/vnd.example.lifecycle, date: org.example.end}";
+        let scope = format!(
+            "repository: '**', signatures: [{{anyOf: [{{key: sealift.pub}}]}}], endOfLife: {{marker: {marker}}}"
+        );
+        user.write("policy.yaml", format!("version: 1\nscopes: [{{{scope}}}]\n"));
+        user.run(&["verify", "--policy", "policy.yaml", &image]).assert_code(14);
+    }
+}

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{Assessment, Check, Outcome};
 use crate::age::Duration;
 use crate::facts::{Demand, Facts};
+use crate::lifecycle::MarkerKind;
 use crate::quorum::Quorum;
 use crate::reason::Reason;
 
@@ -14,18 +15,25 @@ pub struct EndOfLife {
     grace: Option<Duration>,
     now: Option<Timestamp>,
     signers: Option<Quorum>,
+    kinds: Vec<MarkerKind>,
 }
 
 impl EndOfLife {
     /// Returns a check that the end of life is less than `grace` ago at `now`, by anyone's markers.
     pub fn new(grace: Option<Duration>, now: Option<Timestamp>) -> Self {
-        Self { grace, now, signers: None }
+        Self { grace, now, signers: None, kinds: MarkerKind::all(None) }
     }
 
     /// Returns the check for which only markers that one of `signers` signed count; without, anyone's.
     #[must_use]
     pub fn marked_by(self, signers: Option<Quorum>) -> Self {
         Self { signers, ..self }
+    }
+
+    /// Returns the check for which markers of `own` kind count, too, where there is one.
+    #[must_use]
+    pub fn marked_as(self, own: Option<MarkerKind>) -> Self {
+        Self { kinds: MarkerKind::all(own), ..self }
     }
 }
 
@@ -41,7 +49,7 @@ impl Check for EndOfLife {
     }
 
     fn demand(&self) -> Demand<'_> {
-        Demand::Lifecycle { signers: self.signers.as_ref().map(Quorum::accepted) }
+        Demand::Lifecycle { signers: self.signers.as_ref().map(Quorum::accepted), kinds: &self.kinds }
     }
 
     fn evaluate(&self, facts: &Facts) -> Assessment {

@@ -154,7 +154,8 @@ pub(crate) mod fields {
     pub(crate) const SCOPE: &[&str] = &["repository", "signatures", "attestations", "endOfLife"];
     pub(crate) const SIGNATURE: &[&str] = &["anyOf", "allOf", "threshold", "maxAge"];
     pub(crate) const ATTESTATION: &[&str] = &["type", "anyOf", "allOf", "threshold", "maxAge"];
-    pub(crate) const END_OF_LIFE: &[&str] = &["grace", "anyOf"];
+    pub(crate) const END_OF_LIFE: &[&str] = &["grace", "anyOf", "marker"];
+    pub(crate) const MARKER: &[&str] = &["type", "date"];
     pub(crate) const SIGNER: &[&str] = &["key", "identity"];
     pub(crate) const IDENTITY: &[&str] = &["subject", "issuer", "claims"];
     pub(crate) const PATTERN: &[&str] = &["glob", "regexp"];

@@ -13,6 +13,7 @@ use super::signer::KeyReader;
 use super::{MAX_REQUIREMENTS, bounded, fields};
 use crate::age::Duration;
 use crate::check::{Attested, EndOfLife, SignedBy};
+use crate::lifecycle::MarkerKind;
 use crate::policy::Policy;
 use crate::quorum::{Quorum, Signer};
 
@@ -33,6 +34,8 @@ struct EndOfLifeRule {
     grace: Option<Duration>,
     /// Whose markers count; without, anyone's.
     signers: Option<Quorum>,
+    /// Which artifacts are markers, besides Microsoft's.
+    marker: Option<MarkerKind>,
 }
 
 /// How much a pattern says: of patterns that fit, the greatest decides.
@@ -85,8 +88,9 @@ impl Scope {
             let age = max_age.map(|limit| crate::AgeLimit::new(limit, now));
             policy.add(path, Box::new(Attested::of(predicate_type, quorum.clone(), age)));
         }
-        if let Some(EndOfLifeRule { path, grace, signers }) = &self.end_of_life {
-            policy.add(path, Box::new(EndOfLife::new(*grace, now).marked_by(signers.clone())));
+        if let Some(EndOfLifeRule { path, grace, signers, marker }) = &self.end_of_life {
+            let check = EndOfLife::new(*grace, now).marked_by(signers.clone()).marked_as(marker.clone());
+            policy.add(path, Box::new(check));
         }
     }
 }
@@ -107,8 +111,16 @@ impl EndOfLifeRule {
             }
             None => None,
         };
-        Ok(Self { path: entry.path().to_owned(), grace, signers })
+        let marker = fields.optional("marker").map(|entry| read_marker(&entry)).transpose()?;
+        Ok(Self { path: entry.path().to_owned(), grace, signers, marker })
     }
+}
+
+fn read_marker(entry: &Entry<'_>) -> Result<MarkerKind, DocumentError> {
+    let fields = entry.fields(fields::MARKER)?;
+    let artifact_type = fields.required("type")?;
+    let date = fields.required("date")?;
+    Ok(MarkerKind::new(artifact_type.text("an artifact type")?, date.text("the key of an annotation")?))
 }
 
 fn list<'a>(entry: Option<Entry<'a>>, what: &str) -> Result<Vec<Entry<'a>>, DocumentError> {

@@ -12,6 +12,7 @@ use sealift_core::sign::{KeySigner, sign};
 use sealift_core::statement::{Statement, Subject, predicate};
 use sealift_core::verify::{Requirements, Verifier};
 use sealift_policy::check::{Attested, EndOfLife, Outcome, SignedBy};
+use sealift_policy::lifecycle::MarkerKind;
 use sealift_policy::{AgeLimit, Decision, Policy, Quorum, Reason, Ruling, Signer, lifecycle};
 use sealift_sandbox::{WatchedRepository, fixture};
 
@@ -191,7 +192,8 @@ async fn ends_of_life_pass_fail_and_stay_open() {
     let alive = |grace: Option<&str>| EndOfLife::new(grace.map(|grace| grace.parse().unwrap()), Some(now));
     let judge = async |check: EndOfLife| judge(Policy::new().requiring(check), &repository, &image).await;
     let mark = async |end: &str, created: &str| {
-        let marker = lifecycle::marker(end, Some("app@next"), created.parse().unwrap());
+        let kind = MarkerKind::microsoft();
+        let marker = lifecycle::marker(&kind, end, Some("app@next"), created.parse().unwrap());
         attach(&repository, &image, &marker).await.unwrap()
     };
     assert_eq!(judge(alive(None)).await, (Outcome::Pass, Reason::Alive { until: None }));
@@ -216,6 +218,31 @@ async fn ends_of_life_pass_fail_and_stay_open() {
     assert_eq!(judge(alive(None)).await, (Outcome::Fail, Reason::UnreadableDate { found: "soon".to_owned() }));
     repository.fail_calls("fallback");
     assert_eq!(judge(alive(None)).await, (Outcome::Inconclusive, Reason::Unread { count: 1 }));
+}
+
+#[tokio::test]
+async fn markers_of_an_own_kind_count_where_it_is_named() {
+    let repository = MemoryRepository::new("store");
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let now: jiff::Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+    let judge = async |own: Option<MarkerKind>| {
+        let check = EndOfLife::new(None, Some(now)).marked_as(own);
+        judge(Policy::new().requiring(check), &repository, &image).await.0
+    };
+    let own = MarkerKind::new("application/vnd.example.lifecycle", "org.example.end");
+    let mark = async |kind: &MarkerKind, end: &str, created: &str| {
+        let marker = lifecycle::marker(kind, end, None, created.parse().unwrap());
+        attach(&repository, &image, &marker).await.unwrap();
+    };
+    mark(&own, "2026-11-20", "2026-01-01T00:00:00Z").await;
+    assert_eq!(judge(None).await, Outcome::Pass);
+    assert_eq!(judge(Some(own.clone())).await, Outcome::Fail);
+    // Its date is where the kind says, and nowhere else.
+    let elsewhere = MarkerKind::new("application/vnd.example.lifecycle", "org.example.other");
+    assert_ne!(judge(Some(elsewhere)).await, Outcome::Pass);
+    // Of all kinds together the last one created decides.
+    mark(&MarkerKind::microsoft(), "2026-12-31", "2026-02-01T00:00:00Z").await;
+    assert_eq!(judge(Some(own)).await, Outcome::Pass);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ fn the_schema_takes_what_is_read_and_refuses_what_has_the_wrong_shape() {
 #[test]
 fn the_schema_knows_the_fields_that_the_parser_knows() {
     let schema = schema();
-    let deep = "version: 1\nscopes: [{repository: '**', attestations: [{type: spdx, anyOf: [{identity: {subject: {glob: '*'}, issuer: i}}]}], signatures: [{anyOf: [{key: cosign2.pub}]}], endOfLife: {grace: 7d}}]";
+    let deep = "version: 1\nscopes: [{repository: '**', attestations: [{type: spdx, anyOf: [{identity: {subject: {glob: '*'}, issuer: i}}]}], signatures: [{anyOf: [{key: cosign2.pub}]}], endOfLife: {grace: 7d, marker: {date: org.example.end, type: application/vnd.example}}}]";
     parse(deep, "p").unwrap();
     for (place, at) in [
         ("version: 1", "/properties"),
@@ -81,6 +81,7 @@ fn the_schema_knows_the_fields_that_the_parser_knows() {
         ("{key:", "/$defs/signer/properties"),
         ("{subject:", "/$defs/identity/properties"),
         ("{grace:", "/$defs/scope/properties/endOfLife/properties"),
+        ("{date:", "/$defs/scope/properties/endOfLife/properties/marker/properties"),
         ("{glob:", "/$defs/pattern/anyOf/1/properties"),
     ] {
         let with_unknown = match place.strip_prefix('{') {

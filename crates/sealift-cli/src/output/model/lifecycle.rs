@@ -1,9 +1,11 @@
 //! What markers say about an artifact's end of life.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use sealift_core::oci::Reference;
+use sealift_core::oci::{Digest, Reference};
+use sealift_core::repository::foreign_text;
 use sealift_policy::lifecycle::{Marker, Markers};
 use serde::Serialize;
 
@@ -16,6 +18,8 @@ use crate::output::{Report, json_line};
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     pub(crate) reference: Reference,
+    /// The artifact's own annotations.
+    pub(crate) own: BTreeMap<String, String>,
     pub(crate) markers: Markers,
     pub(crate) now: Timestamp,
 }
@@ -26,6 +30,22 @@ impl Lifecycle {
         let effective = self.markers.effective();
         let others = self.markers.found().iter().filter(|marker| Some(*marker) != effective);
         effective.into_iter().chain(others).collect()
+    }
+
+    /// Returns the artifact's annotations as they are with those of its markers: of several values the last one created.
+    fn annotations(&self) -> BTreeMap<&str, Annotation<'_>> {
+        let own =
+            self.own.iter().map(|(key, value)| (key.as_str(), Annotation { value: foreign_text(value), from: None }));
+        let mut merged: BTreeMap<_, _> = own.collect();
+        let mut markers = self.ordered();
+        // The first one decides, which of several that were created at one time is not a question of time.
+        markers.sort_by(|one, other| other.created.cmp(&one.created));
+        for marker in markers.into_iter().rev() {
+            for (key, value) in &marker.annotations {
+                merged.insert(key, Annotation { value: foreign_text(value), from: Some(&marker.digest) });
+            }
+        }
+        merged
     }
 
     /// Says whether the marker that decides says that life has ended.
@@ -51,11 +71,16 @@ impl Report for Lifecycle {
             let successor = marker.successor.as_ref().map_or_else(String::new, |next| format!(", replaced by {next}"));
             writeln!(out, "  end of life {end}{successor}")?;
             let created = marker.created.map_or_else(String::new, |created| format!(", created {created}"));
-            let signer = marker.signer.as_ref().map_or_else(String::new, |signer| format!(", signed by {signer}"));
+            let unknown = || ", signature not verified".to_owned();
+            let signer = marker.signer.as_ref().map_or_else(unknown, |signer| format!(", signed by {signer}"));
             writeln!(out, "    {DIM}{}{created}{signer}{DIM:#}", marker.digest)?;
         }
         for unread in self.markers.unread() {
             writeln!(out, "  {WARNING}?{WARNING:#} {}", unread.error)?;
+        }
+        for (key, Annotation { value, from }) in self.annotations() {
+            let from = from.map_or_else(|| "its own".to_owned(), |marker| format!("of {marker}"));
+            writeln!(out, "  {}={value} {DIM}{from}{DIM:#}", foreign_text(key))?;
         }
         Ok(())
     }
@@ -70,6 +95,7 @@ impl Report for Lifecycle {
             has_ended: Option<bool>,
             is_unclear: bool,
             successor: Option<&'a str>,
+            annotations: BTreeMap<&'a str, Annotation<'a>>,
             markers: Vec<MarkerLine<'a>>,
             unread: usize,
         }
@@ -83,6 +109,7 @@ impl Report for Lifecycle {
                 has_ended: Some(self.has_ended()).filter(|_| !is_unclear),
                 is_unclear,
                 successor: effective.and_then(|marker| marker.successor.as_deref()),
+                annotations: self.annotations(),
                 markers: self.ordered().into_iter().map(MarkerLine::of).collect(),
                 unread: self.markers.unread().len(),
             },
@@ -103,6 +130,14 @@ pub(super) fn unclear(markers: &Markers) -> Option<Exit> {
         (None, Some(marker)) if marker.end_of_life.is_err() => Some(Exit::Unavailable),
         (None, _) => None,
     }
+}
+
+/// A value, and the marker that it comes from; none for the artifact's own.
+#[derive(Serialize)]
+struct Annotation<'a> {
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a Digest>,
 }
 
 #[derive(Serialize)]
