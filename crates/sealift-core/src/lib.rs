@@ -11,6 +11,7 @@
 //! ```
 
 pub mod attach;
+pub mod chart;
 pub mod copy;
 pub mod crypto;
 pub mod document;

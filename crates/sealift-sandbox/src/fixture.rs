@@ -230,7 +230,7 @@ fn chart_of(
     ];
     let config = json!({ "apiVersion": "v2", "name": name, "version": version, "type": "application" });
     let config = blob(media_type::HELM_CONFIG, config.to_string().as_bytes());
-    let package = blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", &gzip(&tar(&files)));
+    let package = blob(media_type::HELM_CHART, &gzip(&tar(&files)));
     let provenance = provenance(&package.0);
     let layers: Vec<_> = std::iter::once(package).chain(provenance).collect();
     let listed: Vec<_> = layers.iter().map(|(descriptor, _)| descriptor).collect();

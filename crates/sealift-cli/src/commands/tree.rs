@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use sealift_core::attach::{Scope, attachments_of_all};
+use sealift_core::chart::Chart;
 use sealift_core::oci::Digest;
 
 use crate::args::output::Format;
@@ -87,6 +88,9 @@ pub(crate) async fn run(args: &TreeArgs, context: &Context) -> Result<Tree, CliE
     let digests: Vec<Digest> = members.iter().map(|member| member.descriptor().digest.clone()).collect();
     let attached = attachments_of_all(repository, &digests, Scope::Nested).await.map_err(failed)?;
     let mut tree = Tree::new(&subject.by_digest(), &members, attached);
+    if let Some(root) = members.first() {
+        tree.describe(Chart::read(repository, &root.manifest).await);
+    }
     if let Some(kind) = &args.kind {
         let uri = kind.parse::<PredicateType>().map_or_else(|_| kind.clone(), |kind| kind.uri);
         tree.keep_only(&|node| node.is_of(kind) || node.is_of(&uri));

@@ -49,6 +49,8 @@ pub const COSIGN_ATTESTATION_CONFIG: &str = "application/vnd.dev.cosign.artifact
 pub const COSIGN_SBOM_CONFIG: &str = "application/vnd.dev.cosign.artifact.sbom.v1+json";
 /// Notary Project signature: <https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md>.
 pub const NOTARY_SIGNATURE: &str = "application/vnd.cncf.notary.signature";
+/// Helm chart package.
+pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// Helm chart configuration: <https://helm.sh/docs/topics/registries/>.
 pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 /// Helm chart provenance layer.

@@ -1,10 +1,13 @@
 //! The evidence tree.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io::{self, Write};
 
-use sealift_core::attach::{Attachment, AttachmentKind, Attachments, Storage};
+use sealift_core::attach::{Attachment, AttachmentKind, Attachments};
+use sealift_core::chart::{Chart, Provenance};
 use sealift_core::oci::{Digest, Manifest, Reference, annotation};
+use sealift_core::repository::RepositoryError;
 use sealift_core::statement::predicate;
 use serde::Serialize;
 
@@ -39,6 +42,48 @@ struct Remark {
     reason: String,
 }
 
+/// What is said to hold the parts of a chart, which are no attachments.
+const CHART: &str = "the chart";
+
+/// What a chart says of itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChartNode {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// `absent`, `matching` or `other`; nothing is said of who signed it.
+    provenance: &'static str,
+    /// Why the provenance file is not about the chart's package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl ChartNode {
+    fn of(chart: Chart) -> Self {
+        let (provenance, problem) = match chart.provenance {
+            Provenance::Absent => ("absent", None),
+            Provenance::Matching => ("matching", None),
+            Provenance::Other(error) => ("other", Some(with_causes(&error))),
+            _ => ("unknown", None),
+        };
+        Self { name: chart.name, version: chart.version, provenance, problem }
+    }
+}
+
+impl fmt::Display for ChartNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.provenance, &self.problem) {
+            ("matching", _) => {
+                f.write_str("provenance file: has the digest of the package; its PGP signature was not verified")
+            }
+            (_, Some(problem)) => write!(f, "provenance file: not about the package: {problem}"),
+            (state, None) => write!(f, "provenance file: {state}"),
+        }
+    }
+}
+
 /// A manifest with what is below it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +102,8 @@ pub(crate) struct Node {
     platform: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     predicate_types: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chart: Option<ChartNode>,
     /// Where it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage: Option<String>,
@@ -98,6 +145,23 @@ impl Tree {
         }
     }
 
+    /// Adds what the chart says of itself that the root is, or why that cannot be told.
+    pub(crate) fn describe(&mut self, chart: Result<Option<Chart>, RepositoryError>) {
+        match chart {
+            Ok(None) => {}
+            Ok(Some(chart)) => {
+                let named = [&chart.name, &chart.version].into_iter().flatten();
+                self.root.label = named.fold(self.root.label.clone(), |label, text| format!("{label} {text}"));
+                self.root.chart = Some(ChartNode::of(chart));
+            }
+            Err(error) => {
+                self.exit = undecided(exit_of_repository(&error));
+                let digest = self.root.digest.clone();
+                self.unread.push(Remark::new(None, digest, CHART, &error));
+            }
+        }
+    }
+
     /// Leaves out every node that neither is `wanted` nor leads to one that is.
     pub(crate) fn keep_only(&mut self, wanted: &dyn Fn(&Node) -> bool) {
         self.root.keep_only(wanted);
@@ -108,15 +172,15 @@ impl Remark {
     fn new(
         digest: Option<Digest>,
         subject: Digest,
-        storage: Storage,
+        storage: impl ToString,
         error: &(dyn std::error::Error + 'static),
     ) -> Self {
-        let mut reason = error.to_string();
-        for cause in causes(error) {
-            reason = format!("{reason}: {cause}");
-        }
-        Self { digest, subject, storage: storage.to_string(), reason }
+        Self { digest, subject, storage: storage.to_string(), reason: with_causes(error) }
     }
+}
+
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
 }
 
 struct Builder<'a> {
@@ -214,6 +278,7 @@ impl Default for Node {
             label: String::new(),
             platform: None,
             predicate_types: Vec::new(),
+            chart: None,
             storage: None,
             annotations: BTreeMap::new(),
             children: Vec::new(),
@@ -224,6 +289,9 @@ impl Default for Node {
 impl Report for Tree {
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{STRONG}{}{STRONG:#}  {}", self.reference, self.root.label)?;
+        if let Some(chart) = &self.root.chart {
+            writeln!(out, "{DIM}{chart}{DIM:#}")?;
+        }
         self.root.write(out, "")?;
         if self.root.children.is_empty() && self.unread.is_empty() {
             writeln!(out, "nothing is attached")?;
