@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -324,6 +325,33 @@ async fn only_a_refusal_lets_a_registry_be_read_anonymously() {
         let error = ask(&CloudKeychain::new(sources), cloud::FOREIGN_REGISTRY).await.unwrap_err().to_string();
         assert!(error.contains("Azure managed identity of the machine") && error.contains(words), "{error}");
     }
+}
+
+/// AWS says with the status of a refusal that it has too many requests.
+#[tokio::test]
+async fn throttling_is_waited_for_and_no_refusal() {
+    let services = start(CloudOptions::default());
+    for body in [
+        r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
+        r#"{"__type":"com.amazonaws.ecrpublic#TooManyRequestsException"}"#,
+        r#"{"Error":{"Code":"Throttling","Message":"Rate exceeded","Type":"Sender"},"RequestId":"1"}"#,
+        "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code></Error></ErrorResponse>",
+    ] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let busy = service(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            (400, body)
+        });
+        let variables = with(&services, &[("AWS_ENDPOINT_URL_ECR_PUBLIC", &busy.await)]);
+        let error = ask(&keychain(&services, &variables), "public.ecr.aws").await.unwrap_err().to_string();
+        assert!(error.contains("too many requests"), "{error}");
+        assert_eq!(asked.load(Ordering::SeqCst), 4, "{body}");
+    }
+    // What a service says about the identity is a refusal for all that.
+    let refusing = service(|_| (400, r#"{"__type":"UnrecognizedClientException","message":"Throttling"}"#)).await;
+    let variables = with(&services, &[("AWS_ENDPOINT_URL_ECR_PUBLIC", &refusing)]);
+    assert!(ask(&keychain(&services, &variables), "public.ecr.aws").await.unwrap().is_anonymous());
 }
 
 /// Asks a keychain for the credentials of a registry that does not know this machine.

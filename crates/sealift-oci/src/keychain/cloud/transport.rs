@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sealift_core::repository::foreign_text;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt as _;
 use url::{Host, Url};
@@ -39,6 +40,18 @@ pub(super) const NO_IDENTITY: [StatusCode; 5] = [
     StatusCode::METHOD_NOT_ALLOWED,
     StatusCode::NOT_FOUND,
     StatusCode::UNAUTHORIZED,
+];
+/// What AWS calls the error that says so, depending on the service:
+/// <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html>, and as its SDKs know them.
+const THROTTLED: [&str; 8] = [
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "Throttling",
+    "ThrottledException",
+    "ThrottlingException",
+    "TooManyRequestsException",
 ];
 /// How often and how patiently a service that is busy is asked again.
 const RETRY: RetryPolicy = RetryPolicy {
@@ -109,7 +122,38 @@ impl Answer {
             return Ok(self);
         }
         let ErrorBody { message, .. } = ErrorBody::parse(&self.body);
+        if self.is_throttled() {
+            return Err(CloudProblem::Throttled { endpoint: self.endpoint, message });
+        }
         Err(CloudProblem::Answered { endpoint: self.endpoint, status: self.status.as_u16(), message })
+    }
+
+    /// Says whether a service had too many requests to look at this one: AWS says so with status 400.
+    fn is_throttled(&self) -> bool {
+        #[derive(Default, Deserialize)]
+        struct Refusal {
+            #[serde(default, rename = "__type")]
+            kind: String,
+            #[serde(default, rename = "Error")]
+            error: Code,
+        }
+        #[derive(Default, Deserialize)]
+        struct Code {
+            #[serde(default, rename = "Code")]
+            code: String,
+        }
+        if self.status != StatusCode::BAD_REQUEST {
+            return false;
+        }
+        let Refusal { kind, error } = serde_json::from_slice(&self.body).unwrap_or_default();
+        let header = self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        let xml = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+        let xml = xml.map_or("", |(code, _)| code);
+        // As in `com.amazonaws.ecr#ThrottlingException`, and `ThrottlingException:http://...` of the header.
+        let name = |code: &str| code.rsplit('#').next().and_then(|code| code.split(':').next()).map(str::to_owned);
+        let mut codes = [kind.as_str(), error.code.as_str(), header, xml].into_iter().filter_map(name);
+        codes.any(|code| THROTTLED.contains(&code.as_str()))
     }
 
     /// Reads a success as JSON.
@@ -130,7 +174,7 @@ pub(super) async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Clo
     loop {
         let again = request.try_clone();
         let (problem, asked) = match send_once(again.ok_or(CloudProblem::Unsendable)?).await {
-            Ok(answer) if is_transient(answer.status) => {
+            Ok(answer) if is_transient(answer.status) || answer.is_throttled() => {
                 let asked = retry_after(&answer.headers);
                 match answer.success() {
                     Ok(answer) => return Ok(answer),
@@ -285,6 +329,14 @@ pub enum CloudProblem {
         /// What is wrong.
         problem: &'static str,
     },
+    /// A service has too many requests to look at this one.
+    #[error("{endpoint} has too many requests{}", and(.message))]
+    Throttled {
+        /// The service.
+        endpoint: String,
+        /// Its words, bounded.
+        message: String,
+    },
     /// A service does not answer.
     #[error("{endpoint} does not answer: {problem}")]
     Unreachable {
@@ -309,7 +361,7 @@ impl CloudProblem {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Answered { status, .. } => StatusCode::from_u16(*status).is_ok_and(is_transient),
-            Self::Unreachable { .. } => true,
+            Self::Throttled { .. } | Self::Unreachable { .. } => true,
             _ => false,
         }
     }
