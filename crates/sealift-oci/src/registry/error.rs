@@ -32,6 +32,9 @@ pub(crate) enum TransportError {
     /// Nothing came for too long.
     #[error("no {what} came within {} s", .limit.as_secs())]
     TimedOut { what: &'static str, limit: Duration },
+    /// A body came too slowly for too long.
+    #[error("fewer than {least} bytes came within {} s, which is too slow", .limit.as_secs())]
+    TooSlow { least: u64, limit: Duration },
 }
 
 impl TransportError {
@@ -43,15 +46,15 @@ impl TransportError {
     /// Says whether the next attempt may go better.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Answered { .. } | Self::TimedOut { .. } => true,
+            Self::Answered { .. } | Self::TimedOut { .. } | Self::TooSlow { .. } => true,
             Self::OutOfTime(_) => false,
             Self::Http(error) => !error.is_builder() && !is_tls_refusal(error) && !self.is_out_of_reach(),
         }
     }
 
-    /// Says whether nothing came at all.
+    /// Says whether nothing came at all, or as good as nothing: another attempt would take as long.
     pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::TimedOut { .. })
+        matches!(self, Self::TimedOut { .. } | Self::TooSlow { .. })
     }
 
     /// Returns what it means to who asked.

@@ -18,6 +18,11 @@ use crate::redact::SafeUrl;
 
 /// The least that must arrive within one idle time; stops servers that send a byte now and then.
 const MIN_PROGRESS_BYTES: u64 = 1024;
+/// The slowest that any body may come, in bytes a second: a seventh of a modem's line, because a layer shares a line with
+/// others. Stops servers that make a layer of a gigabyte take a year, which the least in one idle time allows.
+const MIN_RATE_BYTES: u64 = 1024;
+/// Over how many idle times that is averaged: a line that fails for a while is no such server.
+const RATE_IDLE_TIMES: u32 = 10;
 /// How many idle times a whole document may take: so many whatever its size, and one more for each further mebibyte.
 /// Stops servers that feed just faster than they must.
 const WHOLE_IDLE_TIMES: u64 = 10;
@@ -86,14 +91,13 @@ impl Response {
     /// Reads the next piece of the body.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
         let started = Instant::now();
-        let (left, limit) = self.pace.left();
+        let (left, bound) = self.pace.left();
         let piece = tokio::time::timeout(left, self.inner.chunk());
         let piece = match self.deadline {
             Some(deadline) => deadline.bound(piece).await?,
             None => piece.await,
         };
-        let piece =
-            piece.map_err(|_| TransportError::TimedOut { what: "body", limit })?.map_err(TransportError::http)?;
+        let piece = piece.map_err(|_| bound.exceeded())?.map_err(TransportError::http)?;
         self.pace.note(started.elapsed(), piece.as_ref().map_or(0, Bytes::len));
         Ok(piece)
     }
@@ -156,29 +160,70 @@ struct Pace {
     idle: Duration,
     /// Longest time for the whole body.
     whole: Duration,
-    waited: Duration,
     waited_in_all: Duration,
+    /// That something comes at all, and that enough does.
+    windows: [Window; 2],
+}
+
+/// A time in which so many bytes must come.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    bound: Bound,
+    limit: Duration,
+    least: u64,
+    waited: Duration,
     bytes: u64,
+}
+
+/// What a body may not take longer than.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Bound {
+    Rate { least: u64, limit: Duration },
+    Time { limit: Duration },
+}
+
+impl Bound {
+    fn exceeded(self) -> TransportError {
+        match self {
+            Self::Rate { least, limit } => TransportError::TooSlow { least, limit },
+            Self::Time { limit } => TransportError::TimedOut { what: "body", limit },
+        }
+    }
 }
 
 impl Pace {
     fn new(idle: Duration) -> Self {
-        Self { idle, whole: Duration::MAX, waited: Duration::ZERO, waited_in_all: Duration::ZERO, bytes: 0 }
+        let limit = idle.saturating_mul(RATE_IDLE_TIMES);
+        let least = limit.as_secs().saturating_mul(MIN_RATE_BYTES).max(MIN_PROGRESS_BYTES);
+        let windows = [
+            Window::new(Bound::Time { limit: idle }, idle, MIN_PROGRESS_BYTES),
+            Window::new(Bound::Rate { least, limit }, limit, least),
+        ];
+        Self { idle, whole: Duration::MAX, waited_in_all: Duration::ZERO, windows }
     }
 
-    /// Returns how long the next piece may take, and the limit that says so.
-    fn left(&self) -> (Duration, Duration) {
-        let (idle, whole) = (self.idle.saturating_sub(self.waited), self.whole.saturating_sub(self.waited_in_all));
-        if whole < idle { (whole, self.whole) } else { (idle, self.idle) }
+    /// Returns how long the next piece may take, and the bound that says so.
+    fn left(&self) -> (Duration, Bound) {
+        let whole = (self.whole.saturating_sub(self.waited_in_all), Bound::Time { limit: self.whole });
+        let windows = self.windows.iter().map(|window| (window.limit.saturating_sub(window.waited), window.bound));
+        std::iter::once(whole).chain(windows).min_by_key(|(left, _)| *left).unwrap_or(whole)
     }
 
     fn note(&mut self, waited: Duration, bytes: usize) {
-        self.waited += waited;
         self.waited_in_all += waited;
-        self.bytes += bytes as u64;
-        if self.bytes >= MIN_PROGRESS_BYTES {
-            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        for window in &mut self.windows {
+            window.waited += waited;
+            window.bytes += bytes as u64;
+            if window.bytes >= window.least {
+                (window.waited, window.bytes) = (Duration::ZERO, 0);
+            }
         }
+    }
+}
+
+impl Window {
+    fn new(bound: Bound, limit: Duration, least: u64) -> Self {
+        Self { bound, limit, least, waited: Duration::ZERO, bytes: 0 }
     }
 }
 
@@ -215,9 +260,10 @@ mod tests {
         for _ in 0..10 {
             pace.note(Duration::from_secs(2), 1);
         }
-        assert_eq!(pace.waited, Duration::from_secs(20));
+        let idle = Bound::Time { limit: Duration::from_secs(30) };
+        assert_eq!(pace.left(), (Duration::from_secs(10), idle));
         pace.note(Duration::from_secs(2), 2000);
-        assert_eq!(pace.waited, Duration::ZERO);
+        assert_eq!(pace.left(), (Duration::from_secs(30), idle));
     }
 
     #[test]
@@ -226,8 +272,30 @@ mod tests {
         for _ in 0..14 {
             pace.note(Duration::from_secs(20), 2000);
         }
-        assert_eq!(pace.left(), (Duration::from_secs(20), Duration::from_secs(300)));
+        let whole = Bound::Time { limit: Duration::from_secs(300) };
+        assert_eq!(pace.left(), (Duration::from_secs(20), whole));
         pace.note(Duration::from_secs(20), 2000);
         assert_eq!(pace.left().0, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_trickle_is_no_layer() {
+        let seconds = Duration::from_secs;
+        let comes = |bytes: usize, every: u64| {
+            let mut pace = Pace::new(seconds(30));
+            let mut waited = seconds(0);
+            while pace.left().0 > seconds(every) && waited < seconds(24 * 60 * 60) {
+                pace.note(seconds(every), bytes);
+                waited += seconds(every);
+            }
+            (waited, pace.left().1)
+        };
+        let slow = Bound::Rate { least: 300 * 1024, limit: seconds(300) };
+        let (ended, bound) = comes(1024, 29);
+        assert_eq!((ended < seconds(300), bound), (true, slow), "just more than the least in one idle time");
+        assert_eq!(comes(1000, 1).1, slow);
+        assert_eq!(comes(1100, 1).0, seconds(24 * 60 * 60), "as slow as may be");
+        assert_eq!(comes(64 * 1024, 20).0, seconds(24 * 60 * 60), "in bursts");
+        assert!(slow.exceeded().to_string().contains("307200 bytes came within 300 s"));
     }
 }
