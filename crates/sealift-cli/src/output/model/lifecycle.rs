@@ -1,5 +1,6 @@
 //! What markers say about an artifact's end of life.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -39,7 +40,7 @@ impl Lifecycle {
         let mut merged: BTreeMap<_, _> = own.collect();
         let mut markers = self.ordered();
         // The first one decides, which of several that were created at one time is not a question of time.
-        markers.sort_by(|one, other| other.created.cmp(&one.created));
+        markers.sort_by_key(|marker| Reverse(marker.created));
         for marker in markers.into_iter().rev() {
             for (key, value) in &marker.annotations {
                 merged.insert(key, Annotation { value: foreign_text(value), from: Some(&marker.digest) });
