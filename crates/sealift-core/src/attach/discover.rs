@@ -320,19 +320,23 @@ pub(crate) enum Opened {
     Unread(Unread),
 }
 
-/// Opens the manifest of an entry and checks that it refers to `subject`.
+/// Opens the manifest of an entry and checks that it refers to `subject`. The entry's media type is a claim like the rest
+/// of it: what it leads to is asked for as a manifest also where it says nothing, or something else.
 pub(crate) async fn open(repository: &dyn ReadRepository, subject: &Digest, entry: &Entry) -> Opened {
     let digest = &entry.descriptor.digest;
     let problem = |reason| {
         let (subject, storage, digest) = (subject.clone(), entry.storage, Some(digest.clone()));
         Opened::Problem(AttachmentProblem { subject, storage, digest, reason })
     };
-    if !entry.descriptor.media_type.is_manifest() {
-        return problem(ProblemReason::NotAManifest { media_type: entry.descriptor.media_type.clone() });
-    }
     let manifest = match repository.manifest(&Selector::Digest(digest.clone())).await {
         Ok(manifest) => manifest,
-        Err(error) if error.is_not_found() => return problem(ProblemReason::Dangling),
+        Err(error) if error.is_not_found() => {
+            let listed = &entry.descriptor.media_type;
+            return problem(match listed.is_manifest() || listed.as_str().is_empty() {
+                true => ProblemReason::Dangling,
+                false => ProblemReason::NotAManifest { media_type: listed.clone() },
+            });
+        }
         Err(error) => {
             let (subject, storage, digest) = (subject.clone(), entry.storage, Some(digest.clone()));
             return Opened::Unread(Unread { subject, storage, digest, error });

@@ -217,8 +217,8 @@ pub enum ProblemReason {
     /// Its manifest is not usable.
     #[error("its manifest is not usable")]
     Malformed(#[source] ManifestError),
-    /// The entry does not name a manifest.
-    #[error("it is listed as `{media_type}`, which is no manifest")]
+    /// The entry does not name a manifest: neither by its word, nor does the repository hold one of that digest.
+    #[error("it is listed as `{media_type}`, which is no manifest, and the repository holds no such manifest")]
     NotAManifest {
         /// Media type of the entry.
         media_type: MediaType,

@@ -124,8 +124,9 @@ impl Revision for Linking {
         let listed = found.map(|found| entries(name, &self.subject, found)).transpose()?.unwrap_or_default();
         let mut wanted = self.entries.clone();
         for entry in self.vanished(listed) {
-            // Who deletes a referrer takes it off the list on purpose.
-            match entry.media_type.is_manifest() && repository.exists(&entry).await? {
+            // Who deletes a referrer takes it off the list on purpose. It is a manifest whatever the entry says.
+            let referrer = Descriptor::new(media_type::IMAGE_MANIFEST, entry.digest.clone(), entry.size);
+            match repository.exists(&referrer).await? {
                 true => wanted.push(entry),
                 false => self.forget(&entry.digest),
             }

@@ -7,8 +7,9 @@ use sealift_core::attach::{
     attach_cosign_tag, attachments, audit, referrers_of_type, repair,
 };
 use sealift_core::oci::{Descriptor, RawManifest, Selector, Tag, annotation, media_type};
+use sealift_core::repository::fallback::Linking;
 use sealift_core::repository::{
-    Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository, RepositoryError,
+    Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository, RepositoryError, Revised, Revision,
 };
 use sealift_core::statement::predicate;
 use sealift_sandbox::{WatchedRepository, fixture};
@@ -157,6 +158,40 @@ async fn entries_that_are_no_attachments_are_told_and_not_followed() {
         ),
         "{reasons:?}"
     );
+}
+
+/// A listing is a claim, its media types included.
+#[tokio::test]
+async fn entries_are_opened_whatever_type_they_say() {
+    for listed in ["", media_type::IMAGE_LAYER_GZIP, "application/json", media_type::DOCKER_MANIFEST] {
+        // Takes an index of whatever it says.
+        let repository = MemoryRepository::new("store").with_referrers(ReferrersSupport::FallbackTagOnly);
+        let image = fixture::image(1).push(&repository, None).await.unwrap();
+        let marker = NewArtifact::new(media_type::MICROSOFT_LIFECYCLE).to_manifest(&image);
+        repository.push(marker.descriptor(), Content::from(marker.bytes().clone())).await.unwrap();
+        let (digest, size) = (marker.descriptor().digest.clone(), marker.descriptor().size);
+        let gone = Descriptor::of(listed, b"gone");
+        repository.link_referrers(&image.digest, &[Descriptor::new(listed, digest, size), gone]).await.unwrap();
+
+        let found = attachments(&repository, &image.digest, Scope::Nested).await.unwrap();
+        let kinds: Vec<_> = found.found.iter().map(|found| found.kind).collect();
+        assert_eq!(kinds, [AttachmentKind::Lifecycle], "{listed}");
+        let of_type = referrers_of_type(&repository, &image.digest, media_type::MICROSOFT_LIFECYCLE).await;
+        assert_eq!(of_type.found.len(), 1, "{listed}");
+        let [problem] = &found.problems[..] else { panic!("{:?}", found.problems) };
+        let says_nothing = matches!(problem.reason, ProblemReason::Dangling);
+        assert_eq!(says_nothing, matches!(listed, "" | media_type::DOCKER_MANIFEST), "{listed}: {problem:?}");
+        assert!(says_nothing || matches!(problem.reason, ProblemReason::NotAManifest { .. }), "{listed}: {problem:?}");
+
+        // What another writer wrote over is put back, if it is there.
+        let linking = Linking::new(&image.digest, &[]);
+        let tag = Tag::referrers_fallback(&image.digest);
+        let before = repository.manifest(&Selector::Tag(tag)).await.unwrap();
+        linking.revise(&repository, Some(&before)).await.unwrap();
+        let Revised::Write(restored) = linking.revise(&repository, None).await.unwrap() else { panic!("{listed}") };
+        let entries: Vec<_> = restored.parse().unwrap().manifests.into_iter().map(|entry| entry.digest).collect();
+        assert_eq!(entries, [marker.descriptor().digest.clone()], "{listed}");
+    }
 }
 
 #[tokio::test]
