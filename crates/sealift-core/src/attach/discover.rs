@@ -51,8 +51,8 @@ pub async fn attachments(
 ///
 /// Where there are several, or depth, a listing of the repository's tags says which of cosign's tags and fallback tags
 /// there are: one request instead of four for each manifest. It is taken at its word, so that a registry whose listing
-/// lags behind can hide what only such a tag leads to; one that leaves out a tag which answered in this process is not
-/// taken at its word (see `sealift-oci`), and every tag is asked for.
+/// lags behind can hide what only such a tag leads to. One that leaves out a tag which answered in this process (see
+/// `sealift-oci`), and one without any tag, are not taken at their word: every tag is asked for.
 ///
 /// # Errors
 /// Fails when a listing cannot be read: then nothing is known to be unattached.
@@ -153,10 +153,10 @@ impl Full {
 type KnownTags<'a> = Shared<BoxFuture<'a, Option<Arc<HashSet<Tag>>>>>;
 
 /// One listing of all tags replaces four probes of each manifest. Where it is refused or too long the tags are probed
-/// instead.
+/// instead; also where it lists nothing, which is what a listing looks like that was not made yet, or not for this reader.
 fn known_tags(repository: &dyn ReadRepository) -> KnownTags<'_> {
     let listing = async move {
-        let tags = repository.tags().await.ok()?;
+        let tags = repository.tags().await.ok().filter(|tags| !tags.is_empty())?;
         Some(Arc::new(tags.into_iter().collect::<HashSet<_>>()))
     };
     listing.boxed().shared()

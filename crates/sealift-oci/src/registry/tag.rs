@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use sealift_core::oci::{Digest, RawManifest, Selector, Tag};
 use sealift_core::repository::{RepositoryError, TagMove};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::client::{Endpoint, Redirects, Request};
 use super::manifest::{Condition, Read};
@@ -31,7 +31,7 @@ impl Endpoint {
             let (body, next) = pages.read(response, "list tags").await?;
             let page: TagPage = serde_json::from_slice(&body).map_err(|error| self.malformed("tag listing", error))?;
             // What is no tag by the specification's grammar cannot be asked for either.
-            tags.extend(page.tags.unwrap_or_default().iter().filter_map(|tag| tag.parse::<Tag>().ok()));
+            tags.extend(page.tags.iter().filter_map(|tag| tag.parse::<Tag>().ok()));
             match next {
                 Some(next) => url = next,
                 None => return Ok(tags),
@@ -74,7 +74,35 @@ impl Endpoint {
     }
 }
 
+/// A page of tags. One without the field is none, such as an object that a gateway answers with, and an error in the body
+/// of a 200; `null` is what registries written in Go say where there is no tag.
 #[derive(Deserialize)]
 struct TagPage {
-    tags: Option<Vec<String>>,
+    #[serde(deserialize_with = "null_as_no_tags")]
+    tags: Vec<String>,
+}
+
+fn null_as_no_tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_without_tags_is_none() {
+        for (body, expected) in [
+            (r#"{"name":"a","tags":["v1"]}"#, Some(1)),
+            (r#"{"tags":[]}"#, Some(0)),
+            (r#"{"tags":null}"#, Some(0)),
+            ("{}", None),
+            (r#"{"name":"a"}"#, None),
+            (r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#, None),
+            (r#"{"tags":{}}"#, None),
+        ] {
+            let read = serde_json::from_str::<TagPage>(body).ok().map(|page| page.tags.len());
+            assert_eq!(read, expected, "{body}");
+        }
+    }
 }
