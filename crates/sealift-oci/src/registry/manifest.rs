@@ -1,7 +1,8 @@
 //! Manifests: resolved, read, written and deleted.
 //!
 //! What is read has the digest asked for, computed here; a registry's own word is checked against it
-//! (GHSA-qv35-3gw6-8q4j, CVE-2023-33959).
+//! (GHSA-qv35-3gw6-8q4j, CVE-2023-33959). What is read under a tag, of which no digest is known beforehand, is the page of a
+//! gateway until it shows that it is a manifest.
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName};
 use http::{Method, StatusCode};
@@ -75,6 +76,10 @@ impl Endpoint {
     }
 
     /// Returns a manifest.
+    ///
+    /// What a tag holds decides what is attached, so the answer for a tag is taken only where it is the registry's: the
+    /// digest of the content that the registry announces is that of the body, or the body is a manifest. A web page, such
+    /// as gateways show with status 200 when a session has expired, is neither: then it stays open what the tag holds.
     pub(super) async fn read_manifest(&self, selector: &Selector) -> Result<Read, RepositoryError> {
         let response = self.send(self.manifest_request("read", Method::GET, selector)).await?;
         if response.status() != StatusCode::OK {
@@ -85,7 +90,7 @@ impl Endpoint {
         let served = response.media_type().map(str::to_owned);
         let claimed = claimed_digest(&response);
         let bytes = response.read(&self.name, "read", "manifest", MAX_MANIFEST_BYTES).await?;
-        let media_type = effective_media_type(served, &bytes);
+        let media_type = effective_media_type(served.clone(), &bytes);
         let unusable = |source| self.unusable_manifest(selector, source);
         let manifest = match selector {
             Selector::Digest(digest) => {
@@ -93,11 +98,19 @@ impl Endpoint {
             }
             Selector::Tag(_) => RawManifest::new(media_type, bytes.clone()),
         };
-        if let Some(claimed) = claimed {
-            let found = Digest::of(claimed.algorithm(), &bytes);
-            if found != claimed {
-                return Err(unusable(ManifestError::DigestMismatch { expected: claimed, found }));
+        match claimed {
+            Some(claimed) => {
+                let found = Digest::of(claimed.algorithm(), &bytes);
+                if found != claimed {
+                    return Err(unusable(ManifestError::DigestMismatch { expected: claimed, found }));
+                }
             }
+            None if matches!(selector, Selector::Tag(_)) && !is_manifest(manifest.descriptor(), &bytes) => {
+                let served = served.as_deref().unwrap_or("none");
+                let problem = format_args!("tag {selector} with HTTP 200, the type `{served}` and no manifest");
+                return Err(self.malformed("answer for a tag", problem));
+            }
+            None => {}
         }
         Ok(Read { manifest, etag })
     }
@@ -246,6 +259,14 @@ fn effective_media_type(served: Option<String>, bytes: &[u8]) -> MediaType {
     }
 }
 
+/// Says whether a body shows by itself that it is a manifest, good or bad: it has the type of one, and says so or has what
+/// manifests consist of. An object that a gateway answers with has neither, whatever type it takes over from `Accept`.
+fn is_manifest(descriptor: &Descriptor, bytes: &[u8]) -> bool {
+    let outline = serde_json::from_slice::<Outline>(bytes).ok().filter(|_| bytes.trim_ascii_start().starts_with(b"{"));
+    let says_so = |it: Outline| it.media_type.is_some() || it.manifests.is_some() || it.layers.is_some();
+    descriptor.media_type.is_manifest() && outline.is_some_and(says_so)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -257,6 +278,28 @@ struct Outline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_shows_that_it_is_a_manifest_is_one() {
+        let (index, image) = (media_type::IMAGE_INDEX, media_type::IMAGE_MANIFEST);
+        let declared = format!(r#"{{"mediaType":"{image}"}}"#);
+        for (media_type, body, expected) in [
+            (index, r#"{"manifests":[]}"#, true),
+            (image, r#" {"layers":[]}"#, true),
+            // It contradicts itself, and is a manifest that does.
+            (index, declared.as_str(), true),
+            (index, "{}", false),
+            (index, r#"{"error":"session expired"}"#, false),
+            (index, "<html>session expired</html>", false),
+            (index, r#"["application/x",[],[]]"#, false),
+            ("application/json", declared.as_str(), false),
+            ("text/html", r#"{"manifests":[]}"#, false),
+            ("", "", false),
+        ] {
+            let descriptor = Descriptor::of(media_type, body.as_bytes());
+            assert_eq!(is_manifest(&descriptor, body.as_bytes()), expected, "{media_type} {body}");
+        }
+    }
 
     #[test]
     fn a_generic_type_gives_way_to_the_body() {
