@@ -12,6 +12,7 @@ mod deadline;
 mod documents;
 mod exit;
 mod fleet;
+mod gateway;
 mod hostile;
 mod identity;
 mod interop;

@@ -9,7 +9,7 @@ use super::Capability::{EntityTags, FallbackAlias, RateLimit, ReferrersApi, Refe
 use super::Verdict::{No, Unknown, Yes};
 use super::{Finding, described, finding, unanswered};
 use crate::registry::client::{Endpoint, Redirects, Request};
-use crate::registry::referrer::{Answer, ask, nothing};
+use crate::registry::referrer::{Answer, Speaker, ask, nothing};
 
 const OPERATION: &str = "probe";
 /// Says by what a listing of referrers is filtered.
@@ -44,13 +44,20 @@ async fn referrers_api(endpoint: &Endpoint, subject: &Digest) -> Finding {
         Ok(Answer::NotHere(answer)) => {
             finding(ReferrersApi, Unknown, format!("{answer}: the manifest or the repository is missing"))
         }
-        Ok(Answer::NoApi(answer)) => finding(ReferrersApi, No, answer),
-        // A page in the listing's place: is it one for every question?
-        Ok(Answer::Odd(answer)) => match ask(endpoint, &nothing(), &mut endpoint.pages()).await {
-            Ok(Answer::Listing(..)) => finding(ReferrersApi, Unknown, format!("{answer}, but an index about nothing")),
-            Ok(_) => finding(ReferrersApi, No, format!("{answer}, about nothing, too")),
-            Err(error) => unanswered(ReferrersApi, &error),
-        },
+        Ok(Answer::NoApi { answer, speaker: Speaker::Registry }) => finding(ReferrersApi, No, answer),
+        // A page in the listing's place, or anybody's refusal: is it one for every question?
+        Ok(Answer::NoApi { answer, .. } | Answer::Odd(answer)) => {
+            match ask(endpoint, &nothing(), &mut endpoint.pages()).await {
+                Ok(Answer::Listing(..)) => {
+                    finding(ReferrersApi, Unknown, format!("{answer}, but an index about nothing"))
+                }
+                Ok(Answer::NotHere(other)) => {
+                    finding(ReferrersApi, Unknown, format!("{answer}, but about nothing {other}"))
+                }
+                Ok(_) => finding(ReferrersApi, No, format!("{answer}, about nothing, too")),
+                Err(error) => unanswered(ReferrersApi, &error),
+            }
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Habits {
     pub(crate) answers: bool,
     /// Whether it refuses a write whose condition does not hold; `None` until tried.
     pub(crate) honours_conditions: Option<bool>,
+    /// Whether it refused two questions about referrers, in one repository, as where there is no API for them.
+    pub(crate) lacks_referrers_api: bool,
 }
 
 impl Host {

@@ -138,6 +138,8 @@ pub(crate) struct ErrorBody {
     pub(crate) code: String,
     /// Words for people.
     pub(crate) message: String,
+    /// Whether it is the specification's JSON: a registry speaks, and not what stands before it.
+    pub(crate) is_specified: bool,
 }
 
 impl ErrorBody {
@@ -147,13 +149,15 @@ impl ErrorBody {
             let text = String::from_utf8_lossy(body);
             // A page of HTML says nothing to anybody here.
             let message = if text.trim_start().starts_with('<') { String::new() } else { foreign_text(text.trim()) };
-            return Self { code: String::new(), message };
+            return Self { message, ..Self::default() };
         };
         let first = json.errors.unwrap_or_default().into_iter().next().unwrap_or_default();
+        let is_specified = first.code.is_some();
         let message = first.message.or(json.details).or(json.error_description).or(json.message);
         Self {
             code: foreign_text(&first.code.or(json.error).unwrap_or_default()),
             message: foreign_text(&message.unwrap_or_default()),
+            is_specified,
         }
     }
 
@@ -166,7 +170,7 @@ impl ErrorBody {
         what: impl Into<String>,
     ) -> RepositoryError {
         let repository = repository.clone();
-        let Self { code, message } = self;
+        let Self { code, message, is_specified } = self;
         match status.as_u16() {
             _ if code == DISALLOWED => RepositoryError::Denied { repository, operation, message },
             401 => RepositoryError::Unauthenticated { repository, operation, message },
@@ -180,7 +184,7 @@ impl ErrorBody {
                 operation,
                 source: Box::new(TransportError::Answered { status, message }),
             },
-            status => Self { code, message }.otherwise(status, repository, operation),
+            status => Self { code, message, is_specified }.otherwise(status, repository, operation),
         }
     }
 
@@ -260,7 +264,8 @@ mod tests {
             (br#"{"errors":null}"#, "", ""),
             (b"\xff\xfe", "", "\u{fffd}\u{fffd}"),
         ] {
-            assert_eq!(ErrorBody::parse(body), ErrorBody { code: code.into(), message: message.into() });
+            let is_specified = body == specified;
+            assert_eq!(ErrorBody::parse(body), ErrorBody { code: code.into(), message: message.into(), is_specified });
         }
     }
 
@@ -275,7 +280,7 @@ mod tests {
     fn every_status_has_its_meaning() {
         let repository = RepositoryName::Memory("r".to_owned());
         let of = |status, code: &str| {
-            let body = ErrorBody { code: code.to_owned(), message: String::new() };
+            let body = ErrorBody { code: code.to_owned(), ..ErrorBody::default() };
             body.into_error(StatusCode::from_u16(status).unwrap(), &repository, "push", "tag v1")
         };
         assert!(matches!(of(401, ""), RepositoryError::Unauthenticated { .. }));

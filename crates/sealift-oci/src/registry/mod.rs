@@ -113,6 +113,7 @@ impl RegistryRepository {
         let manifest = RawManifest::with_digest(descriptor.media_type.clone(), bytes, &descriptor.digest)
             .map_err(|source| endpoint.unusable_manifest(&selector, source))?;
         let response = self.put(&manifest, &selector, "push").await?;
+        self.memory.referrers_api.saw(&descriptor.digest);
         // What only this program would refuse about a manifest is not this registry's concern.
         match manifest.subject_digest() {
             None => Ok(Pushed::Stored),
@@ -154,7 +155,8 @@ impl RegistryRepository {
         self.endpoint.host.blobs.forget(&self.endpoint.path);
     }
 
-    fn note_selected(&self, selector: &Selector) {
+    fn note_selected(&self, selector: &Selector, found: &Digest) {
+        self.memory.referrers_api.saw(found);
         if let Selector::Tag(tag) = selector {
             self.memory.note_tag(tag);
         }
@@ -199,20 +201,22 @@ impl ReadRepository for RegistryRepository {
 
     async fn resolve(&self, selector: &Selector) -> Result<Descriptor, RepositoryError> {
         let found = self.endpoint.resolve_manifest(selector).await?;
-        self.note_selected(selector);
+        self.note_selected(selector, &found.digest);
         Ok(found)
     }
 
     async fn manifest(&self, selector: &Selector) -> Result<RawManifest, RepositoryError> {
         let read = self.endpoint.read_manifest(selector).await?;
-        self.note_selected(selector);
+        self.note_selected(selector, &read.manifest.descriptor().digest);
         Ok(read.manifest)
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
         let exists = self.endpoint.has(descriptor).await?;
-        if exists && !descriptor.media_type.is_manifest() {
-            self.note_present(&descriptor.digest);
+        match descriptor.media_type.is_manifest() {
+            _ if !exists => {}
+            true => self.memory.referrers_api.saw(&descriptor.digest),
+            false => self.note_present(&descriptor.digest),
         }
         Ok(exists)
     }
@@ -333,6 +337,8 @@ impl Repository for RegistryRepository {
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
+        // Some registries delete with a tag what it held.
+        self.memory.referrers_api.forget();
         match selector {
             Selector::Tag(tag) => drop(self.memory.tags().remove(tag)),
             // Whichever tags held it are gone, too.

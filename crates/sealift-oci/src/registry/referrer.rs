@@ -3,9 +3,11 @@
 //! Only an index is a listing: what calls itself one, or has a type that says nothing and is one. What a registry without
 //! the API answers differs from one to the next, and a registry that announces the API may not have it, so the answer to
 //! the question itself decides (probe, never assume). An answer that is no listing, and not what is usual where there is
-//! none, decides nothing alone: the same question about a digest that nothing has tells whether it is a habit.
+//! none, decides nothing alone: the same question about a digest that nothing has tells whether it is a habit. Nor does a
+//! usual refusal that anything before the registry might have given, such as a load balancer without a route for a moment.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use http::header::{ACCEPT, HeaderName};
@@ -26,6 +28,10 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const MAX_REFERRERS: usize = 50_000;
 /// The most annotations of all entries of one listing; stops pages of nothing but tiny ones.
 const MAX_ANNOTATIONS: usize = 250_000;
+/// The most manifests remembered to be in a repository; stops a long-running process from growing without end.
+const MAX_SEEN: usize = 100_000;
+/// Says that docker-registry, or what behaves like it, answers: it is on every answer, refusals included.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OPERATION: &str = "list referrers";
 const LISTING: &str = "referrers listing";
 
@@ -35,6 +41,8 @@ pub(super) struct ReferrersApi {
     known: Mutex<Known>,
     /// Held by whoever asks first: the answer tells the others whether they need to ask.
     first: tokio::sync::Mutex<()>,
+    /// Manifests that this process saw in the repository: an API that knows nothing of one contradicts that.
+    seen: Mutex<HashSet<Digest>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +62,23 @@ impl ReferrersApi {
 
     fn note(&self, change: impl FnOnce(&mut Known)) {
         change(&mut locked(&self.known));
+    }
+
+    /// Notes that the repository holds a manifest.
+    pub(super) fn saw(&self, manifest: &Digest) {
+        let mut seen = locked(&self.seen);
+        if seen.len() < MAX_SEEN {
+            seen.insert(manifest.clone());
+        }
+    }
+
+    /// Forgets which manifests the repository holds, after something was deleted.
+    pub(super) fn forget(&self) {
+        locked(&self.seen).clear();
+    }
+
+    fn has_seen(&self, manifest: &Digest) -> bool {
+        locked(&self.seen).contains(manifest)
     }
 
     /// Returns what the API lists, or `None` where there is none.
@@ -144,43 +169,81 @@ impl ReferrersApi {
         subject: &Digest,
         pages: &mut Pages<'_>,
     ) -> Result<Option<(Vec<Descriptor>, Option<Url>)>, RepositoryError> {
-        let contradicts = |answer: &str| {
-            endpoint.malformed(LISTING, format_args!("{answer}, though the referrers API answers other questions"))
-        };
         let answer = ask(endpoint, subject, pages).await;
         self.note(|known| known.was_asked = true);
+        let exists = self.known().exists == Some(true);
         match answer? {
             Answer::Listing(page, next) => {
                 self.note(|known| known.exists = Some(true));
                 Ok(Some((page, next)))
             }
+            // As of a replica that lags behind. Where signatures are kept apart the subject is another repository's.
+            Answer::NotHere(answer) if exists && self.has_seen(subject) => Err(contradicts(endpoint, &answer)),
             Answer::NotHere(_) => Ok(None),
-            Answer::NoApi(answer) | Answer::Odd(answer) if self.known().exists == Some(true) => {
-                Err(contradicts(&answer))
-            }
-            Answer::NoApi(_) => {
+            Answer::NoApi { answer, .. } | Answer::Odd(answer) if exists => Err(contradicts(endpoint, &answer)),
+            Answer::NoApi { speaker, .. }
+                if speaker == Speaker::Registry || endpoint.host.habits().lacks_referrers_api =>
+            {
                 self.note(|known| known.exists = Some(false));
                 Ok(None)
             }
-            Answer::Odd(answer) => {
-                let mut control = endpoint.pages();
-                let exists = matches!(ask(endpoint, &nothing(), &mut control).await?, Answer::Listing(..));
-                self.note(|known| known.exists = Some(exists));
-                if exists { Err(contradicts(&answer)) } else { Ok(None) }
+            Answer::NoApi { answer, .. } | Answer::Odd(answer) => self.confirm(endpoint, &answer).await.map(|()| None),
+        }
+    }
+
+    /// Asks about a digest that nothing has, because `answer` need not be the registry's: it is where that one gets the
+    /// like.
+    ///
+    /// # Errors
+    /// Where that one is answered otherwise: then nothing is known about what refers to the subject.
+    async fn confirm(&self, endpoint: &Endpoint, answer: &str) -> Result<(), RepositoryError> {
+        match ask(endpoint, &nothing(), &mut endpoint.pages()).await? {
+            Answer::Listing(..) => {
+                self.note(|known| known.exists = Some(true));
+                Err(contradicts(endpoint, answer))
+            }
+            Answer::NotHere(other) => {
+                Err(endpoint.malformed(LISTING, format_args!("{answer}, and about a digest that nothing has {other}")))
+            }
+            Answer::NoApi { .. } => {
+                // One confirmation for each registry, not for each of its repositories.
+                endpoint.host.note(|habits| habits.lacks_referrers_api = true);
+                self.note(|known| known.exists = Some(false));
+                Ok(())
+            }
+            Answer::Odd(_) => {
+                self.note(|known| known.exists = Some(false));
+                Ok(())
             }
         }
     }
 }
 
+fn contradicts(endpoint: &Endpoint, answer: &str) -> RepositoryError {
+    endpoint.malformed(LISTING, format_args!("{answer}, though the referrers API answers other questions"))
+}
+
 /// What a registry answers to the question what refers to something.
 pub(crate) enum Answer {
     Listing(Vec<Descriptor>, Option<Url>),
-    /// What registries without the API answer, and what it was.
-    NoApi(String),
+    /// What registries without the API answer, what it was, and who may have said so.
+    NoApi {
+        answer: String,
+        speaker: Speaker,
+    },
     /// The repository or the subject is missing, which says nothing about the API, and what it was.
     NotHere(String),
     /// Some page, or a redirect to another host (GHCR), and what it was.
     Odd(String),
+}
+
+/// Who refuses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Speaker {
+    /// The registry: in the specification's words, or as docker-registry refuses what it does not know.
+    Registry,
+    /// The registry, or whatever stands before it.
+    Unknown,
 }
 
 /// Asks what refers to `subject`.
@@ -215,14 +278,21 @@ pub(crate) async fn ask(
             Ok(Answer::Odd(format!("{answer} and the type {media_type}")))
         }
         (201..=399, _) => Ok(Answer::Odd(answer)),
-        (400 | 404, _) => {
-            let (_, body) = response.into_error_body().await;
+        (400 | 404 | 405 | 406 | 501, _) => {
+            let is_marked = response.headers().contains_key(API_VERSION);
+            let body = response.read_error_body(&endpoint.name, OPERATION, LISTING).await?;
             let answer = format!("{answer} {}", body.code).trim_end().to_owned();
             // Quay says 400 where others say 404.
             let is_missing = matches!(body.code.as_str(), "NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "MANIFEST_INVALID");
-            Ok(if is_missing { Answer::NotHere(answer) } else { Answer::NoApi(answer) })
+            if is_missing && matches!(status, 400 | 404) {
+                return Ok(Answer::NotHere(answer));
+            }
+            // Proxies are told to set the header themselves, but their own refusals are pages, or empty:
+            // <https://distribution.github.io/distribution/recipes/nginx/>.
+            let is_registry = body.is_specified || (is_marked && !body.message.is_empty());
+            let speaker = if is_registry { Speaker::Registry } else { Speaker::Unknown };
+            Ok(Answer::NoApi { answer, speaker })
         }
-        (405 | 406 | 501, _) => Ok(Answer::NoApi(answer)),
         _ => Err(response.into_error(&endpoint.name, OPERATION, LISTING).await),
     }
 }

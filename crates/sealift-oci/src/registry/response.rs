@@ -152,6 +152,29 @@ impl Response {
         let body = self.bytes(MAX_ERROR_BYTES).await.unwrap_or_default();
         (status, ErrorBody::parse(&body))
     }
+
+    /// Reads what a refusing answer says, where what it says decides something: a body that breaks off is an error. One
+    /// that is larger than an error may be says nothing.
+    pub(crate) async fn read_error_body(
+        self,
+        repository: &RepositoryName,
+        operation: &'static str,
+        what: &'static str,
+    ) -> Result<ErrorBody, RepositoryError> {
+        let body = match self.bytes(MAX_ERROR_BYTES).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge { .. }) => return Ok(ErrorBody::default()),
+            Err(error) => return Err(error.into_repository_error(repository, operation, what)),
+        };
+        // Where no length is announced, the end of the connection is the end of the body, wherever it comes.
+        match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
+            Err(problem) if problem.is_eof() && body.trim_ascii_start().starts_with(b"{") => {
+                let (repository, problem) = (repository.clone(), format!("its refusal breaks off: {problem}"));
+                Err(RepositoryError::Malformed { repository, what, problem })
+            }
+            _ => Ok(ErrorBody::parse(&body)),
+        }
+    }
 }
 
 /// How fast a body comes: only time spent waiting counts, not the reader's own.

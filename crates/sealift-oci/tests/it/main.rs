@@ -8,6 +8,7 @@ mod cloud;
 mod conformance;
 mod distribution;
 mod faults;
+mod gateway;
 mod hostile;
 mod keychain;
 mod layout;

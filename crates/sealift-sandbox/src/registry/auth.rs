@@ -3,12 +3,12 @@
 //! Specifications: RFC 7617 (Basic), <https://distribution.github.io/distribution/spec/auth/token/> (Bearer).
 
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderName, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::options::{Auth, BasicAuth, TokenAuth};
-use super::reply::{Refusal, Reply, empty};
+use super::reply::{API_VERSION, Refusal, Reply, empty};
 use super::route::{Call, Endpoint};
 use super::server::Server;
 use super::token::service;
@@ -80,8 +80,7 @@ pub(super) fn user(server: &Server, call: &Call) -> Option<String> {
 
 /// Answers `GET /v2/`.
 pub(super) fn respond_to_ping() -> Reply {
-    let version = HeaderName::from_static("docker-distribution-api-version");
-    empty(StatusCode::OK, &[(version, "registry/2.0")])
+    empty(StatusCode::OK, &[API_VERSION])
 }
 
 fn check_basic(server: &Server, call: &Call, options: &BasicAuth) -> Result<(), Refusal> {

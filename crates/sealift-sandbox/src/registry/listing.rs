@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::blob::parse_digest;
 use super::quirk::MissingApi;
-use super::reply::{OCI_FILTERS_APPLIED, Refusal, Reply, empty, json, set, web_page, with_body};
+use super::reply::{API_VERSION, OCI_FILTERS_APPLIED, Refusal, Reply, empty, json, set, web_page, with_body};
 use super::route::Call;
 use super::server::Server;
 use super::store::check_name;
@@ -72,7 +72,7 @@ fn missing_api(quirk: MissingApi, call: &Call) -> Result<Reply, Refusal> {
         MissingApi::Code(code) => Err(Refusal::not_found(code, "manifest unknown")),
         MissingApi::PlainText => {
             let body = Body::from("404 page not found\n");
-            Ok(with_body(StatusCode::NOT_FOUND, &[(CONTENT_TYPE, "text/plain; charset=utf-8")], body))
+            Ok(with_body(StatusCode::NOT_FOUND, &[(CONTENT_TYPE, "text/plain; charset=utf-8"), API_VERSION], body))
         }
         MissingApi::SeeOther(origin) => {
             let location = format!("{origin}/{}/referrers/sha256", call.repository);

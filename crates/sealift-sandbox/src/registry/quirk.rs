@@ -66,7 +66,7 @@ impl Answer {
 pub enum MissingApi {
     /// 404 with this error code.
     Code(&'static str),
-    /// 404 `page not found` as plain text, as routers answer what they do not know.
+    /// 404 `page not found` as plain text, as docker-registry answers what it does not know.
     #[default]
     PlainText,
     /// 303 to a web page at another host, with the digest cut off.

@@ -105,5 +105,8 @@ pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject"
 pub(super) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// The smallest chunk of an upload but the last, in bytes.
 pub(super) const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+/// What docker-registry says with every answer, also where it knows no such endpoint.
+pub(super) const API_VERSION: (HeaderName, &str) =
+    (HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
 /// Names an upload session.
 pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
