@@ -85,7 +85,7 @@ impl Clients {
         made(&self.0.simple, || self.0.own_settings.builder(None).http1_only().build())
     }
 
-    /// Returns the client for a place that a registry named.
+    /// Returns the client for a place that a registry named, which is shown no client certificate.
     pub(crate) fn elsewhere(&self, reach: Reach) -> Result<&reqwest::Client, reqwest::Error> {
         made(&self.0.elsewhere[reach as usize], || self.0.elsewhere_settings.builder(Some(reach)).build())
     }
@@ -167,7 +167,8 @@ impl Settings {
         if !self.authorities.is_empty() {
             builder = builder.tls_certs_merge(self.authorities.clone());
         }
-        if let Some(identity) = &self.identity {
+        // Whoever a registry names as a realm or a store is not told who we are.
+        if let (None, Some(identity)) = (reach, &self.identity) {
             builder = builder.identity(identity.clone());
         }
         if access.tls.is_insecure() {

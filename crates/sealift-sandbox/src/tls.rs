@@ -11,16 +11,23 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
+use tokio_rustls::rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::{
+    DigitallySignedStruct, DistinguishedName, Error as TlsError, ServerConfig, SignatureScheme,
+};
 
 /// A server that reads one request of each connection; ends when dropped.
 #[derive(Debug)]
 pub struct TlsServer {
     port: u16,
     connections: Arc<AtomicUsize>,
+    certificates: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -36,16 +43,16 @@ impl TlsServer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let acceptor = TlsAcceptor::from(Arc::new(config()));
-        let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
+        let (connections, certificates) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, shown) = (Arc::clone(&connections), Arc::clone(&certificates));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 // Whoever does not trust the certificate goes away.
-                let _ = serve(&acceptor, stream, reply.as_deref()).await;
+                let _ = serve(&acceptor, stream, reply.as_deref(), &shown).await;
             }
         });
-        Ok(Self { port, connections, task })
+        Ok(Self { port, connections, certificates, task })
     }
 
     /// Returns its host, with the port.
@@ -56,6 +63,11 @@ impl TlsServer {
     /// Returns how many connections there were.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Returns in how many of them the client showed a certificate, which it was asked for and need not have.
+    pub fn certificates(&self) -> usize {
+        self.certificates.load(Ordering::SeqCst)
     }
 }
 
@@ -81,8 +93,16 @@ pub fn other_authority() -> Vec<u8> {
     testdata("other_authority.pem")
 }
 
-async fn serve(acceptor: &TlsAcceptor, stream: TcpStream, reply: Option<&str>) -> io::Result<()> {
+async fn serve(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    reply: Option<&str>,
+    certificates: &AtomicUsize,
+) -> io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
+    if stream.get_ref().1.peer_certificates().is_some() {
+        certificates.fetch_add(1, Ordering::SeqCst);
+    }
     let _ = stream.read(&mut [0; 4096]).await?;
     let Some(reply) = reply else { return Ok(()) };
     stream.write_all(reply.as_bytes()).await?;
@@ -92,12 +112,59 @@ async fn serve(acceptor: &TlsAcceptor, stream: TcpStream, reply: Option<&str>) -
 fn config() -> ServerConfig {
     let certificate = CertificateDer::from_pem_slice(&testdata("server.pem")).expect("server.pem is a certificate");
     let key = PrivateKeyDer::from_pem_slice(&testdata("server.key")).expect("server.key is a key");
-    ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let anybody = Anybody(provider.signature_verification_algorithms);
+    ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has the usual versions")
-        .with_no_client_auth()
+        .with_client_cert_verifier(Arc::new(anybody))
         .with_single_cert(vec![certificate], key)
         .expect("the key is the certificate's")
+}
+
+/// Asks every client for a certificate, takes any whose key the client has, and takes none.
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for Anybody {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, TlsError> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
 }
 
 fn testdata(name: &str) -> Vec<u8> {
