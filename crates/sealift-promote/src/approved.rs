@@ -9,8 +9,10 @@ use sealift_policy::Decision;
 use crate::endorse::Endorsed;
 use crate::error::PromoteError;
 use crate::plan::require;
+use crate::presence::Presence;
 use crate::publish::Promoted;
 use crate::record;
+use crate::tag::Looked;
 use crate::transfer::{Transferred, at_destination};
 
 impl<'a> Transferred<'a> {
@@ -52,8 +54,14 @@ impl Approved<'_> {
         for (subject, entries) in &self.unlinked {
             destination.link_referrers(subject, entries).await.map_err(at_destination)?;
         }
+        let mut endorsed = self.record.iter().chain(&self.resigned);
+        let has_signed = endorsed.any(|endorsed| endorsed.presence == Presence::Written);
+        let looked = match has_signed || self.moved.has_written() {
+            true => Looked::Before,
+            false => Looked::Now,
+        };
         // Settles what was linked before it moves any tag.
-        let promoted = self.moved.publish_unverified_unsafe().await?;
+        let promoted = self.moved.move_tags(looked).await?;
         Ok(Promoted { record: self.record, resigned: self.resigned, ..promoted })
     }
 }

@@ -9,7 +9,7 @@ use sealift_policy::Decision;
 use crate::completeness::Completeness;
 use crate::endorse::Endorsed;
 use crate::error::PromoteError;
-use crate::tag::{self, TagChange};
+use crate::tag::{self, Looked, TagChange};
 use crate::transfer::Transferred;
 
 impl Transferred<'_> {
@@ -27,12 +27,25 @@ impl Transferred<'_> {
     /// # Errors
     /// As [`Transferred::publish`].
     pub async fn publish_unverified_unsafe(self) -> Result<Promoted, PromoteError> {
+        let looked = match self.has_written() {
+            true => Looked::Before,
+            false => Looked::Now,
+        };
+        self.move_tags(looked).await
+    }
+
+    /// Says whether anything was moved to the destination.
+    pub(crate) fn has_written(&self) -> bool {
+        self.report.copied.objects > 0 || self.report.mounted.objects > 0
+    }
+
+    pub(crate) async fn move_tags(self, looked: Looked) -> Result<Promoted, PromoteError> {
         let Self { plan, destination, target, tags, report, completeness, .. } = self;
         // By now the tags that others write too have often been quiet for long enough.
         destination.settle().await.map_err(|source| PromoteError::Repository { side: Side::Destination, source })?;
         // The root is always the first object of a plan.
         let changes = match plan.objects.first() {
-            Some(root) => tag::publish(destination, &target, &root.manifest, &tags).await?,
+            Some(root) => tag::publish(destination, &target, &root.manifest, &tags, looked).await?,
             None => BTreeMap::new(),
         };
         Ok(Promoted {

@@ -18,6 +18,15 @@ const CONCURRENCY: usize = 8;
 /// What the destination tags held before anything was written.
 pub(crate) type Tags = BTreeMap<Tag, Option<Digest>>;
 
+/// When it was looked at what the tags hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Looked {
+    /// Before something was written or signed, which takes its time: others may have moved them since.
+    Before,
+    /// Just now: there was nothing to do.
+    Now,
+}
+
 /// Reads the tags of `target` and makes sure that its rule lets `root` have them.
 pub(crate) async fn look(
     destination: &dyn ReadRepository,
@@ -43,18 +52,21 @@ pub(crate) async fn look(
     Ok(tags)
 }
 
-/// Moves every tag of `target` that does not hold `root` yet, each from what it `held`.
+/// Moves every tag of `target` that does not hold `root` yet, each from what it `held`. That one holds `root` already is
+/// asked again where it is not known from just now.
 pub(crate) async fn publish(
     destination: &dyn Repository,
     target: &Target,
     root: &RawManifest,
     held: &Tags,
+    looked: Looked,
 ) -> Result<BTreeMap<Tag, TagChange>, PromoteError> {
     let mut changes = BTreeMap::new();
     for tag in &target.tags {
         let previous = held.get(tag).and_then(Option::as_ref);
         let change = match previous == Some(&root.descriptor().digest) {
-            true => TagChange::Unchanged,
+            true if looked == Looked::Now => TagChange::Unchanged,
+            true => still_holds(destination, tag, &root.descriptor().digest).await?,
             false => move_tag(destination, target, root, tag, previous).await?,
         };
         changes.insert(tag.clone(), change);
@@ -65,6 +77,16 @@ pub(crate) async fn publish(
         destination.flush().await.map_err(failed)?;
     }
     Ok(changes)
+}
+
+async fn still_holds(destination: &dyn Repository, tag: &Tag, root: &Digest) -> Result<TagChange, PromoteError> {
+    let now = absent_as_none(destination.resolve(&Selector::Tag(tag.clone())).await)?;
+    let now = now.map(|descriptor| descriptor.digest);
+    if now.as_ref() == Some(root) {
+        return Ok(TagChange::Unchanged);
+    }
+    let (repository, tag) = (destination.name().clone(), tag.clone());
+    Err(PromoteError::TagMoved { repository, tag, before: Some(root.clone()), now })
 }
 
 async fn move_tag(

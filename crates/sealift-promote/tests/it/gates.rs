@@ -123,6 +123,27 @@ async fn a_tag_moved_on_the_way_is_left_alone_even_if_it_may_be_moved() {
 }
 
 #[tokio::test]
+async fn a_tag_that_was_right_at_the_beginning_is_looked_at_again_after_a_transfer() {
+    let (staging, prod, person) = (store("staging", MODES[0]), store("prod", MODES[0]), Person::new());
+    let index = laden_index(&staging, &person).await;
+    person.promote_to(&staging, &prod, &of(index.clone()), target("v1", TagRule::Move)).await.unwrap();
+    // Something more to transfer.
+    person.attach(&staging, &index, predicate::SLSA_PROVENANCE_V1).await;
+    let decision = person.decide(&staging, &index.digest).await;
+    let admitted = plan(&staging, &of(index.clone())).await.unwrap().admit(&decision).unwrap();
+    let target = target("v1", TagRule::Move);
+    let moved = transfer(admitted, Ends { source: &staging, destination: &prod }, target, &CopyOptions::default())
+        .await
+        .unwrap();
+    let arrived = person.decide(moved.arrived(), &index.digest).await;
+    let other = fixture::image(4).push(&prod, Some(&tag("v1"))).await.unwrap();
+    let refused = moved.publish(&arrived).await;
+    let Err(PromoteError::TagMoved { before, now, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((before, now), (Some(index.digest), Some(other.digest.clone())));
+    assert_eq!(held(&prod, &tag("v1")).await, Some(other.digest));
+}
+
+#[tokio::test]
 async fn a_tag_must_hold_what_it_is_expected_to_hold() {
     let (staging, person) = (store("staging", MODES[0]), Person::new());
     let index = laden_index(&staging, &person).await;
