@@ -26,6 +26,7 @@ pub mod oci;
 pub mod pattern;
 mod protojson;
 pub mod repository;
+pub mod retry;
 pub mod sign;
 pub mod statement;
 pub mod timestamp;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift_core::oci::{RegistryHost, RepositoryName};
+use sealift_core::retry::RetryPolicy;
 
 use crate::certificate_folders::CertificateFolders;
 use crate::keychain::{Anonymous, Keychain};
@@ -125,29 +126,5 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), answer: Duration::from_secs(60), idle: Duration::from_secs(30) }
-    }
-}
-
-/// When and how often a request is tried again: after 408, 429, most 5xx, and broken connections.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
-    /// Most retries of one request.
-    pub retries: u32,
-    /// Longest delay before the first retry; doubles each time, and the actual delay is random below it.
-    pub base_delay: Duration,
-    /// Longest delay of any retry that the registry does not ask for.
-    pub max_delay: Duration,
-    /// Longest total time spent waiting before retries of one request, `Retry-After` included.
-    pub budget: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            retries: 5,
-            base_delay: Duration::from_millis(300),
-            max_delay: Duration::from_secs(10),
-            budget: Duration::from_secs(60),
-        }
     }
 }

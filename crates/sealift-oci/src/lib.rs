@@ -32,7 +32,7 @@ use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 use tokio::sync::Semaphore;
 
-pub use access::{Access, RetryPolicy, Timeouts, Tls};
+pub use access::{Access, Timeouts, Tls};
 pub use certificate_folders::CertificateFolders;
 use clients::Clients;
 use deadline::Deadline;
@@ -43,6 +43,7 @@ use mirror::{Mirrored, MirroredRepository, mirrors_of};
 pub use quarantine::{Quarantine, QuarantineError, ScanDetails, ScanDetailsError, State as QuarantineState};
 use registry::client::{Endpoint, Host};
 use registry::{Memory, RegistryRepository};
+pub use sealift_core::retry::RetryPolicy;
 use signatures_apart::{SignaturesApart, WritableSignaturesApart};
 pub use tee::{Branch, Tee};
 

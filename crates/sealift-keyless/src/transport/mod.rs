@@ -7,7 +7,6 @@
 mod answer;
 mod error;
 mod request;
-mod retry;
 
 use std::collections::HashMap;
 #[cfg(unix)]
@@ -16,9 +15,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::LOCATION;
-use http::{Method, StatusCode};
+use http::header::{DATE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Method, StatusCode};
 use sealift_core::locked;
+use sealift_core::retry::{self, Backoff, is_transient};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -27,9 +27,7 @@ pub use answer::{Answer, Refusal};
 pub use error::TransportError;
 pub(crate) use request::{JSON, shown};
 pub use request::{Repeat, Request, endpoint};
-pub use retry::RetryPolicy;
-
-use retry::{Retries, is_transient, retry_after};
+pub use sealift_core::retry::RetryPolicy;
 
 /// What a [`Transport`] is made of.
 #[derive(Clone, Debug)]
@@ -56,7 +54,7 @@ impl Default for TransportOptions {
             authorities: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             attempt_timeout: Duration::from_secs(60),
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy { budget: RETRY_BUDGET, ..RetryPolicy::default() },
             concurrency: 16,
             user_agent: concat!("sealift/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -115,10 +113,10 @@ impl Transport {
     /// [`TransportError`] when no answer came, or none that stays as it is: [`TransportError::Unavailable`] after the
     /// retries.
     pub async fn send(&self, request: &Request) -> Result<Answer, TransportError> {
-        let mut retries = Retries::new(self.shared.options.retry);
+        let (mut backoff, started) = (Backoff::new(self.shared.options.retry), Instant::now());
         loop {
             let error = match self.attempt(request).await {
-                Ok(answer) if is_transient(answer.status()) => {
+                Ok(answer) if is_transient(answer.status().as_u16()) => {
                     self.note_pause(request, &answer);
                     TransportError::Unavailable {
                         host: host_of(request.url()),
@@ -129,9 +127,8 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(delay) = retries.next_delay(error.retry_after()).filter(|_| request.may_repeat(&error)) else {
-                return Err(error);
-            };
+            let delay = backoff.next_delay(started.elapsed(), error.retry_after(), fastrand::f64());
+            let Some(delay) = delay.filter(|_| request.may_repeat(&error)) else { return Err(error) };
             tracing::debug!(host = %host_of(request.url()), ?delay, %error, "trying again");
             tokio::time::sleep(delay).await;
         }
@@ -270,6 +267,12 @@ async fn read(mut response: reqwest::Response, request: &Request) -> Result<Answ
     Ok(Answer::new(status, headers, body.freeze(), request))
 }
 
+/// Returns how long a service asks to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    retry::retry_after(text(RETRY_AFTER)?, text(DATE))
+}
+
 fn redirect(response: &reqwest::Response) -> Option<Url> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -293,5 +296,7 @@ fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// How long after its start a request is still tried again, unless told otherwise: a log may be busy for a minute.
+const RETRY_BUDGET: Duration = Duration::from_secs(120);
 /// The most redirects followed within an origin; stops loops.
 const MAX_REDIRECTS: usize = 5;

@@ -169,7 +169,7 @@ async fn a_silent_authority_is_given_up() {
     sigstore.inject(Place::Fulcio, Fault::Latency(Duration::from_secs(5)), Times::Always);
     let transport = crate::support::transport_with(|options| {
         options.attempt_timeout = Duration::from_millis(20);
-        options.retry = options.retry.with_retries(1);
+        options.retry.retries = 1;
     });
     let client = FulcioClient::new(Url::parse(&sigstore.urls().fulcio).unwrap(), transport);
     let error = FulcioSigner::certify(&client, &token(&sigstore, &Identity::email("a@b"))).await.unwrap_err();

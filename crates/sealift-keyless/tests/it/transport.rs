@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use sealift_keyless::transport::{Repeat, Request, RetryPolicy, TransportError};
+use sealift_keyless::transport::{Repeat, Request, TransportError};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Service, transport, transport_with};
@@ -104,7 +104,7 @@ async fn endless_and_slow_answers_end() {
     .await;
     let client = transport_with(|options| {
         options.attempt_timeout = Duration::from_millis(50);
-        options.retry = RetryPolicy::never();
+        options.retry.retries = 0;
     });
     let error = client.send(&Request::get(silent.at("/"))).await.unwrap_err();
     assert!(matches!(error, TransportError::TimedOut { .. }) && error.may_pass(), "{error:?}");
@@ -141,7 +141,7 @@ fn files_that_hold_no_certificate_are_refused() {
 async fn a_name_that_nobody_has_does_not_answer_and_this_machine_does() {
     let client = transport_with(|options| {
         options.attempt_timeout = Duration::from_secs(10);
-        options.retry = RetryPolicy::never();
+        options.retry.retries = 0;
     });
     let error = client.send(&Request::get("https://fulcio.test/".parse().unwrap())).await.unwrap_err();
     assert!(error.may_pass(), "{error:?}");

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
+use sealift_core::retry::RetryPolicy;
 use serde::Deserialize;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -16,7 +17,7 @@ use url::{Host, Url};
 use super::realm::RealmProblem;
 use super::scope::ScopeSet;
 use super::{AuthError, basic};
-use crate::access::{RetryPolicy, Timeouts};
+use crate::access::Timeouts;
 use crate::clients::{Clients, Reach};
 use crate::keychain::{Credential, IDENTITY_TOKEN_USER};
 use crate::redact::{SafeUrl, Secret};

@@ -20,6 +20,7 @@ use futures_util::future::{BoxFuture, Shared};
 use http::HeaderValue;
 use sealift_core::locked;
 use sealift_core::oci::RegistryHost;
+use sealift_core::retry::RetryPolicy;
 use url::Url;
 
 use bearer::{Demand, Token, TokenService};
@@ -27,7 +28,7 @@ pub(crate) use challenge::Challenge;
 use realm::RealmProblem;
 pub(crate) use scope::ScopeSet;
 
-use crate::access::{RetryPolicy, Timeouts};
+use crate::access::Timeouts;
 use crate::clients::Clients;
 use crate::keychain::memo::Memo;
 use crate::keychain::{Credential, IDENTITY_TOKEN_USER, Keychain, KeychainError, Resolved, Resource};

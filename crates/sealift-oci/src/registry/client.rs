@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sealift_core::locked;
 use sealift_core::oci::{RegistryHost, RepositoryName};
 use sealift_core::repository::RepositoryError;
+use sealift_core::retry::RetryPolicy;
 use url::Url;
 
 use super::error::{ErrorBody, TransportError, of_auth};
@@ -22,7 +23,7 @@ use super::limiter::Limiter;
 use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
 use super::shared_blob::SharedBlobs;
-use crate::access::{Access, RetryPolicy, Timeouts};
+use crate::access::{Access, Timeouts};
 use crate::auth::realm::{check_target, is_same_origin};
 use crate::auth::{Authenticator, Challenge, Grant, Need, ScopeSet};
 use crate::clients::{Clients, Reach};

@@ -7,10 +7,9 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use sealift_core::locked;
+use sealift_core::retry::RetryPolicy;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-
-use crate::access::RetryPolicy;
 
 /// The longest time between two requests that a throttled registry is slowed down to.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);

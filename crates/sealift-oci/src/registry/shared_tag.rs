@@ -15,12 +15,12 @@ use futures_util::future::try_join_all;
 use sealift_core::locked;
 use sealift_core::oci::{Digest, IndexDocument, RawManifest, Selector, Tag};
 use sealift_core::repository::{RepositoryError, Revised, Revision};
+use sealift_core::retry::RetryPolicy;
 
 use super::RegistryRepository;
 use super::client::Endpoint;
 use super::manifest::{Condition, Read};
 use super::retry::Retries;
-use crate::access::RetryPolicy;
 
 /// How often a write is repeated because another writer was faster; each of so many writers may be faster once.
 const MAX_ROUNDS: u32 = 100;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use sealift_core::repository::foreign_text;
+use sealift_core::retry::RetryPolicy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt as _;
 use url::{Host, Url};
 
-use crate::access::RetryPolicy;
 use crate::redact::{SafeUrl, Secret};
 use crate::registry::error::ErrorBody;
 use crate::registry::response::Response;
