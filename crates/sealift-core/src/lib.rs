@@ -19,6 +19,7 @@ pub mod dsse;
 pub mod entity;
 pub mod evidence;
 pub mod hex;
+pub mod host;
 pub mod identity;
 pub mod json_canonical;
 mod locked;

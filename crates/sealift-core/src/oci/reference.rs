@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{Digest, DigestError};
+use crate::host;
 
 /// The longest reference read; stops quadratic work and log floods on hostile input.
 const MAX_REFERENCE_BYTES: usize = 4096;
@@ -289,11 +290,8 @@ impl RegistryHost {
 
     /// Says whether the host is this machine, where plain HTTP crosses no network.
     pub fn is_loopback(&self) -> bool {
-        let host = self.0.rsplit_once(':').map_or(self.0.as_str(), |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        let (host, _) = split_port(&self.0);
+        host::is_loopback(host)
     }
 }
 
@@ -315,12 +313,16 @@ impl FromStr for RegistryHost {
     }
 }
 
-/// A domain name, an IPv4 address or a bracketed IPv6 address, with an optional port.
-fn is_host(text: &str) -> bool {
-    let (name, port) = match text.rsplit_once(':') {
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),
         _ => (text, None),
-    };
+    }
+}
+
+/// A domain name, an IPv4 address or a bracketed IPv6 address, with an optional port.
+fn is_host(text: &str) -> bool {
+    let (name, port) = split_port(text);
     let is_port = port.is_none_or(|port| {
         port.parse::<u16>().is_ok_and(|number| number != 0) && port.bytes().all(|byte| byte.is_ascii_digit())
     });
@@ -494,6 +496,22 @@ mod tests {
         assert_eq!(parsed(&both), both);
         let reference: Reference = both.parse().unwrap();
         assert_eq!(reference.selector(), Some(Selector::Digest(DIGEST.parse().unwrap())));
+    }
+
+    #[test]
+    fn hosts_on_this_machine_are_told_with_and_without_a_port() {
+        for (host, expected) in [
+            ("localhost", true),
+            ("registry.localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("[::1]", true),
+            ("[::1]:5000", true),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("ghcr.io", false),
+            ("[2001:db8::1]", false),
+        ] {
+            assert_eq!(host.parse::<RegistryHost>().unwrap().is_loopback(), expected, "{host}");
+        }
     }
 
     #[test]

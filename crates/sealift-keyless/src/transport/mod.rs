@@ -17,11 +17,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
-use sealift_core::locked;
 use sealift_core::retry::{self, Backoff, is_transient};
+use sealift_core::{host, locked};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 pub use answer::{Answer, Refusal};
 pub use error::TransportError;
@@ -282,12 +282,7 @@ fn redirect(response: &reqwest::Response) -> Option<Url> {
 
 /// Says whether only this machine answers at `url`.
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(host::is_loopback)
 }
 
 /// Returns the host with its port where that is unusual.

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sealift_core::host;
 use url::{Host, Url};
 
 /// Says whether both have the same scheme, host and port: where credentials of one may go.
@@ -75,12 +76,7 @@ fn is_same_host_and_port(one: &Url, other: &Url) -> bool {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(host::is_loopback)
 }
 
 fn address(url: &Url) -> Option<IpAddr> {

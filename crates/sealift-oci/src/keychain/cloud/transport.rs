@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use sealift_core::host::is_loopback;
 use sealift_core::repository::foreign_text;
 use sealift_core::retry::RetryPolicy;
 use serde::Deserialize;
@@ -227,9 +228,9 @@ fn deepest(error: &dyn Error) -> String {
 /// Reads the address of a service from a variable or a file: https, or this machine.
 pub(super) fn service(text: &str, what: &'static str) -> Result<Url, CloudProblem> {
     let url = Url::parse(text).map_err(|_| CloudProblem::Setting { what, problem: "it is not a URL" })?;
-    match (url.scheme(), url.host()) {
+    match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => Ok(url),
-        ("http", Some(host)) if is_loopback(&host) => Ok(url),
+        ("http", Some(host)) if is_loopback(host) => Ok(url),
         _ => Err(CloudProblem::Setting { what, problem: "it is neither https nor on this machine" }),
     }
 }
@@ -239,16 +240,8 @@ pub(super) fn metadata(text: &str, what: &'static str) -> Result<Url, CloudProbl
     let url = Url::parse(text).map_err(|_| CloudProblem::Setting { what, problem: "it is not a URL" })?;
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => Ok(url),
-        ("http", Some(host)) if is_loopback(&host) || is_local(&host) => Ok(url),
+        ("http", Some(host)) if url.host_str().is_some_and(is_loopback) || is_local(&host) => Ok(url),
         _ => Err(CloudProblem::Setting { what, problem: "plain http goes to this machine or its link only" }),
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
@@ -381,7 +374,9 @@ mod tests {
             ("https://sts.amazonaws.com", true, true),
             ("http://127.0.0.1:1/x", true, true),
             ("http://localhost:1/x", true, true),
+            ("http://credentials.localhost:1/x", true, true),
             ("http://[::1]:1/", true, true),
+            ("http://[::ffff:127.0.0.1]/", true, true),
             ("http://169.254.170.2/v2", false, true),
             ("http://[fd00:ec2::254]/", false, true),
             ("http://metadata.google.internal/", false, true),
