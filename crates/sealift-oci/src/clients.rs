@@ -147,16 +147,7 @@ impl Settings {
 
     fn builder(&self, reach: Option<Reach>) -> reqwest::ClientBuilder {
         let access = &self.access;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&access.user_agent)
-            // Followed by hand, so that each step is looked at first.
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            // Nothing is unpacked: digests are of the bytes sent, and bombs stay small.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
+        let mut builder = strict_builder(&access.user_agent)
             .connect_timeout(access.timeouts.connect)
             .pool_max_idle_per_host(access.concurrency.max(1))
             .tcp_nodelay(true);
@@ -176,6 +167,21 @@ impl Settings {
         }
         builder
     }
+}
+
+/// Returns what every client of this crate is built from: it goes nowhere, tells nobody where it comes from, and unpacks
+/// nothing by itself.
+pub(crate) fn strict_builder(user_agent: &str) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(user_agent)
+        // Redirects are followed by hand, so that each step is looked at first: requests carry keys and tokens.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // Digests are of the bytes sent, and bombs stay small.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
 }
 
 /// Looks names up, and leaves out addresses that are out of reach.

@@ -20,13 +20,15 @@ const ALLOWED: [(&str, &[&str]); 8] = [
 ];
 
 /// Packages with one owner, so that what they do is done in one way.
-const OWNERS: [(&str, &[&str]); 7] = [
+const OWNERS: [(&str, &[&str]); 8] = [
     ("reqwest", &["sealift-keyless", "sealift-oci"]),
     ("clap", &["sealift-cli", "sealift-sandbox"]),
     ("p256", &["sealift-core"]),
     // The sandbox shares no cryptography with what it tests.
     ("aws-lc-rs", &["sealift-core", "sealift-oci", "sealift-sandbox"]),
     ("axum", &["sealift-sandbox"]),
+    // When to try again is decided in one place.
+    ("httpdate", &["sealift-core"]),
     ("rustls-webpki", &["sealift-core"]),
     // Every document people write is read in one strict way.
     ("saphyr-parser", &["sealift-core"]),
@@ -81,6 +83,30 @@ fn only_a_reason_silences_a_lint() {
         assert!(!text.contains("#[allow("), "{}: use #[expect(.., reason = \"..\")]", path.display());
         assert!(!text.contains("todo!(") && !text.contains("unimplemented!("), "{} is unfinished", path.display());
     }
+}
+
+/// A client that follows redirects takes credentials along, and one that unpacks is filled by a bomb.
+#[test]
+fn http_clients_are_built_in_one_place_of_a_crate_and_are_strict() {
+    let strict = [".redirect(reqwest::redirect::Policy::none())", ".referer(false)", ".no_gzip()", ".no_deflate()"];
+    let mut places = Vec::new();
+    for path in sources() {
+        let text = read(&path);
+        for (_, chain) in text.match_indices("Client::builder()").map(|(start, _)| text.split_at(start)) {
+            let (chain, _) = chain.split_once("\n}").unwrap_or((chain, ""));
+            for call in strict {
+                assert!(chain.contains(call), "{}: a client is built without `{call}`", path.display());
+            }
+            places.extend(path.strip_prefix(root()).ok().map(Path::to_owned));
+        }
+        for other in ["Client::new()", "ClientBuilder::new", "ClientBuilder::default", "reqwest::get("] {
+            let is_there = text.contains(&format!("reqwest::{other}")) || text.contains(&format!(" {other}"));
+            assert!(!is_there, "{}: a client is built by `{other}`", path.display());
+        }
+    }
+    places.sort();
+    let expected = ["crates/sealift-keyless/src/transport/mod.rs", "crates/sealift-oci/src/clients.rs"].map(Path::new);
+    assert_eq!(places, expected, "one place makes the clients of a crate");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt as _;
 use url::{Host, Url};
 
+use crate::clients::strict_builder;
 use crate::redact::{SafeUrl, Secret};
 use crate::registry::error::ErrorBody;
 use crate::registry::response::Response;
@@ -94,17 +95,7 @@ fn made(
 }
 
 fn builder(connect: Duration, answer: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")))
-        // Requests carry keys and tokens.
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .connect_timeout(connect)
-        .timeout(answer)
+    strict_builder(concat!("sealift/", env!("CARGO_PKG_VERSION"))).connect_timeout(connect).timeout(answer)
 }
 
 /// An answer, read whole.
