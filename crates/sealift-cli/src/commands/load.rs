@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sealift_core::copy::CopyOptions;
 use sealift_core::oci::Reference;
 use sealift_core::repository::Snapshot;
+use sealift_oci::Client;
 use sealift_oci::layout::{LayoutImage, LayoutRepository, Mode};
 use sealift_promote::{Ends, Promotion, Selection, TagRule, Target, plan, transfer};
 
@@ -16,6 +17,7 @@ use crate::commands::copy::refuse_other_digest;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::output::model::{Archived, ArchivedImage};
+use crate::output::progress::Live;
 use crate::subject;
 
 /// Load images with everything attached to them from an archive into a registry
@@ -73,25 +75,40 @@ pub(crate) async fn run(args: &LoadArgs, context: &Context) -> Result<Archived, 
     let client = context.client(&args.registry, &references)?;
     let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
     let live = context.progress.begin(destinations.len());
-    let snapshot = Snapshot::new(&archive);
+    let loading = Loading { client, source: Snapshot::new(&archive), options, live };
     for (image, destination) in &destinations {
+        loaded.images.push(loading.image(image, destination).await?);
+    }
+    Ok(loaded)
+}
+
+/// Where images are loaded from, and how.
+struct Loading<'a> {
+    client: Client,
+    source: Snapshot<'a>,
+    options: CopyOptions,
+    live: Live,
+}
+
+impl Loading<'_> {
+    /// Copies an image with everything attached to it.
+    async fn image(&self, image: &LayoutImage, destination: &Reference) -> Result<ArchivedImage, CliError> {
         refuse_other_digest(destination, &image.descriptor.digest)?;
         let promotion = Promotion { selection: Selection::everything(), ..Promotion::of(image.descriptor.clone()) };
-        let plan = plan(&snapshot, &promotion).await.map_err(CliError::Copy)?;
-        let progress = live.image(destination.to_string());
-        let options = options.clone().with_observer(progress.deliver(plan.bytes()));
-        let target = subject::open_destination(&client, destination).await?;
+        let plan = plan(&self.source, &promotion).await.map_err(CliError::Copy)?;
+        let progress = self.live.image(destination.to_string());
+        let options = self.options.clone().with_observer(progress.deliver(plan.bytes()));
+        let target = subject::open_destination(&self.client, destination).await?;
         let tag = destination.tag().or(image.tag.as_ref());
         let tags = Target { tags: tag.cloned().into_iter().collect(), rule: TagRule::Move };
-        let ends = Ends { source: &snapshot, destination: &*target };
+        let ends = Ends { source: &self.source, destination: &*target };
         let moved = transfer(plan.admit_unverified_unsafe(), ends, tags, &options).await;
         let moved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
         let by_digest = destination.with_digest(image.descriptor.digest.clone()).to_string();
         let source = image.origin.clone().unwrap_or_else(|| image.descriptor.digest.to_string());
-        loaded.images.push(ArchivedImage::of(source, Some(by_digest), tag, moved));
-        live.end(&progress, &[]);
+        self.live.end(&progress, &[]);
+        Ok(ArchivedImage::of(source, Some(by_digest), tag, moved))
     }
-    Ok(loaded)
 }
 
 /// Says where each image goes.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sealift_core::copy::CopyOptions;
-use sealift_core::oci::{Digest, Reference};
-use sealift_core::repository::Snapshot;
+use sealift_core::oci::{Digest, Reference, Tag};
+use sealift_core::repository::{ReadRepository, Snapshot};
 use sealift_oci::layout::{LayoutRepository, Mode};
 use sealift_promote::{Ends, Promotion, Selection, Target, plan, transfer};
 
@@ -15,6 +15,7 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::output::model::{Archived, ArchivedImage};
+use crate::output::progress::Live;
 use crate::subject::Subject;
 
 /// Save images with everything attached to them in one archive, to carry over an air gap
@@ -87,26 +88,10 @@ pub(crate) async fn run(args: &SaveArgs, context: &Context) -> Result<Archived, 
     })?;
     let options = CopyOptions::default().with_concurrency(usize::from(args.registry.concurrency));
     let live = context.progress.begin(subjects.len());
+    let saving = Saving { archive: &archive, options, live: &live };
     let mut images = Vec::new();
     for (subject, tag) in subjects.iter().zip(tags) {
-        let snapshot = Snapshot::new(&*subject.repository);
-        let promotion = Promotion { selection: Selection::everything(), ..Promotion::of(subject.descriptor.clone()) };
-        let plan = plan(&snapshot, &promotion).await.map_err(CliError::Copy)?;
-        let root = plan.objects().first().map(|object| object.manifest.clone());
-        let progress = live.image(subject.reference.to_string());
-        let options = options.clone().with_observer(progress.deliver(plan.bytes()));
-        let admitted = plan.admit_unverified_unsafe();
-        let ends = Ends { source: &snapshot, destination: &archive };
-        let moved = transfer(admitted, ends, Target::untagged(), &options).await;
-        let saved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
-        let source = subject.by_digest().to_string();
-        if let Some(root) = root {
-            let name = subject.reference.tag().map(|_| subject.reference.to_string());
-            let listed = archive.list_image(&root, tag.as_ref(), name.as_deref(), &source).await;
-            listed.map_err(|source| archive::failed("write", &archive, source))?;
-        }
-        images.push(ArchivedImage::of(source, None, tag.as_ref(), saved));
-        live.end(&progress, &[]);
+        images.push(saving.image(subject, tag.as_ref()).await?);
     }
     let mut companions = Vec::new();
     for (kind, file) in [(Companion::TrustedRoot, &args.trusted_root), (Companion::Policy, &args.policy)] {
@@ -119,4 +104,36 @@ pub(crate) async fn run(args: &SaveArgs, context: &Context) -> Result<Archived, 
     drop(archive);
     std::fs::rename(&path, &args.to).map_err(unwritable)?;
     Ok(Archived { task: "saved", archive: args.to.clone(), images, companions })
+}
+
+/// Where images are saved.
+struct Saving<'a> {
+    archive: &'a LayoutRepository,
+    options: CopyOptions,
+    live: &'a Live,
+}
+
+impl Saving<'_> {
+    /// Copies an image with everything attached to it, and lists it.
+    async fn image(&self, subject: &Subject<dyn ReadRepository>, tag: Option<&Tag>) -> Result<ArchivedImage, CliError> {
+        let archive = self.archive;
+        let snapshot = Snapshot::new(&*subject.repository);
+        let promotion = Promotion { selection: Selection::everything(), ..Promotion::of(subject.descriptor.clone()) };
+        let plan = plan(&snapshot, &promotion).await.map_err(CliError::Copy)?;
+        let root = plan.objects().first().map(|object| object.manifest.clone());
+        let progress = self.live.image(subject.reference.to_string());
+        let options = self.options.clone().with_observer(progress.deliver(plan.bytes()));
+        let admitted = plan.admit_unverified_unsafe();
+        let ends = Ends { source: &snapshot, destination: archive };
+        let moved = transfer(admitted, ends, Target::untagged(), &options).await;
+        let saved = moved.map_err(CliError::Copy)?.publish_unverified_unsafe().await.map_err(CliError::Copy)?;
+        let source = subject.by_digest().to_string();
+        if let Some(root) = root {
+            let name = subject.reference.tag().map(|_| subject.reference.to_string());
+            let listed = archive.list_image(&root, tag, name.as_deref(), &source).await;
+            listed.map_err(|source| archive::failed("write", archive, source))?;
+        }
+        self.live.end(&progress, &[]);
+        Ok(ArchivedImage::of(source, None, tag, saved))
+    }
 }
