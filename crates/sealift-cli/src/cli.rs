@@ -1,5 +1,7 @@
 //! The command line's root: every command, in the order of `sealift --help`.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::args::global::GlobalArgs;
@@ -8,6 +10,8 @@ use crate::commands::{
     login, logout, man, migrate, policy, promote, quarantine, referrers, registry, save, sign, sign_blob, tree,
     triangulate, trust, verify, verify_attestation, verify_blob, verify_blob_attestation, version,
 };
+use crate::exit::Exit;
+use crate::other_tools::{self, Unread};
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
 ///
@@ -31,18 +35,26 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads the command line, or ends the process with what is wrong with it or with the help it asks for.
-    pub(crate) fn read() -> Self {
-        let matches = match Self::command().try_get_matches() {
-            Ok(matches) => matches,
-            Err(_) => {
-                // Help and suggestions need what is deferred: the descriptions of all commands.
-                let mut command = Self::command();
-                command.build();
-                command.get_matches()
+    /// Reads the command line. What is wrong with it, and the help it asks for, is written.
+    ///
+    /// # Errors
+    /// How the process ends, where there is nothing to run.
+    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+        let matches = other_tools::read(Self::command, words.into_iter().collect());
+        let read = matches.and_then(|matches| {
+            let read = Self::from_arg_matches(&matches);
+            read.map_err(|error| Unread::Parser(Box::new(error.format(&mut Self::command()))))
+        });
+        read.map_err(|unread| match unread {
+            Unread::Parser(said) => {
+                let _ = said.print();
+                if said.use_stderr() { Exit::Usage } else { Exit::Ok }
             }
-        };
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Self::command()).exit())
+            Unread::Refused(failure) => {
+                let _ = failure.write_text(&mut anstream::stderr().lock());
+                Exit::Usage
+            }
+        })
     }
 }
 

@@ -20,6 +20,7 @@ mod judging;
 mod key_store;
 mod manifests;
 mod named_registries;
+mod other_tools;
 mod output;
 mod person;
 mod promoter;
@@ -39,5 +40,8 @@ mod verifiers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run::run(cli::Cli::read()).into()
+    match cli::Cli::read(std::env::args_os()) {
+        Ok(cli) => run::run(cli).into(),
+        Err(exit) => exit.into(),
+    }
 }

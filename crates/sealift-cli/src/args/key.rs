@@ -18,6 +18,10 @@ impl FromStr for KeySource {
     type Err = KeySourceError;
 
     fn from_str(text: &str) -> Result<Self, KeySourceError> {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+        if let Some((_, place, export)) = ELSEWHERE.into_iter().find(|(known, ..)| Some(*known) == scheme) {
+            return Err(KeySourceError::Elsewhere { place, export });
+        }
         match text.split_once("://") {
             Some(("env", "")) => Err(KeySourceError::NoVariable),
             Some(("env", name)) => Ok(Self::Environment(name.to_owned())),
@@ -28,6 +32,22 @@ impl FromStr for KeySource {
         }
     }
 }
+
+/// Where other tools know keys to be: the scheme, whose it is, and what writes the public key to a file.
+const ELSEWHERE: [(&str, &str, &str); 9] = [
+    ("awskms", "AWS KMS", EXPORT),
+    ("gcpkms", "Google Cloud KMS", EXPORT),
+    ("azurekms", "Azure Key Vault", EXPORT),
+    ("hashivault", "HashiCorp Vault", EXPORT),
+    ("k8s", "Kubernetes", EXPORT),
+    ("gitlab", "GitLab", EXPORT),
+    ("pkcs11", "hardware tokens", EXPORT),
+    ("https", "the web", "curl --fail --output key.pub https://..."),
+    ("http", "the web", "curl --fail --output key.pub https://..."),
+];
+
+/// cosign reads all of its own.
+const EXPORT: &str = "cosign public-key --key ... > key.pub";
 
 /// Where the passphrase of a private key is
 #[derive(Clone, Debug, clap::Args)]
@@ -41,6 +61,15 @@ pub(crate) struct PassphraseArgs {
 /// Says why a text names no key.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum KeySourceError {
+    #[error(
+        "keys of {place} are not supported; to verify, give the public key as a file, as `{export}` writes it; to sign, \
+         give a key in a file or as `env://VARIABLE`, or none and sign with an identity"
+    )]
+    Elsewhere {
+        place: &'static str,
+        /// What writes the public key to a file.
+        export: &'static str,
+    },
     #[error("`env://` needs the name of a variable")]
     NoVariable,
     #[error("unknown scheme `{0}`; known are `env` and `file`")]
@@ -55,6 +84,12 @@ mod tests {
     fn keys_are_files_or_variables() {
         assert_eq!("cosign.key".parse::<KeySource>().unwrap(), KeySource::File("cosign.key".into()));
         assert_eq!("env://K".parse::<KeySource>().unwrap(), KeySource::Environment("K".to_owned()));
-        assert!("awskms:///alias/x".parse::<KeySource>().is_err());
+        for elsewhere in ["awskms:///alias/x", "pkcs11:token=t", "https://example.com/cosign.pub"] {
+            let error = elsewhere.parse::<KeySource>().unwrap_err();
+            assert!(matches!(error, KeySourceError::Elsewhere { .. }), "{elsewhere}");
+        }
+        assert!(matches!("ssh://x".parse::<KeySource>(), Err(KeySourceError::Scheme(_))));
+        // A Windows path has a colon too.
+        assert!(matches!(r"C:\keys\cosign.pub".parse(), Ok(KeySource::File(_))));
     }
 }

@@ -8,9 +8,10 @@ use clap::CommandFactory as _;
 use crate::cli::Cli;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::other_tools::words::{Answer, Meaning, WORDS};
 use crate::output::model::Document;
 
-/// Write the generated documents: `exit-codes.md` and `cli/`
+/// Write the generated documents: `exit-codes.md`, `other-tools.md` and `cli/`
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DocsArgs {
     /// Directory to write to
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<Document, CliError> {
     let pages = args.directory.join("cli");
     std::fs::create_dir_all(&pages).map_err(|source| CliError::Write { path: pages.clone(), source })?;
     write(&args.directory.join("exit-codes.md"), &exit_codes())?;
+    write(&args.directory.join("other-tools.md"), &other_tools())?;
     let mut command = Cli::command().term_width(100).styles(clap::builder::Styles::plain());
     command.build();
     for (name, page) in command_pages(&command) {
@@ -38,6 +40,45 @@ fn exit_codes() -> String {
          to 29 that no answer was reached; in JSON output the name is `error.code`.\n\n{}",
         Exit::table()
     )
+}
+
+fn other_tools() -> String {
+    let mut page = "# Words of other tools\n\nGenerated from `crates/sealift-cli/src/other_tools/words.rs`; do not edit.\n\n\
+         What people know from cosign, oras, crane, skopeo, regctl, notation, gh and kpromo, and sealift does not take by \
+         itself. A word is left out where what it asks for is done in any case, stands for what means the same, or is \
+         refused with what to do instead. Besides, every switch takes `=true` and `=false`, and `-flag` stands for \
+         `--flag`. Variables: [configuration.md](configuration.md#variables-and-flags-of-other-tools).\n\n\
+         | word | at | |\n|---|---|---|\n"
+        .to_owned();
+    for word in WORDS {
+        let typed = word.word;
+        let said: Vec<String> = match word.meaning {
+            Meaning::Verb(answer) | Meaning::Value(answer) => vec![said(answer)],
+            Meaning::Switch(on, off) => match (said(on), said(off)) {
+                (on, off) if on == off => vec![on],
+                (on, _) if matches!(off, Answer::Done) => vec![on],
+                (on, off) => vec![on, format!("`{typed}=false`: {off}")],
+            },
+            Meaning::Choice(known, other) => {
+                let known = known.iter().map(|(value, answer)| format!("`{value}`: {}", said(*answer)));
+                known.chain([format!("else {}", said(other))]).collect()
+            }
+        };
+        let at: Vec<String> =
+            word.at.iter().map(|path| format!("`{}`", format!("sealift {path}").trim_end())).collect();
+        let at = if at.is_empty() { "anywhere".to_owned() } else { at.join(", ") };
+        // A bar would end the cell.
+        let _ = writeln!(page, "| `{typed}` | {at} | {} |", said.join("; ").replace('|', "\\|"));
+    }
+    page
+}
+
+fn said(answer: Answer) -> String {
+    match answer {
+        Answer::Done => "done in any case".to_owned(),
+        Answer::No(why, instead) => format!("no: {why}; {instead}"),
+        Answer::Ours(ours) => format!("as `{}`", ours.join(" ")),
+    }
 }
 
 /// Returns the file name and the page of the root and every visible command below it.

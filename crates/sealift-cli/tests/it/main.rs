@@ -24,6 +24,7 @@ mod login;
 mod many;
 mod migrate;
 mod network;
+mod other_tools;
 mod policy;
 mod promote;
 mod quarantine;
