@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sealift_core::crypto::{KeyError, Passphrase, PrivateKey, PublicKey};
 use sealift_core::oci::{Reference, RegistryHost, RepositoryName};
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     environment: Environment,
     pub(crate) printer: Printer,
     pub(crate) progress: Progress,
+    /// Set once there was a warning about the surroundings.
+    warned: OnceLock<()>,
 }
 
 impl Context {
@@ -44,7 +46,15 @@ impl Context {
     pub(crate) fn new(args: &GlobalArgs, environment: Environment) -> Self {
         let talk = if args.quiet { Talk::Quiet } else { Talk::Normal };
         let showing = showing(args, environment.log.as_deref(), Showing::best());
-        Self { config: args.config.clone(), environment, printer: Printer { talk }, progress: Progress::new(showing) }
+        let (printer, progress) = (Printer { talk }, Progress::new(showing));
+        Self { config: args.config.clone(), environment, printer, progress, warned: OnceLock::new() }
+    }
+
+    /// Warns of something about the surroundings, the first time alone.
+    pub(crate) fn warn_once(&self, text: impl std::fmt::Display) {
+        if self.warned.set(()).is_ok() {
+            self.printer.warning(text);
+        }
     }
 
     /// Returns the time to put into what is made: `SOURCE_DATE_EPOCH`, else now.

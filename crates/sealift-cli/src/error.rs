@@ -94,6 +94,12 @@ pub(crate) enum CliError {
     Manifest(#[source] PromotionManifestError),
     #[error("{reference} has no {what}")]
     NothingAttached { what: &'static str, reference: String },
+    #[error("the variable {variable} asks for another Sigstore installation than the public-good one, and is not read")]
+    OtherTrust {
+        variable: &'static str,
+        /// What says the same here.
+        instead: &'static str,
+    },
     #[error("writing to standard output failed")]
     Output(#[source] io::Error),
     #[error("the certificate just issued is not usable")]
@@ -348,6 +354,7 @@ impl CliError {
             | Self::Keychain(_)
             | Self::Policy(_)
             | Self::Read { .. }
+            | Self::OtherTrust { .. }
             | Self::OwnCertificateRefused(_)
             | Self::SigningConfig { .. }
             | Self::Statement(_)

@@ -25,6 +25,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Key { key, passphrase, source } => of_key(key, passphrase.as_ref(), source),
         CliError::Promote(error) => of_promotion(error).or_else(|| repository_error(error).and_then(of_repository)),
         CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
+        CliError::OtherTrust { variable, instead } => Some(format!(
+            "say it by {instead}; or unset {variable}, or name the public-good installation with `--instance public-good`"
+        )),
         CliError::OwnCertificateRefused(_) => Some(
             "give the trusted root of the installation that signs, with `--trusted-root` or `--instance`".to_owned(),
         ),

@@ -13,7 +13,7 @@ use sealift_keyless::trust::{
 use sealift_keyless::{Transport, TransportOptions};
 
 use crate::args::keyless::InstanceName;
-use crate::config::environment;
+use crate::config::environment::{self, Effect, OtherVariable};
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
@@ -23,6 +23,13 @@ use crate::files;
 pub(crate) enum Network {
     Allowed,
     Forbidden,
+}
+
+/// What an installation is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    Sign,
+    Trust,
 }
 
 /// Whom to trust and what to sign with.
@@ -67,9 +74,27 @@ impl Context {
     }
 
     /// Returns the installation that is meant where none is named: that of `SEALIFT_INSTANCE`, else the public one.
-    pub(crate) fn default_instance(&self) -> Result<InstanceName, CliError> {
+    ///
+    /// # Errors
+    /// [`CliError::OtherTrust`] where a variable of cosign's says that another one is meant: those that the public one
+    /// vouches for, or what it publishes, is not what was asked for.
+    pub(crate) fn default_instance(&self, purpose: Purpose) -> Result<InstanceName, CliError> {
         match &self.environment().instance {
-            None => Ok(InstanceName::PublicGood),
+            None => {
+                let others = &self.environment().others;
+                let is_against = |other: &&OtherVariable| match other.effect {
+                    Effect::Trust => true,
+                    Effect::Signing => purpose == Purpose::Sign,
+                    Effect::Cache | Effect::Other => false,
+                };
+                if let Some(variable) = others.iter().find(is_against) {
+                    return Err(CliError::OtherTrust { variable: variable.name, instead: variable.instead });
+                }
+                for OtherVariable { name, instead, .. } in others.iter().filter(|other| other.effect == Effect::Cache) {
+                    self.warn_once(format_args!("the variable {name} is set and not read: {instead}"));
+                }
+                Ok(InstanceName::PublicGood)
+            }
             Some(text) => {
                 let malformed = |source| UsageError::InstanceVariable { text: foreign_text(text), source };
                 Ok(text.parse().map_err(malformed)?)

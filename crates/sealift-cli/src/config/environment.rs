@@ -3,6 +3,7 @@
 //!
 //! Read once, at the start; everything below takes values.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -90,7 +91,95 @@ const VARIABLES: &[(&str, Exposure, &str)] = &[
     ("CLICOLOR_FORCE", Exposure::Public, "when set, colour even without a terminal"),
 ];
 
-/// Returns every variable: its name, whether its value may be shown, and what it is for.
+/// A variable that cosign reads and sealift does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OtherVariable {
+    pub(crate) name: &'static str,
+    exposure: Exposure,
+    pub(crate) effect: Effect,
+    /// What says the same here.
+    pub(crate) instead: &'static str,
+}
+
+/// What it changes for cosign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Effect {
+    /// Whom signers of other installations are vouched for by: whoever sets it does not mean the public-good one.
+    Trust,
+    /// With which services is signed, and what becomes public.
+    Signing,
+    /// Where trust roots are kept, which may be those of another installation.
+    Cache,
+    /// Neither.
+    Other,
+}
+
+/// Every variable of cosign's that changes whom it trusts, and the others that people set.
+const OTHERS: &[OtherVariable] = &[
+    other(
+        "SIGSTORE_ROOT_FILE",
+        Effect::Trust,
+        "`--ca-roots FILE`, or `--trusted-root FILE` for all of an installation",
+    ),
+    other("SIGSTORE_REKOR_PUBLIC_KEY", Effect::Trust, "`--trusted-root FILE`, which holds the keys of logs"),
+    other("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", Effect::Trust, "`--trusted-root FILE`, which holds the keys of logs"),
+    other("SIGSTORE_TSA_CERTIFICATE_FILE", Effect::Trust, "`--timestamp-certificate-chain FILE`"),
+    other("TUF_MIRROR", Effect::Trust, "`sealift trust init --url URL --root FILE` once, then `--instance URL`"),
+    other("TUF_ROOT_JSON", Effect::Trust, "`sealift trust init --url URL --root FILE` once, then `--instance URL`"),
+    other("COSIGN_TRUSTED_ROOT", Effect::Trust, "`--trusted-root FILE`"),
+    other("COSIGN_CA_ROOTS", Effect::Trust, "`--ca-roots FILE`"),
+    other("COSIGN_CERTIFICATE_CHAIN", Effect::Trust, "`--certificate-chain FILE`"),
+    other("COSIGN_TIMESTAMP_CERTIFICATE_CHAIN", Effect::Trust, "`--timestamp-certificate-chain FILE`"),
+    other("COSIGN_SIGNING_CONFIG", Effect::Signing, "`--signing-config FILE`"),
+    other("COSIGN_FULCIO_URL", Effect::Signing, "`--fulcio-url URL`"),
+    other("COSIGN_REKOR_URL", Effect::Signing, "`--rekor-url URL`"),
+    other("COSIGN_TIMESTAMP_SERVER_URL", Effect::Signing, "`--timestamp-server-url URL`"),
+    other("COSIGN_TLOG_UPLOAD", Effect::Signing, "`--tlog-upload=false`"),
+    other(
+        "TUF_ROOT",
+        Effect::Cache,
+        "trust roots are kept in XDG_DATA_HOME; `sealift trust init` makes an installation of one's own known",
+    ),
+    other(
+        "COSIGN_EXPERIMENTAL",
+        Effect::Other,
+        "nothing to say: what it once switched on is done where it is asked for",
+    ),
+    other("COSIGN_MAX_ATTACHMENT_SIZE", Effect::Other, "nothing to say: everything that is read is bounded"),
+    other("COSIGN_DOCKER_MEDIA_TYPES", Effect::Other, "nothing to say: signatures have the media types of OCI"),
+    other("COSIGN_PKCS11_MODULE_PATH", Effect::Other, "keys on hardware tokens are not supported"),
+    other("COSIGN_PKCS11_IGNORE_CERTIFICATE", Effect::Other, "keys on hardware tokens are not supported"),
+    OtherVariable {
+        name: "COSIGN_PKCS11_PIN",
+        exposure: Exposure::Secret,
+        effect: Effect::Other,
+        instead: "keys on hardware tokens are not supported",
+    },
+];
+
+const fn other(name: &'static str, effect: Effect, instead: &'static str) -> OtherVariable {
+    OtherVariable { name, exposure: Exposure::Public, effect, instead }
+}
+
+/// Returns every variable of other tools that is not read, and of cosign's flags in variables those that are set: its
+/// name, whether its value may be shown, and what says the same here.
+pub(crate) fn unread() -> impl Iterator<Item = (Cow<'static, str>, Exposure, Cow<'static, str>)> {
+    let others = OTHERS.iter().map(|other| (other.name.into(), other.exposure, other.instead.into()));
+    let is_known = |name: &str| {
+        OTHERS.iter().any(|other| other.name == name) || VARIABLES.iter().any(|(variable, ..)| *variable == name)
+    };
+    let mut flags: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("COSIGN_") && !is_known(name))
+        .collect();
+    flags.sort_unstable();
+    others.chain(flags.into_iter().map(|name| {
+        let flag = name["COSIGN_".len()..].to_ascii_lowercase().replace('_', "-");
+        (name.into(), Exposure::Secret, format!("flags are not read from variables; give `--{flag}`").into())
+    }))
+}
+
+/// Returns every variable that is read: its name, whether its value may be shown, and what it is for.
 pub(crate) fn variables() -> impl Iterator<Item = (&'static str, Exposure, &'static str)> {
     let exposure = |is_secret| if is_secret { Exposure::Secret } else { Exposure::Public };
     let clouds = CLOUD_VARIABLES;
@@ -113,6 +202,8 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     pub(crate) instance: Option<String>,
     pub(crate) log: Option<String>,
+    /// The variables of other tools that are set and not read.
+    pub(crate) others: Vec<OtherVariable>,
     /// The passphrase and the variable it is in.
     pub(crate) passphrase: Option<(&'static str, String)>,
     /// Addresses of proxies, with whatever secrets they carry.
@@ -141,6 +232,7 @@ impl Environment {
             home: path(HOME),
             instance: text(SEALIFT_INSTANCE).filter(|name| !name.is_empty()),
             log: text(SEALIFT_LOG),
+            others: OTHERS.iter().filter(|other| path(other.name).is_some()).copied().collect(),
             passphrase,
             proxies: PROXIES.into_iter().filter_map(text).collect(),
             registry_auth_file: path(REGISTRY_AUTH_FILE),

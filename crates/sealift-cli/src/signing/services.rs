@@ -14,7 +14,7 @@ use crate::args::keyless::ServiceArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
-use crate::sigstore::Network;
+use crate::sigstore::{Network, Purpose};
 
 /// Services, by address.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ impl Services {
             let failed = |source| CliError::SigningConfig { from: path.display().to_string(), source };
             Self::of_config(&config.map_err(failed)?, Context::clock()).map_err(failed)?
         } else if args.instance.is_some() || !addresses.names_service() {
-            let name = args.instance.clone().map_or_else(|| context.default_instance(), Ok)?;
+            let name = args.instance.clone().map_or_else(|| context.default_instance(Purpose::Sign), Ok)?;
             let installation = context.installation(&name, Network::Allowed).await?;
             let config = installation.signing_config.ok_or(UsageError::NoSigningConfig)?;
             let failed = |source| CliError::SigningConfig { from: "the installation".to_owned(), source };
@@ -78,7 +78,7 @@ impl Services {
         }
         services.fulcio = addresses.fulcio_url.clone().or(services.fulcio);
         if let Some(url) = &addresses.rekor_url {
-            let version = if addresses.rekor_api_version == 2 { ApiVersion::V2 } else { ApiVersion::V1 };
+            let version = if addresses.rekor_api_version == Some(2) { ApiVersion::V2 } else { ApiVersion::V1 };
             services.rekor = vec![(url.clone(), version)];
         }
         if addresses.tlog_upload == Some(false) {

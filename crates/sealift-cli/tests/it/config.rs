@@ -75,3 +75,51 @@ fn a_file_that_is_not_usable_says_where() {
     user.write(".sealift.yaml", "mirrors: []\n");
     user.at(&original, &verify).assert_code(20).assert_stderr(".sealift.yaml:1:1: mirrors: unknown field");
 }
+
+/// cosign would trust somebody else then, and only them.
+#[test]
+fn no_variable_of_cosigns_that_changes_whom_it_trusts_is_ignored_without_a_word() {
+    let user = User::with_key();
+    let run = |args: &[&str], variable: (&str, &str)| {
+        let mut command = user.command(env!("CARGO_BIN_EXE_sealift"));
+        user.run_command(command.args(args).env(variable.0, variable.1))
+    };
+    let identity =
+        ["--certificate-identity", "ci@example.com", "--certificate-oidc-issuer", "https://issuer.example.com"];
+    let layout = "oci-layout://nowhere:1";
+    let verify = [&["verify", "--offline", layout][..], &identity].concat();
+    for (name, flag) in [
+        ("SIGSTORE_ROOT_FILE", "--ca-roots"),
+        ("SIGSTORE_REKOR_PUBLIC_KEY", "--trusted-root"),
+        ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", "--trusted-root"),
+        ("SIGSTORE_TSA_CERTIFICATE_FILE", "--timestamp-certificate-chain"),
+        ("TUF_MIRROR", "--instance"),
+        ("TUF_ROOT_JSON", "--instance"),
+        ("COSIGN_TRUSTED_ROOT", "--trusted-root"),
+        ("COSIGN_CA_ROOTS", "--ca-roots"),
+        ("COSIGN_CERTIFICATE_CHAIN", "--certificate-chain"),
+    ] {
+        let set = (name, "private");
+        run(&verify, set).assert_code(20).assert_stderr(name).assert_stderr(flag);
+        run(&["trust", "show", "--offline"], set).assert_code(20).assert_stderr(name);
+        run(&["sign", "--identity-token", "token", layout], set).assert_code(20).assert_stderr(name);
+        // Whoever names an installation has been asked, and a key needs none.
+        let named = run(&[&verify[..], &["--instance", "public-good"]].concat(), set);
+        assert!(named.code != Some(20) && !named.stderr.contains(name), "{named:?}");
+        let by_key = run(&["verify", "--key", "sealift.pub", layout], set);
+        assert!(by_key.code != Some(20) && !by_key.stderr.contains(name), "{by_key:?}");
+        let unset = run(&verify, (name, ""));
+        assert!(unset.code != Some(20) && !unset.stderr.contains(name), "{unset:?}");
+        run(&["env"], set).assert_code(0).assert_stdout(&format!("{name}=private"));
+    }
+    for name in ["COSIGN_REKOR_URL", "COSIGN_FULCIO_URL", "COSIGN_SIGNING_CONFIG", "COSIGN_TLOG_UPLOAD"] {
+        let set = (name, "https://private.example.com");
+        run(&["sign", "--identity-token", "token", layout], set).assert_code(20).assert_stderr(name);
+        assert_ne!(run(&verify, set).code, Some(20), "{name}");
+    }
+    let warned =
+        run(&verify, ("TUF_ROOT", "/tmp/tuf")).assert_stderr("warning: the variable TUF_ROOT is set and not read");
+    assert_ne!(warned.code, Some(20));
+    let shown = run(&["env"], ("COSIGN_IDENTITY_TOKEN", "hunter2")).assert_stdout("COSIGN_IDENTITY_TOKEN=(set)");
+    assert!(!shown.stdout.contains("hunter2") && shown.stdout.contains("give `--identity-token`"), "{}", shown.stdout);
+}
