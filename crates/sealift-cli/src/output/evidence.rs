@@ -184,14 +184,38 @@ pub(crate) fn advice_on_certificate(error: &VerifyError) -> Option<String> {
         VerifyError::SctThreshold { .. } => {
             "certificates of an authority without certificate transparency need `--insecure-ignore-sct`".to_owned()
         }
-        VerifyError::WrongIdentity { .. } => "names, issuers and claims are compared whole, expressions too: \
-                                              `https://github.com/owner/.*` rather than `^https://github.com/owner/`"
-            .to_owned(),
+        VerifyError::WrongIdentity { subject, issuer } => {
+            let compared = "names, issuers and claims are compared whole, expressions too: \
+                            `https://github.com/owner/.*` rather than `^https://github.com/owner/`";
+            let flags = subject.first().zip(issuer.as_ref()).and_then(|(name, issuer)| signer_flags(name, issuer));
+            flags.map_or_else(
+                || compared.to_owned(),
+                |flags| {
+                    format!(
+                        "{compared}. If you know and trust who signed, these flags accept them; giving the flags means \
+                         trusting that name wherever it signs:\n  {flags}"
+                    )
+                },
+            )
+        }
         VerifyError::Chain { .. } | VerifyError::UnknownLog { .. } => {
             "it may be of another Sigstore installation, whose trust root goes to `--trusted-root`".to_owned()
         }
         _ => return None,
     })
+}
+
+/// Returns the flags that accept a signer, to be pasted into a shell; `None` where what is shown need not be the name.
+fn signer_flags(name: &str, issuer: &str) -> Option<String> {
+    /// Longer names may be cut off.
+    const MAX_CHARS: usize = 256;
+    // Whoever signed chose the name: what looks like another one, or is cut, is not offered.
+    let is_plain = |text: &str| {
+        (1..=MAX_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    };
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    (is_plain(name) && is_plain(issuer))
+        .then(|| format!("--certificate-identity {} --certificate-oidc-issuer {}", quoted(name), quoted(issuer)))
 }
 
 /// Says why a signature does not count; that it does not verify goes without saying.
@@ -203,4 +227,24 @@ fn reasons(rejection: &Rejection) -> Vec<String> {
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::once(error.to_string()).chain(causes(error)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_break_out_of_the_flags() {
+        let flags = signer_flags("ci@example.com", "https://issuer.example.com").unwrap();
+        assert_eq!(
+            flags,
+            "--certificate-identity 'ci@example.com' --certificate-oidc-issuer 'https://issuer.example.com'"
+        );
+        let hostile = signer_flags("x'; rm -rf ~; `id` $(id) '", "https://i").unwrap();
+        assert!(hostile.starts_with(r"--certificate-identity 'x'\''; rm -rf ~; `id` $(id) '\''' --"), "{hostile}");
+        for wrong in ["", "\u{430}dmin@example.com", "a\u{202e}b", &"x".repeat(300)] {
+            assert_eq!(signer_flags(wrong, "https://i"), None, "{wrong}");
+            assert_eq!(signer_flags("ci", wrong), None, "{wrong}");
+        }
+    }
 }

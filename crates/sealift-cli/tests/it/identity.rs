@@ -59,6 +59,12 @@ fn identities_are_exact_patterns_or_expressions_over_the_whole_name() {
     ] {
         services.run(&[&args(["verify"]), &identity, &services.trust(), &args([&image])]).assert_code(code);
     }
+    // Whoever knows the signer can paste the flags.
+    let eve = args(["--certificate-identity", "eve", "--certificate-oidc-issuer", issuer]);
+    let refused = services.run(&[&args(["verify"]), &eve, &services.trust(), &args([&image])]).assert_code(12);
+    refused
+        .assert_stderr(&format!("\n  --certificate-identity '{name}' --certificate-oidc-issuer '{issuer}'\n"))
+        .assert_stderr("means trusting that name wherever it signs");
 }
 
 #[test]
