@@ -71,6 +71,15 @@ impl Exit {
         text
     }
 
+    /// Returns the table for people at a terminal.
+    pub(crate) fn help() -> String {
+        let mut text = String::from("Exit codes:\n");
+        for (_, code, name, meaning) in TABLE {
+            let _ = writeln!(text, "  {code:>2}  {name:<21}  {meaning}");
+        }
+        text
+    }
+
     fn row(self) -> &'static (Self, u8, &'static str, &'static str) {
         // `Internal` is the last row; the test below checks that every variant has its own.
         TABLE.iter().find(|row| row.0 == self).unwrap_or(&TABLE[TABLE.len() - 1])

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use sealift_core::entity::Bundle;
 
+use crate::args::NO_HEADING;
 use crate::error::{CliError, UsageError};
 use crate::files::{self, Overwrite, Readers};
 
 /// Where the bundles of signed files go
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct BlobOutputArgs {
     /// Write the bundle here, over what is there; for one file. Default: the file's name with `.sigstore.json`
     #[arg(long, value_name = "FILE")]

@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// Returns a value that is none the flag has by itself.
+    /// Returns a value; where the flag has one by itself, that: typed out it says as much as any other.
     fn example(flag: &Arg) -> &'static str {
         let name = flag.get_value_names().map_or("", |names| names[0].as_str());
         match name {
@@ -164,8 +164,8 @@ mod tests {
             "PORT" => " 8080",
             "SOURCE" => " github",
             "URL" => " https://service.example.com",
-            "VERSION" => " 2",
-            _ => " text",
+            "VERSION" => " 1",
+            _ => " sigstore",
         }
     }
 }

@@ -6,11 +6,13 @@ use std::str::FromStr;
 use sealift_core::pattern::Pattern;
 use sealift_core::x509::FulcioExtension;
 
+use crate::args::NO_HEADING;
 use crate::args::key::KeySource;
 use crate::args::keyless::InstanceName;
 
 /// Whose signatures count
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct IdentityArgs {
     /// Public key whose signatures count: a PEM file or `env://VARIABLE`; repeat for several, any of which counts
     #[arg(long, value_name = "KEY")]

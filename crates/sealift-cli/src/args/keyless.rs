@@ -8,10 +8,12 @@ use clap::ValueEnum;
 use sealift_keyless::oidc::ambient::Source;
 use url::Url;
 
+use crate::args::NO_HEADING;
 use crate::args::key::{KeySource, PassphraseArgs};
 
 /// Who signs
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct SignerArgs {
     /// Private key to sign with: a PEM file or `env://VARIABLE`; without one, an identity provider says who signs
     #[arg(id = "signing_key", long = "key", value_name = "KEY")]
@@ -20,15 +22,15 @@ pub(crate) struct SignerArgs {
     #[command(flatten)]
     pub(crate) passphrase: PassphraseArgs,
 
+    /// Ask nothing: what is said to be published may be published
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
     #[command(flatten)]
     pub(crate) identity: SignerIdentityArgs,
 
     #[command(flatten)]
     pub(crate) services: ServiceArgs,
-
-    /// Ask nothing: what is said to be published may be published
-    #[arg(short, long)]
-    pub(crate) yes: bool,
 }
 
 /// Who signs without a key
@@ -54,26 +56,31 @@ pub(crate) struct SignerIdentityArgs {
     pub(crate) oidc_disable_ambient_providers: Option<bool>,
 
     /// OIDC issuer that a person signs in at; default: that of the installation
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "signing_key")]
     pub(crate) oidc_issuer: Option<String>,
 
-    /// Name that the issuer knows this program by
-    #[arg(long, value_name = "NAME", default_value = CLIENT_ID)]
-    pub(crate) oidc_client_id: String,
+    /// Name that the issuer knows this program by; default: `sigstore`
+    #[arg(long, value_name = "NAME", conflicts_with = "signing_key")]
+    pub(crate) oidc_client_id: Option<String>,
 
     /// File with the secret that the issuer gave this program
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "signing_key")]
     pub(crate) oidc_client_secret_file: Option<PathBuf>,
 
     /// Port of this machine that the browser comes back to, where the issuer knows one only
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", conflicts_with = "signing_key")]
     pub(crate) oidc_redirect_port: Option<u16>,
 }
 
-/// How Sigstore's issuers know every program.
+/// How Sigstore's issuers know every program. No default of the flag's: typed out, it says that somebody is to sign in.
 const CLIENT_ID: &str = "sigstore";
 
 impl SignerIdentityArgs {
+    /// Returns the name that the issuer knows this program by.
+    pub(crate) fn client_id(&self) -> &str {
+        self.oidc_client_id.as_deref().unwrap_or(CLIENT_ID)
+    }
+
     /// Returns the first flag that says something, if any does.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let flags = [
@@ -82,7 +89,7 @@ impl SignerIdentityArgs {
             (self.oidc_provider.is_some(), "--oidc-provider"),
             (self.oidc_disable_ambient_providers.is_some(), "--oidc-disable-ambient-providers"),
             (self.oidc_issuer.is_some(), "--oidc-issuer"),
-            (self.oidc_client_id != CLIENT_ID, "--oidc-client-id"),
+            (self.oidc_client_id.is_some(), "--oidc-client-id"),
             (self.oidc_client_secret_file.is_some(), "--oidc-client-secret-file"),
             (self.oidc_redirect_port.is_some(), "--oidc-redirect-port"),
         ];
@@ -136,9 +143,9 @@ pub(crate) struct ServiceAddressArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) rekor_url: Option<Url>,
 
-    /// Version of the API of `--rekor-url`
-    #[arg(long, value_name = "VERSION", default_value_t = REKOR_API_VERSION, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub(crate) rekor_api_version: u8,
+    /// Version of the API of `--rekor-url`; default: 1
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) rekor_api_version: Option<u8>,
 
     /// Timestamp authority: the whole address, such as `https://tsa.example.com/api/v1/timestamp`
     #[arg(long, value_name = "URL")]
@@ -157,9 +164,6 @@ impl ServiceArgs {
     }
 }
 
-/// The version of the log's API where nobody names one.
-const REKOR_API_VERSION: u8 = 1;
-
 impl ServiceAddressArgs {
     /// Returns the first flag that says something, if any does.
     pub(crate) fn given(&self) -> Option<&'static str> {
@@ -167,7 +171,7 @@ impl ServiceAddressArgs {
             (self.signing_config.is_some(), "--signing-config"),
             (self.fulcio_url.is_some(), "--fulcio-url"),
             (self.rekor_url.is_some(), "--rekor-url"),
-            (self.rekor_api_version != REKOR_API_VERSION, "--rekor-api-version"),
+            (self.rekor_api_version.is_some(), "--rekor-api-version"),
             (self.timestamp_server_url.is_some(), "--timestamp-server-url"),
             (self.tlog_upload.is_some(), "--tlog-upload"),
         ];

@@ -8,8 +8,8 @@ use sealift_promote::Shard;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Options for many promotions")]
 pub(crate) struct ManyArgs {
-    /// Promote what this manifest says, `-` for standard input: YAML or JSON, see docs/promotion-manifest.md. One that
-    /// fails stops no other
+    /// Promote what this manifest says, `-` for standard input: YAML or JSON, a list `promotions` with
+    /// `source` and `destinations` of each; docs/promotion-manifest.md has all fields. One that fails stops no other
     #[arg(long, visible_alias = "manifest", value_name = "FILE", conflicts_with_all = ["source", "destinations"])]
     pub(crate) from_file: Option<PathBuf>,
 

@@ -19,3 +19,6 @@ pub(crate) mod reference;
 pub(crate) mod registry;
 pub(crate) mod signature;
 pub(crate) mod signing;
+
+/// The heading of a group that has none of its own: without it, the group stands under that of the one before it.
+pub(crate) const NO_HEADING: Option<&str> = None;

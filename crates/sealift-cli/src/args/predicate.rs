@@ -8,6 +8,7 @@ use sealift_core::statement::predicate::{self, CUSTOM, CosignCustom, SPDX};
 use sealift_core::statement::{MAX_STATEMENT_BYTES, Statement};
 use serde_json::value::RawValue;
 
+use crate::args::NO_HEADING;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
@@ -28,6 +29,7 @@ Any other type is given as its URI.";
 
 /// What is stated about an artifact
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct PredicateArgs {
     /// Type of the predicate: a short name or a URI
     #[arg(long = "type", value_name = "TYPE", default_value = "custom")]

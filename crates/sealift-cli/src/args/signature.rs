@@ -7,11 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use sealift_core::entity::{MAX_BUNDLE_BYTES, MaterialKey, SignedEntity, VerificationMaterial};
 use sealift_core::x509::Certificate;
 
+use crate::args::NO_HEADING;
 use crate::error::{CliError, UsageError};
 use crate::files;
 
 /// Where the signature of a file is
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct SignatureArgs {
     /// Bundle with the signature and what verifies it: standardized, or as older cosigns wrote it; default: the file's
     /// name with `.sigstore.json`

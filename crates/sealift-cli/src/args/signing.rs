@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::NO_HEADING;
+
 /// How signatures are stored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum SignatureFormat {
@@ -30,6 +32,7 @@ impl SignatureFormat {
 
 /// How signatures are published
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = NO_HEADING)]
 pub(crate) struct PublishArgs {
     /// Sign every manifest of an index too: each platform, at any depth
     #[arg(short, long)]

@@ -61,12 +61,12 @@ struct SubjectArgs {
 /// Which attestations
 #[derive(Clone, Debug, clap::Args)]
 struct AttestationArgs {
-    #[command(flatten)]
-    subject: SubjectArgs,
-
     /// Print only attestations of this predicate type: a short name or a URI
     #[arg(long, visible_alias = "type", value_name = "TYPE")]
     predicate_type: Option<PredicateType>,
+
+    #[command(flatten)]
+    subject: SubjectArgs,
 }
 
 /// Returns what was asked for.

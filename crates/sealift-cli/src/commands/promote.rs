@@ -72,6 +72,10 @@ pub(crate) struct PromoteArgs {
     #[arg(value_name = "DESTINATION", required_unless_present = "from_file")]
     destinations: Vec<String>,
 
+    /// Print the plan, after verifying the source, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
     #[command(flatten)]
     many: ManyArgs,
 
@@ -80,10 +84,6 @@ pub(crate) struct PromoteArgs {
 
     #[command(flatten)]
     policy: PolicyArgs,
-
-    /// Print the plan, after verifying the source, and change nothing
-    #[arg(long)]
-    dry_run: bool,
 
     #[command(flatten)]
     tags: TagArgs,

@@ -74,12 +74,12 @@ pub(crate) struct StatusArgs {
 // Each command says for itself what it is for: help of this type would stand in its place.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ChangeArgs {
-    #[command(flatten)]
-    place: PlaceArgs,
-
     /// What a scanner found: JSON with `scanner`, `state`, `result` and `link`
     #[arg(long, value_name = "FILE")]
     details: Option<PathBuf>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 /// Which image, and how.

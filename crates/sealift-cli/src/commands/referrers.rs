@@ -65,9 +65,6 @@ Examples:
 
 {REFERENCE_HELP}"))]
 struct RepairArgs {
-    #[command(flatten)]
-    common: CommonArgs,
-
     /// Tell what is wrong, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -75,6 +72,9 @@ struct RepairArgs {
     /// Put a list where `cosign copy` left an image; the image stays, without this tag
     #[arg(long)]
     replace_squatted: bool,
+
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 /// What both take

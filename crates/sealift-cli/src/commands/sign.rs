@@ -36,12 +36,12 @@ pub(crate) struct SignArgs {
     #[arg(required = true, value_name = "REFERENCE")]
     references: Vec<String>,
 
-    #[command(flatten)]
-    signer: SignerArgs,
-
     /// Sign this annotation too; repeat for several
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
     annotations: Vec<Annotation>,
+
+    #[command(flatten)]
+    signer: SignerArgs,
 
     #[command(flatten)]
     publish: PublishArgs,

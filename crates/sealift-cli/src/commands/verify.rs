@@ -49,12 +49,6 @@ pub(crate) struct VerifyArgs {
     #[arg(required = true, value_name = "REFERENCE")]
     references: Vec<String>,
 
-    #[command(flatten)]
-    identity: IdentityArgs,
-
-    #[command(flatten)]
-    policy: PolicyArgs,
-
     /// Demand that this annotation is signed too; repeat for several
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
     annotations: Vec<Annotation>,
@@ -78,6 +72,12 @@ pub(crate) struct VerifyArgs {
     /// Look at every signature, even after one has counted
     #[arg(long)]
     all: bool,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
 
     #[command(flatten)]
     registry: RegistryArgs,

@@ -38,9 +38,6 @@ pub(crate) struct VerifyAttestationArgs {
     #[arg(required = true, value_name = "REFERENCE")]
     references: Vec<String>,
 
-    #[command(flatten)]
-    identity: IdentityArgs,
-
     /// Demand this predicate type: a short name or a URI; default: any
     #[arg(long = "type", value_name = "TYPE")]
     predicate_type: Option<PredicateType>,
@@ -48,6 +45,9 @@ pub(crate) struct VerifyAttestationArgs {
     /// Demand an attestation about every manifest of an index too: each platform, at any depth
     #[arg(short, long)]
     recursive: bool,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     #[command(flatten)]
     registry: RegistryArgs,

@@ -52,7 +52,7 @@ pub(crate) fn choose(
         None => return Err(UsageError::NoSigner.into()),
     };
     let issuer = args.oidc_issuer.as_deref().or(issuer).ok_or(UsageError::NoService { flag: "--oidc-issuer" })?;
-    let mut party = RelyingParty::new(issuer, transport.clone()).with_client_id(&args.oidc_client_id);
+    let mut party = RelyingParty::new(issuer, transport.clone()).with_client_id(args.client_id());
     if let Some(path) = &args.oidc_client_secret_file {
         party = party.with_client_secret(secret(path)?.trim());
     }

@@ -25,9 +25,9 @@ fn generated_documents_are_unchanged() {
     assert!(left.is_empty(), "documents of commands that are gone: {left:?}");
 }
 
-/// Returns `exit-codes.md` and the pages under `cli/` by name.
+/// Returns `exit-codes.md`, `other-tools.md` and the pages under `cli/` by name.
 fn pages(docs: &Path) -> BTreeMap<String, String> {
-    let mut names = vec!["exit-codes.md".to_owned()];
+    let mut names = vec!["exit-codes.md".to_owned(), "other-tools.md".to_owned()];
     let cli = std::fs::read_dir(docs.join("cli")).into_iter().flatten();
     names.extend(cli.map(|entry| format!("cli/{}", entry.unwrap().file_name().to_str().unwrap())));
     names.into_iter().filter_map(|name| Some((name.clone(), std::fs::read_to_string(docs.join(name)).ok()?))).collect()
@@ -67,4 +67,22 @@ fn man_pages_and_completions_are_written() {
     for shell in ["bash", "zsh", "fish"] {
         user.run(&["completions", shell]).assert_code(0).assert_stdout("verify-attestation");
     }
+}
+
+#[test]
+fn help_needs_no_other_document_for_exit_codes() {
+    let user = User::new();
+    let help = user.run(&["--help"]).assert_code(0).stdout;
+    let table =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/exit-codes.md")).unwrap();
+    let rows = table.lines().filter(|row| row.starts_with("| ") && row.contains('`'));
+    let mut found = 0;
+    for row in rows {
+        let [_, code, name, ..] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let is_told = |line: &str| line.split_whitespace().take(2).eq([code, name.trim_matches('`')]);
+        assert!(help.lines().any(is_told), "{row}");
+        found += 1;
+    }
+    assert!(found > 10, "{table}");
+    assert!(help.contains("in its folder `docs`"), "{help}");
 }

@@ -149,3 +149,12 @@ fn signing_by_digest_takes_six_requests_where_the_registry_lists_referrers() {
     let lines: Vec<_> = registry.requests().iter().map(ToString::to_string).collect();
     assert!(lines.len() <= 6, "{lines:#?}");
 }
+
+#[test]
+fn flags_for_signing_in_do_not_go_with_a_key_whatever_their_value() {
+    let user = User::with_key();
+    for flag in ["--oidc-client-id=sigstore", "--oidc-client-id=other", "--oidc-issuer=https://issuer.example.com"] {
+        let line = ["sign", "--key", "sealift.key", flag, "r.test/app:1"];
+        user.run(&line).assert_code(2).assert_stderr("cannot be used with");
+    }
+}
