@@ -168,10 +168,8 @@ pub(crate) fn unread() -> impl Iterator<Item = (Cow<'static, str>, Exposure, Cow
     let is_known = |name: &str| {
         OTHERS.iter().any(|other| other.name == name) || VARIABLES.iter().any(|(variable, ..)| *variable == name)
     };
-    let mut flags: Vec<String> = std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with("COSIGN_") && !is_known(name))
-        .collect();
+    let mut flags = names();
+    flags.retain(|name| name.starts_with("COSIGN_") && !is_known(name));
     flags.sort_unstable();
     others.chain(flags.into_iter().map(|name| {
         let flag = name["COSIGN_".len()..].to_ascii_lowercase().replace('_', "-");
@@ -262,6 +260,12 @@ impl Environment {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn named(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// Returns the names of all variables.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn names() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
 /// Returns the value of a variable for display; a secret's value is never returned.

@@ -181,7 +181,7 @@ mod tests {
         read(Cli::command, std::iter::once("sealift").chain(text.split(' ')).map(OsString::from).collect())
     }
 
-    fn of_leaf<'m>(matches: &'m ArgMatches) -> &'m ArgMatches {
+    fn of_leaf(matches: &ArgMatches) -> &ArgMatches {
         std::iter::successors(Some(matches), |matches| Some(matches.subcommand()?.1)).last().unwrap()
     }
 
