@@ -93,7 +93,8 @@ fn of_flag(place: &Place<'_>, words: &[OsString], index: usize) -> Option<Result
         (meaning, value) => {
             let (value, last) = match value {
                 Some(value) => (value, index),
-                None => (words.get(index + 1)?.to_str()?, index + 1),
+                // A flag is no value: it would be left out along with this one.
+                None => (words[..place.end].get(index + 1)?.to_str().filter(|next| !next.starts_with('-'))?, index + 1),
             };
             (meaning.of_value(value), last)
         }
@@ -227,8 +228,13 @@ mod tests {
         ] {
             assert!(matches!(line(refused), Err(Unread::Refused(_))), "{refused}");
         }
-        for unknown in ["verify --nonsense r:1", "nonsense", "verify --check-claims=perhaps r:1", "verify r:1 -- --sk"]
-        {
+        for unknown in [
+            "verify --nonsense r:1",
+            "nonsense",
+            "verify --check-claims=perhaps r:1",
+            "verify r:1 -- --sk",
+            "verify --registry-referrers-mode --require-inclusion-proof r:1",
+        ] {
             assert!(!matches!(line(unknown), Err(Unread::Refused(_))), "{unknown}");
         }
     }

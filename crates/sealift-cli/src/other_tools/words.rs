@@ -590,10 +590,20 @@ pub(crate) const WORDS: &[Word] = &[
             "`--to-username USER --to-password PASSWORD`, or `sealift login REGISTRY`",
         )),
     ),
-    at(MOVE, "--src-tls-verify", Switch(Done, INSECURE)),
-    at(MOVE, "--dest-tls-verify", Switch(Done, INSECURE)),
-    at(MOVE, "--from-insecure", Switch(INSECURE, Done)),
-    at(MOVE, "--to-insecure", Switch(INSECURE, Done)),
+    at(MOVE, "--src-tls-verify", Switch(Done, INSECURE_END)),
+    at(MOVE, "--dest-tls-verify", Switch(Done, INSECURE_END)),
+    at(MOVE, "--from-insecure", Switch(INSECURE_END, Done)),
+    at(MOVE, "--to-insecure", Switch(INSECURE_END, Done)),
+    at(MOVE, "--src-registry-token", Value(Ours(&["--from-token"]))),
+    at(MOVE, "--dest-registry-token", Value(Ours(&["--to-token"]))),
+    at(MOVE, "--src-cert-dir", Value(Ours(&["--from-cert-dir"]))),
+    at(MOVE, "--dest-cert-dir", Value(Ours(&["--to-cert-dir"]))),
+    at(MOVE, "--from-ca-file", Value(Ours(&["--from-cacert"]))),
+    at(MOVE, "--to-ca-file", Value(Ours(&["--to-cacert"]))),
+    at(MOVE, "--from-cert-file", Value(Ours(&["--from-client-cert"]))),
+    at(MOVE, "--to-cert-file", Value(Ours(&["--to-client-cert"]))),
+    at(MOVE, "--from-key-file", Value(Ours(&["--from-client-key"]))),
+    at(MOVE, "--to-key-file", Value(Ours(&["--to-client-key"]))),
     at(MOVE, "--src-authfile", Value(CREDENTIALS_FILE)),
     at(MOVE, "--dest-authfile", Value(CREDENTIALS_FILE)),
     at(MOVE, "--from-registry-config", Value(CREDENTIALS_FILE)),
@@ -694,6 +704,12 @@ const INSECURE: Answer = No(
     "checks are switched off by what they are",
     "`--plain-http HOST` speaks HTTP with one registry, `--registry-cacert FILE` trusts an authority of your own, and \
      `--insecure-skip-tls-verify` accepts any certificate",
+);
+const INSECURE_END: Answer = No(
+    "checks are switched off by what they are",
+    "`--from-plain-http` and `--to-plain-http` speak HTTP with one end, `--from-cacert FILE` and `--to-cacert FILE` trust \
+     an authority of your own, and `--from-insecure-skip-tls-verify` and `--to-insecure-skip-tls-verify` accept any \
+     certificate",
 );
 const CREDENTIALS_FILE: Answer = No(
     "files of credentials are named by variables",
