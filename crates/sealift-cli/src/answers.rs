@@ -1,6 +1,6 @@
 //! Many references, each answered by itself, side by side.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
 use sealift_core::oci::{Reference, Selector};
@@ -10,7 +10,7 @@ use crate::args::reference;
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::model::Batch;
+use crate::output::model::{Answers, Batch};
 
 /// References answered at once.
 const CONCURRENCY: usize = 16;
@@ -23,17 +23,19 @@ pub(crate) async fn answers<T>(
     references: &[String],
     deadline: Duration,
     answer: impl AsyncFn(&Client, &Reference, &Selector) -> Result<T, CliError>,
-) -> Result<Batch<T>, CliError> {
+) -> Result<Answers<T>, CliError> {
     let references: Vec<(Reference, Selector)> =
         references.iter().map(|text| reference::parse_selecting(text)).collect::<Result<_, _>>()?;
     let parsed: Vec<&Reference> = references.iter().map(|(reference, _)| reference).collect();
     let client = context.client(registry, &parsed)?;
-    let results = stream::iter(&references)
+    let (results, elapsed) = stream::iter(&references)
         .map(async |(reference, selector)| {
-            (reference.to_string(), answer(&client.within(deadline), reference, selector).await)
+            let started = Instant::now();
+            let answer = answer(&client.within(deadline), reference, selector).await;
+            ((reference.to_string(), answer), started.elapsed())
         })
         .buffered(CONCURRENCY)
-        .collect()
+        .unzip()
         .await;
-    Ok(Batch(results))
+    Ok(Answers { batch: Batch(results), elapsed })
 }

@@ -149,12 +149,18 @@ mod tests {
         (
             "Registry options",
             "https plain-http allow-http-registry insecure-skip-tls-verify registry-username registry-password \
-             registry-token signature-repository registry-cacert registry-client-cert registry-client-key concurrency \
+             registry-token signature-repository cert-dir registry-cacert registry-client-cert registry-client-key concurrency \
              timeout deadline",
         ),
         ("Output options", "output"),
         ("Options for many promotions", "from-file shard jobs junit"),
-        ("Options for one end", "from-plain-http to-plain-http from-username from-password to-username to-password"),
+        (
+            "Options for one end",
+            "from-plain-http to-plain-http from-username from-password from-password-stdin from-token to-username \
+             to-password to-password-stdin to-token from-insecure-skip-tls-verify from-cacert from-client-cert \
+             from-client-key from-cert-dir to-insecure-skip-tls-verify to-cacert to-client-cert to-client-key \
+             to-cert-dir",
+        ),
         ("Selection options", "exclude include include-lifecycle platform"),
         ("Tag options", "tag overwrite-tag expect-previous"),
         (
@@ -165,7 +171,7 @@ mod tests {
     ];
 
     /// Flags that commands have by themselves, though a group of another has one of that name.
-    const OWN: [(&str, &str); 13] = [
+    const OWN: [(&str, &str); 14] = [
         ("bundle upgrade", "rekor-url"),
         ("copy", "platform"),
         ("delete", "yes"),
@@ -178,6 +184,7 @@ mod tests {
         ("sign-blob", "passphrase-file yes"),
         ("attest-blob", "passphrase-file yes"),
         ("trust show", "instance offline"),
+        ("verify", "junit platform"),
         ("public-key", "passphrase-file"),
     ];
 

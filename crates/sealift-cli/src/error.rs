@@ -92,6 +92,8 @@ pub(crate) enum CliError {
     Layer(#[source] LayerError),
     #[error("the promotions do not make sense")]
     Manifest(#[source] PromotionManifestError),
+    #[error("{reference} has no platform `{platform}`")]
+    NoPlatform { platform: String, reference: String },
     #[error("{reference} has no {what}")]
     NothingAttached { what: &'static str, reference: String },
     #[error("the variable {variable} asks for another Sigstore installation than the public-good one, and is not read")]
@@ -363,7 +365,7 @@ impl CliError {
             | Self::TrustConfig { .. }
             | Self::TrustedRoot { .. } => Exit::Configuration,
             Self::Manifest(error) => exit_of_manifest(error),
-            Self::NothingAttached { .. } => Exit::NotFound,
+            Self::NoPlatform { .. } | Self::NothingAttached { .. } => Exit::NotFound,
             Self::Fulcio(error) if error.may_pass() => Exit::Unavailable,
             Self::Fulcio(_) | Self::OwnCertificate(_) | Self::OwnClaims(_) => Exit::Failure,
             Self::Token { source, .. } if source.may_pass() => Exit::Unavailable,

@@ -25,6 +25,9 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::Key { key, passphrase, source } => of_key(key, passphrase.as_ref(), source),
         CliError::Promote(error) => of_promotion(error).or_else(|| repository_error(error).and_then(of_repository)),
         CliError::Predicate { .. } => Some("a file that is not JSON is attested with `--type custom`".to_owned()),
+        CliError::NoPlatform { reference, .. } => {
+            Some(format!("`sealift tree {reference}` shows the platforms, which are named as there"))
+        }
         CliError::OtherTrust { variable, instead } => Some(format!(
             "say it by {instead}; or unset {variable}, or name the public-good installation with `--instance public-good`"
         )),

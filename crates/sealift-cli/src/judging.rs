@@ -14,7 +14,7 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Depth, Root, answers_about};
-use crate::output::model::{Batch, Decided, DecidedManifest};
+use crate::output::model::{Answers, Decided, DecidedManifest};
 use crate::rules::Rules;
 
 /// How references are judged.
@@ -36,7 +36,7 @@ impl Judging {
         context: &Context,
         registry: &RegistryArgs,
         references: &[String],
-    ) -> Result<Batch<Decided>, CliError> {
+    ) -> Result<Answers<Decided>, CliError> {
         let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
             self.judge(client, reference, selector).await
         };
@@ -57,7 +57,8 @@ impl Judging {
         }
         let decide =
             async |digest: &Digest| policy.gather(&snapshot, digest, &self.verifier, self.effort).await.evaluate();
-        let answers = answers_about(&snapshot, &root, self.depth, decide).await.map_err(failed)?;
+        let answers = answers_about(&snapshot, &root, &self.depth, decide).await.map_err(failed)?;
+        self.depth.refuse_absent(reference, &answers)?;
         let manifests =
             answers.into_iter().map(|(platform, decision)| DecidedManifest { platform, decision }).collect();
         Ok(Decided { reference: reference.clone(), digest: root.digest().clone(), manifests })

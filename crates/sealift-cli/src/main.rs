@@ -26,6 +26,7 @@ mod person;
 mod promoter;
 mod promotions;
 mod proofs;
+mod report_file;
 mod rules;
 mod run;
 mod signed_content;

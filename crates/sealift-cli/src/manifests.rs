@@ -2,20 +2,54 @@
 
 use std::collections::HashMap;
 
-use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector};
+use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, Selector};
 use sealift_core::repository::graph::walk;
 use sealift_core::repository::{ReadRepository, RepositoryError};
+
+use crate::error::CliError;
 
 /// Manifests read at once.
 const CONCURRENCY: usize = 8;
 
 /// Which manifests of an artifact something is asked about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Depth {
     /// The artifact itself.
     Itself,
+    /// Itself, and of an index the manifests of these platforms, at any depth.
+    Platforms(Vec<String>),
     /// Itself, and for an index every manifest below it.
     Recursive,
+}
+
+impl Depth {
+    /// Says whether something is asked about a manifest below the artifact.
+    fn covers(&self, platform: Option<&String>) -> bool {
+        match self {
+            Self::Itself => false,
+            Self::Platforms(platforms) => platform.is_some_and(|platform| platforms.contains(platform)),
+            Self::Recursive => true,
+        }
+    }
+
+    /// Refuses answers that leave a platform out: a name that fits nothing must not pass for one that is signed.
+    ///
+    /// # Errors
+    /// [`CliError::NoPlatform`].
+    pub(crate) fn refuse_absent<T>(
+        &self,
+        reference: &Reference,
+        answers: &[(Option<String>, T)],
+    ) -> Result<(), CliError> {
+        let Self::Platforms(platforms) = self else { return Ok(()) };
+        let is_absent = |wanted: &&String| !answers.iter().any(|(platform, _)| platform.as_ref() == Some(*wanted));
+        match platforms.iter().find(is_absent) {
+            Some(platform) => {
+                Err(CliError::NoPlatform { platform: platform.clone(), reference: reference.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// The artifact itself, as far as it is known.
@@ -44,16 +78,17 @@ impl Root {
 pub(crate) async fn answers_about<T>(
     repository: &dyn ReadRepository,
     root: &Root,
-    depth: Depth,
+    depth: &Depth,
     answer: impl AsyncFn(&Digest) -> T,
 ) -> Result<Vec<(Option<String>, T)>, RepositoryError> {
     let mut answers = vec![(None, answer(root.digest()).await)];
-    if depth == Depth::Recursive {
+    if *depth != Depth::Itself {
         let root = match root {
             Root::Named(digest) => repository.resolve(&Selector::Digest(digest.clone())).await?,
             Root::Resolved(descriptor) => descriptor.clone(),
         };
-        for member in members(repository, &root).await?.into_iter().skip(1) {
+        let below = members(repository, &root).await?.into_iter().skip(1);
+        for member in below.filter(|member| depth.covers(member.platform.as_ref())) {
             let answer = answer(&member.descriptor().digest).await;
             answers.push((member.platform, answer));
         }

@@ -14,7 +14,7 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Depth, Root, answers_about};
-use crate::output::model::{Batch, Judged, Judgement};
+use crate::output::model::{Answers, Judged, Judgement};
 
 /// What is demanded of every reference.
 pub(crate) struct Verification {
@@ -34,7 +34,7 @@ impl Verification {
         context: &Context,
         registry: &RegistryArgs,
         references: &[String],
-    ) -> Result<Batch<Judged>, CliError> {
+    ) -> Result<Answers<Judged>, CliError> {
         let judge = async |client: &Client, reference: &Reference, selector: &Selector| {
             self.judge(client, reference, selector).await
         };
@@ -52,7 +52,8 @@ impl Verification {
         let evidence = async |digest: &Digest| {
             gather(&*repository, digest, &self.verifier, &self.identity, &self.claim, self.effort).await
         };
-        let answers = answers_about(&*repository, &root, self.depth, evidence).await.map_err(failed)?;
+        let answers = answers_about(&*repository, &root, &self.depth, evidence).await.map_err(failed)?;
+        self.depth.refuse_absent(reference, &answers)?;
         let judgements = answers.into_iter().map(|(platform, evidence)| Judgement { platform, evidence }).collect();
         let judged = Judged { reference: reference.clone(), digest: root.digest().clone(), judgements };
         if judged.is_nothing_found() && matches!(selector, Selector::Digest(_)) {

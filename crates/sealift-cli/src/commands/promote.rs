@@ -23,10 +23,10 @@ use crate::context::Context;
 use crate::endorsing::Endorsing;
 use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
-use crate::files::{self, Overwrite, Readers};
 use crate::output::model::{Promotions, Scale};
 use crate::promoter::{self, Demand, Extent, Job, Promoter};
 use crate::promotions::{self, Prepared};
+use crate::report_file::ReportFile;
 use crate::rules::{Rules, RulesJudge};
 use crate::verifiers::Verifiers;
 
@@ -107,22 +107,9 @@ pub(crate) struct PromoteArgs {
 /// Promotes, or plans to, and reports what became of it.
 pub(crate) async fn run(args: &PromoteArgs, context: &Context) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let subject = args.subject();
-    // A report that is left from another run would pass for one of this run, should this one be killed. Where none can
-    // be written, the end says so.
-    let _ = args.write_junit(|| Promotions::junit_of_unfinished(&subject));
+    let file = ReportFile::begin(args.many.junit.as_deref(), "sealift promote", args.subject());
     let outcome = promote(args, context, started).await;
-    let written = args.write_junit(|| match &outcome {
-        Ok(report) => report.to_junit(),
-        Err(error) => Promotions::junit_of_failure(&subject, error, started.elapsed()),
-    });
-    if let Err(error) = &written {
-        // Before the result, whose last line is the summary.
-        context.printer.failure(args.output.output, error);
-    }
-    let exit = context.printer.report(args.output.output, &outcome?)?;
-    // What became of the promotions outweighs what became of the report.
-    Ok(written.err().filter(|_| exit == Exit::Ok).map_or(exit, |error| error.exit()))
+    file.end(context.printer, args.output.output, outcome, Promotions::cases)
 }
 
 async fn promote(args: &PromoteArgs, context: &Context, started: Instant) -> Result<Promotions, CliError> {
@@ -165,12 +152,6 @@ fn ends(entries: &[ManifestEntry]) -> (Vec<&Reference>, Vec<&Reference>) {
 }
 
 impl PromoteArgs {
-    /// Writes what `junit` returns to the file that the flag names, if it is given.
-    fn write_junit(&self, junit: impl FnOnce() -> String) -> Result<(), CliError> {
-        let Some(path) = &self.many.junit else { return Ok(()) };
-        files::write(path, junit().as_bytes(), Readers::Everyone, Overwrite::Allowed)
-    }
-
     /// Returns what the promotions are called as a whole: the manifest, else the source as typed.
     fn subject(&self) -> String {
         let manifest = self.many.from_file.as_ref().map(|path| path.display().to_string());

@@ -1,5 +1,7 @@
 //! `sealift verify`.
 
+use std::path::PathBuf;
+
 use sealift_core::evidence::Effort;
 use sealift_core::verify::Claim;
 use sealift_policy::Duration;
@@ -18,6 +20,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::judging::Judging;
 use crate::manifests::Depth;
+use crate::output::model::{Answers, Judged};
+use crate::report_file::ReportFile;
 use crate::rules::{Rules, rules};
 use crate::verification::Verification;
 
@@ -41,6 +45,7 @@ Examples:
     --certificate-oidc-issuer https://token.actions.githubusercontent.com registry.example.com/app:1.0
   sealift verify --policy policy.yaml registry.example.com/app:1.0
   sealift verify --key sealift.pub --recursive --output json $IMAGE_1 $IMAGE_2 | jq .
+  sealift verify --key sealift.pub --recursive --platform linux/amd64 --junit report.xml $IMAGE
   if sealift verify --quiet --key sealift.pub \"$IMAGE\"; then deploy \"$IMAGE\"; fi
 
 {REFERENCE_HELP}"))]
@@ -69,9 +74,19 @@ pub(crate) struct VerifyArgs {
     #[arg(short, long)]
     recursive: bool,
 
+    /// With `--recursive`, demand of an index only that this platform is signed too, such as `linux/amd64`; repeat for
+    /// several
+    #[arg(long, value_name = "PLATFORM", requires = "recursive")]
+    platform: Vec<String>,
+
     /// Look at every signature, even after one has counted
     #[arg(long)]
     all: bool,
+
+    /// Write the report as JUnit XML to this file too, a case for each reference; it says that the run has not ended until
+    /// it has
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -92,23 +107,30 @@ pub(crate) struct VerifyArgs {
 /// Verifies every reference, by its signatures or by a policy.
 pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     let annotations = annotation::to_map(&args.annotations);
-    let depth = if args.recursive { Depth::Recursive } else { Depth::Itself };
+    let depth = match (args.recursive, args.platform.is_empty()) {
+        (false, _) => Depth::Itself,
+        (true, true) => Depth::Recursive,
+        (true, false) => Depth::Platforms(args.platform.clone()),
+    };
     let effort = if args.all { Effort::All } else { Effort::FirstMatch };
-    let (verifier, rules) = rules(context, &args.policy, &args.identity, annotations).await?;
     let (registry, references) = (&args.registry, &args.references);
-    let (format, deadline) = (args.output.output, args.time.deadline);
-    match rules {
-        Rules::Signers(identity) if args.fail_on_eol.is_none() => {
+    let (printer, format, deadline) = (context.printer, args.output.output, args.time.deadline);
+    let file = ReportFile::begin(args.junit.as_deref(), "sealift verify", references.join(" "));
+    match rules(context, &args.policy, &args.identity, annotations).await {
+        Err(error) => file.end(printer, format, Err(error), Answers::<Judged>::cases),
+        Ok((verifier, Rules::Signers(identity))) if args.fail_on_eol.is_none() => {
             let verification =
                 Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort, deadline };
-            context.printer.report(format, &verification.run(context, registry, references).await?)
+            let answers = verification.run(context, registry, references).await;
+            file.end(printer, format, answers, Answers::cases)
         }
-        rules => {
+        Ok((verifier, rules)) => {
             let own = marker::kind(args.eol_type.as_deref(), args.eol_annotation.as_deref());
             let check = |grace| EndOfLife::new(grace, Some(Context::clock())).marked_as(own);
             let end_of_life = args.fail_on_eol.map(check);
             let judging = Judging { verifier, rules, end_of_life, depth, effort, deadline };
-            context.printer.report(format, &judging.run(context, registry, references).await?)
+            let answers = judging.run(context, registry, references).await;
+            file.end(printer, format, answers, Answers::cases)
         }
     }
 }

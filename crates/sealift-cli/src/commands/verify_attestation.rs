@@ -14,7 +14,7 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::Depth;
-use crate::output::model::{Batch, Judged};
+use crate::output::model::{Answers, Judged};
 use crate::verification::Verification;
 use crate::verifiers::requirements;
 
@@ -60,7 +60,7 @@ pub(crate) struct VerifyAttestationArgs {
 }
 
 /// Verifies every reference.
-pub(crate) async fn run(args: &VerifyAttestationArgs, context: &Context) -> Result<Batch<Judged>, CliError> {
+pub(crate) async fn run(args: &VerifyAttestationArgs, context: &Context) -> Result<Answers<Judged>, CliError> {
     let (verifier, identity) = requirements(context, &args.identity, BTreeMap::new()).await?;
     let verification = Verification {
         verifier,

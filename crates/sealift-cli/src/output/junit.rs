@@ -5,6 +5,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::error::Failure;
+use crate::exit::Exit;
+
 /// A suite.
 #[derive(Clone, Debug)]
 pub(crate) struct Suite {
@@ -39,6 +42,15 @@ pub(crate) struct Trouble {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) details: String,
+}
+
+impl Outcome {
+    /// Returns what a failure with this exit is to a test.
+    pub(crate) fn of(exit: Exit, failure: &Failure) -> Self {
+        let trouble =
+            Trouble { code: failure.code(), message: failure.message().to_owned(), details: failure.details() };
+        if exit.is_refusal() { Self::Failed(trouble) } else { Self::Broken(trouble) }
+    }
 }
 
 impl Suite {

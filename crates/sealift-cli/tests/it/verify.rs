@@ -126,3 +126,55 @@ fn a_reader_that_goes_away_does_not_turn_a_no_into_a_yes() {
     let outcome = user.run_command(user.command("sh").args(["-c", &line]));
     outcome.assert_code(0).assert_stderr("code 10");
 }
+
+#[test]
+fn of_an_index_the_platforms_that_are_named_must_be_signed() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let index = fixture::index(3, &["amd64", "arm64"]);
+    registry.add("team/multi", &index, Some("v1")).unwrap();
+    let root = index.descriptor().digest.clone();
+    let below = index.manifests().map(|manifest| manifest.descriptor().digest.clone()).find(|digest| *digest != root);
+    for digest in [root, below.unwrap()] {
+        user.at(&registry, &["sign", "--key", "sealift.key", &format!("@team/multi@{digest}")]).assert_code(0);
+    }
+    let verify =
+        |more: &[&str]| user.at(&registry, &[&["verify", "--key", "sealift.pub", "@team/multi:v1"], more].concat());
+    verify(&["--recursive"]).assert_code(10);
+    let platforms = ["linux/amd64", "linux/arm64"];
+    let codes = platforms.map(|platform| verify(&["--recursive", "--platform", platform]).code);
+    assert!(codes == [Some(0), Some(10)] || codes == [Some(10), Some(0)], "{codes:?}");
+    verify(&["--recursive", "--platform", platforms[0], "--platform", platforms[1]]).assert_code(10);
+    // What names nothing is no yes.
+    verify(&["--recursive", "--platform", "linux/s390x"]).assert_code(11).assert_stderr("no platform `linux/s390x`");
+    user.at(&registry, &["verify", "--key", "sealift.pub", "--recursive", "--platform", "linux/amd64", "@team/app:v1"])
+        .assert_code(11);
+    verify(&["--platform", "linux/amd64"]).assert_code(2);
+}
+
+#[test]
+fn junit_has_a_case_for_every_reference() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    registry.add("team/app", &fixture::image(2), Some("unsigned")).unwrap();
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    user.write("policy.yaml", "version: 1\nscopes: [\n");
+    let references = ["@team/app:v1", "@team/app:unsigned", "@team/app:missing"];
+    let report = |more: &[&str], code| {
+        user.write("report.xml", "of the run before");
+        user.at(&registry, &[&["verify", "--junit", "report.xml"], more].concat()).assert_code(code);
+        std::fs::read_to_string(user.path("report.xml")).unwrap()
+    };
+    let found = report(&[&["--key", "sealift.pub"], &references[..]].concat(), 19);
+    assert!(found.contains("<testsuite name=\"sealift verify\" tests=\"3\" failures=\"2\" errors=\"0\""), "{found}");
+    for code in ["NO_SIGNATURE", "NOT_FOUND"] {
+        assert!(found.contains(&format!("<failure type=\"{code}\"")), "{found}");
+    }
+    let marked = report(&["--key", "sealift.pub", "--fail-on-eol", references[0]], 0);
+    assert!(marked.contains("tests=\"1\" failures=\"0\" errors=\"0\""), "{marked}");
+    // Also where there is nothing else to report.
+    let unusable = report(&["--policy", "policy.yaml", references[0]], 20);
+    assert!(unusable.contains("errors=\"1\"") && unusable.contains("type=\"CONFIGURATION\""), "{unusable}");
+    let nobody = report(&[references[0]], 2);
+    assert!(nobody.contains("type=\"USAGE\""), "{nobody}");
+    user.at(&registry, &["verify", "--key", "sealift.pub", "--junit", "nowhere/r.xml", references[1]]).assert_code(10);
+    user.at(&registry, &["verify", "--key", "sealift.pub", "--junit", "nowhere/r.xml", references[0]]).assert_code(1);
+}

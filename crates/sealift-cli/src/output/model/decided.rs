@@ -6,6 +6,7 @@ use sealift_core::oci::{Digest, Reference};
 use sealift_policy::{Decision, Ruling};
 use serde::Serialize;
 
+use super::Answer;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
@@ -29,8 +30,7 @@ pub(crate) struct DecidedManifest {
     pub(crate) decision: Decision,
 }
 
-impl Decided {
-    /// Describes the first manifest that is not allowed.
+impl Answer for Decided {
     fn failure(&self) -> Option<Failure> {
         self.manifests
             .iter()

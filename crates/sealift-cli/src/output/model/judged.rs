@@ -8,6 +8,7 @@ use sealift_core::oci::{Digest, Reference, media_type};
 use sealift_core::verify::Claim;
 use serde::Serialize;
 
+use super::Answer;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::cosign_json::SignatureLine;
@@ -36,8 +37,9 @@ impl Judged {
         let is_nothing = |judgement: &Judgement| judgement.evidence.verdict() == Verdict::NoSignature;
         self.judgements.first().is_some_and(is_nothing)
     }
+}
 
-    /// Describes the first manifest that does not verify.
+impl Answer for Judged {
     fn failure(&self) -> Option<Failure> {
         let Judgement { platform, evidence } =
             self.judgements.iter().find(|judgement| evidence::exit(&judgement.evidence) != Exit::Ok)?;

@@ -31,7 +31,7 @@ mod trusted;
 pub(crate) use archived::{Archived, ArchivedImage};
 pub(crate) use attached::Attached;
 pub(crate) use audited::{AuditedSubject, Mending, Referrers};
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Answer, Answers, Batch};
 pub(crate) use blob::{SignedBlob, VerifiedBlob};
 pub(crate) use bundle::InspectedBundle;
 pub(crate) use copied::{Copied, LeftBehind, size};

@@ -12,7 +12,7 @@ use super::copied::size;
 use super::{Ending, Endings, PromotionResult};
 use crate::error::{CliError, Failure};
 use crate::exit::Exit;
-use crate::output::junit::{Case, Outcome, Suite, Trouble};
+use crate::output::junit::{Case, Outcome};
 use crate::output::style::{BAD, DIM, GOOD, STRONG};
 use crate::output::{Report, json_line};
 
@@ -96,38 +96,15 @@ impl PromotionLine {
     }
 
     fn to_case(&self) -> Case {
-        let outcome = self.failure().map_or(Outcome::Passed, |failure| outcome_of(self.exit(), &failure));
+        let outcome = self.failure().map_or(Outcome::Passed, |failure| Outcome::of(self.exit(), &failure));
         Case { class: self.source.clone(), name: self.place.clone(), elapsed: self.elapsed, outcome }
     }
 }
 
-fn outcome_of(exit: Exit, failure: &Failure) -> Outcome {
-    let trouble = Trouble { code: failure.code(), message: failure.message().to_owned(), details: failure.details() };
-    if exit.is_refusal() { Outcome::Failed(trouble) } else { Outcome::Broken(trouble) }
-}
-
 impl Promotions {
-    /// Returns the report as JUnit XML.
-    pub(crate) fn to_junit(&self) -> String {
-        to_xml(self.elapsed, self.lines.iter().map(PromotionLine::to_case).collect())
-    }
-
-    /// Returns the report on promotions of `subject` that an error ended before there was anything else to report, as
-    /// JUnit XML.
-    pub(crate) fn junit_of_failure(subject: &str, error: &CliError, elapsed: Duration) -> String {
-        let outcome = outcome_of(error.exit(), &Failure::of(error));
-        Self::junit_of_all(subject, outcome, elapsed)
-    }
-
-    /// Returns what stands for the report on promotions of `subject` until they have ended, as JUnit XML.
-    pub(crate) fn junit_of_unfinished(subject: &str) -> String {
-        let message = "the run has not ended, or it was killed".to_owned();
-        let trouble = Trouble { code: "UNFINISHED", message, details: String::new() };
-        Self::junit_of_all(subject, Outcome::Broken(trouble), Duration::ZERO)
-    }
-
-    fn junit_of_all(subject: &str, outcome: Outcome, elapsed: Duration) -> String {
-        to_xml(elapsed, vec![Case { class: subject.to_owned(), name: subject.to_owned(), elapsed, outcome }])
+    /// Returns a case for each promotion.
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        self.lines.iter().map(PromotionLine::to_case).collect()
     }
 
     fn summary(&self) -> Option<Summary> {
@@ -150,10 +127,6 @@ impl Promotions {
         }
         Some(summary)
     }
-}
-
-fn to_xml(elapsed: Duration, cases: Vec<Case>) -> String {
-    Suite { name: "sealift promote".to_owned(), elapsed, cases }.to_xml()
 }
 
 /// What many promotions came to.
