@@ -171,12 +171,13 @@ mod tests {
     ];
 
     /// Flags that commands have by themselves, though a group of another has one of that name.
-    const OWN: [(&str, &str); 14] = [
+    const OWN: [(&str, &str); 15] = [
         ("bundle upgrade", "rekor-url"),
         ("copy", "platform"),
         ("delete", "yes"),
         ("key", "passphrase-file yes"),
         ("lifecycle latest", "tag"),
+        ("lifecycle set", "passphrase-file yes"),
         ("policy explain", "policy"),
         ("save", "policy trusted-root yes"),
         ("sign", "passphrase-file sign-identity yes"),
