@@ -130,7 +130,8 @@ impl Search<'_> {
         }
     }
 
-    /// Returns the entries worth opening, the likeliest first.
+    /// Returns the entries worth opening, the likeliest first, and equally likely ones in the order of their digests:
+    /// registries list them as they like, and of several signatures that count, the one found first is named and recorded.
     ///
     /// The referrers API computes the artifact type from the manifest, so what is certainly something else is left out
     /// there. Fallback indexes lie about it, so there it only decides the order.
@@ -145,7 +146,9 @@ impl Search<'_> {
             })
             .filter(|(likelihood, _)| storage != Storage::ReferrersApi || *likelihood != Likelihood::Foreign)
             .collect();
-        promising.sort_by_key(|(likelihood, _)| *likelihood);
+        promising.sort_by(|(one, entry), (other, listed)| {
+            one.cmp(other).then_with(|| entry.descriptor.digest.cmp(&listed.descriptor.digest))
+        });
         promising
     }
 

@@ -236,6 +236,34 @@ async fn two_signatures_over_one_payload_are_one_read_and_two_answers() {
     assert_eq!(repository.calls().len(), 4, "{:?}", repository.calls());
 }
 
+/// Of two signers who are accepted, the same one is named however the listing is ordered: what is recorded of a promotion
+/// must not depend on it.
+#[tokio::test]
+async fn the_first_signature_found_is_the_same_in_every_order() {
+    let image = fixture::image(1);
+    let people = [Person::new(), Person::new(), Person::new()];
+    let identity = people.iter().map(|person| person.identity.clone()).reduce(IdentityMatcher::or).unwrap();
+    let mut bundles = Vec::new();
+    for person in &people {
+        bundles.push(person.bundle(&image.descriptor().digest, predicate::IMAGE_SIGNATURE).await);
+    }
+    for referrers in MODES {
+        let mut found = Vec::new();
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let (repository, image) = store(referrers).await;
+            for index in order {
+                let artifact = NewArtifact::of_bundle(&bundles[index], created()).unwrap();
+                attach(&repository, &image, &artifact).await.unwrap();
+            }
+            let claim = Claim::ImageSignature;
+            let evidence = ask(&repository, &image.digest, &identity, &claim, Effort::FirstMatch).await;
+            assert_eq!(evidence.verified().len(), 1, "the others need not be looked at");
+            found.push(evidence.verified()[0].place.manifest.clone());
+        }
+        assert!(found.iter().all(|place| *place == found[0]), "{referrers:?}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_snapshot_asks_nothing_twice() {
     let (repository, image) = store(ReferrersSupport::Api).await;
