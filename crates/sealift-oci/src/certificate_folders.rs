@@ -41,7 +41,10 @@ impl CertificateFolders {
 
     /// Returns `http`, with the certificates of `host` where a folder holds some.
     pub(crate) fn clients_of(&self, host: &RegistryHost, http: &Clients) -> io::Result<Clients> {
-        let mut shared = self.shared.iter().map(|folder| folder.join(host.as_str()));
+        // Docker takes a folder by the spelling, so that one with the port of HTTPS is another.
+        let written = host.writes_https_port().then(|| format!("{host}:443"));
+        let names = || written.iter().map(String::as_str).chain([host.as_str()]);
+        let mut shared = self.shared.iter().flat_map(|folder| names().map(|name| folder.join(name)));
         let own = self.own.get(host).cloned();
         let Some(folder) = own.or_else(|| shared.find(|folder| folder.is_dir())) else { return Ok(http.clone()) };
         let tls = extended(http.own_tls(), &folder)?;

@@ -4,7 +4,9 @@
 //! Grammar: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests> for names and
 //! tags, and the habit of Docker and Helm for hosts and `oci://`.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -264,40 +266,79 @@ fn is_path_component(component: &str) -> bool {
 }
 
 /// A registry: host and optional port, in lower case, Docker Hub's aliases folded into `docker.io`.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RegistryHost(String);
+///
+/// One registry has one name, or a second spelling would escape what is said of the first, such as the scope of a policy:
+/// the port of HTTPS is left out but for this machine, where plain HTTP is usual, and numbers are written one way.
+#[derive(Clone, Debug)]
+pub struct RegistryHost {
+    name: String,
+    /// Whether the port of HTTPS was written. It is no part of the name: only plain HTTP, where it is another port than
+    /// none, needs to know.
+    writes_https_port: bool,
+}
 
 impl RegistryHost {
     /// Returns Docker Hub.
     pub fn docker_hub() -> Self {
-        Self(DOCKER_HUB.to_owned())
+        Self { name: DOCKER_HUB.to_owned(), writes_https_port: false }
     }
 
     /// Returns the name users see and policies match: `docker.io`, `ghcr.io`, `127.0.0.1:5000`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// Says whether the host is Docker Hub.
     pub fn is_docker_hub(&self) -> bool {
-        self.0 == DOCKER_HUB
+        self.name == DOCKER_HUB
     }
 
     /// Returns the host that serves the API, which Docker Hub keeps apart from its name.
     pub fn api_host(&self) -> &str {
-        if self.is_docker_hub() { "registry-1.docker.io" } else { &self.0 }
+        if self.is_docker_hub() { "registry-1.docker.io" } else { &self.name }
+    }
+
+    /// Says whether the host was written with [`HTTPS_PORT`], which its name leaves out: over plain HTTP, that is where it
+    /// is.
+    pub fn writes_https_port(&self) -> bool {
+        self.writes_https_port
     }
 
     /// Says whether the host is this machine, where plain HTTP crosses no network.
     pub fn is_loopback(&self) -> bool {
-        let (host, _) = split_port(&self.0);
-        host::is_loopback(host)
+        host::is_loopback(split_port(&self.name).0)
+    }
+}
+
+impl PartialEq for RegistryHost {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for RegistryHost {}
+
+impl PartialOrd for RegistryHost {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RegistryHost {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl Hash for RegistryHost {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 
 impl fmt::Display for RegistryHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -306,31 +347,50 @@ impl FromStr for RegistryHost {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let lower = text.to_ascii_lowercase();
-        if !is_host(&lower) {
-            return Err(ReferenceError::Host(shown(text)));
-        }
-        Ok(if DOCKER_HUB_ALIASES.contains(&lower.as_str()) { Self::docker_hub() } else { Self(lower) })
+        let refused = || ReferenceError::Host(shown(text));
+        let (host, port) = split_port(&lower);
+        let host = canonical_host(host).ok_or_else(refused)?;
+        let port = port.map(|port| parse_port(port).ok_or_else(refused)).transpose()?;
+        // A host of one label is one only because of its port.
+        let has_name_without_port = host.contains(['.', ':']) && !host::is_loopback(&host);
+        let writes_https_port = port == Some(HTTPS_PORT) && has_name_without_port;
+        let name = match port.filter(|_| !writes_https_port) {
+            Some(port) => format!("{host}:{port}"),
+            None if DOCKER_HUB_ALIASES.contains(&host.as_str()) => DOCKER_HUB.to_owned(),
+            None => host,
+        };
+        Ok(Self { name, writes_https_port })
     }
 }
 
+/// The port of HTTPS where none is written.
+const HTTPS_PORT: u16 = 443;
+
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (text, None),
     }
 }
 
-/// A domain name, an IPv4 address or a bracketed IPv6 address, with an optional port.
-fn is_host(text: &str) -> bool {
-    let (name, port) = split_port(text);
-    let is_port = port.is_none_or(|port| {
-        port.parse::<u16>().is_ok_and(|number| number != 0) && port.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    is_port
-        && match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => name.split('.').all(is_domain_label),
-        }
+fn parse_port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_number && *port != 0)
+}
+
+/// Returns the one spelling of a domain name, an IPv4 address or a bracketed IPv6 address; `None` for anything else.
+fn canonical_host(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return Some(format!("[{}]", address.parse::<std::net::Ipv6Addr>().ok()?));
+    }
+    // URLs read `10.5`, `0xa000005` and `012.0.0.5` as addresses; whoever means one writes all four numbers.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
+    let is_host = match is_number {
+        true => host.parse::<std::net::Ipv4Addr>().is_ok(),
+        false => host.split('.').all(is_domain_label),
+    };
+    is_host.then(|| host.to_owned())
 }
 
 fn is_domain_label(label: &str) -> bool {
@@ -485,6 +545,38 @@ mod tests {
         }
         assert_eq!(parsed("registry-1.docker.io/library/alpine:3"), "docker.io/library/alpine:3");
         assert_eq!(parsed("docker.io/grafana/grafana:1"), "docker.io/grafana/grafana:1");
+    }
+
+    #[test]
+    fn a_registry_has_one_name() {
+        for (text, name) in [
+            ("ghcr.io:443", "ghcr.io"),
+            ("GHCR.io:0443", "ghcr.io"),
+            ("docker.io:443", "docker.io"),
+            ("index.docker.io:443", "docker.io"),
+            ("registry.example.com:05000", "registry.example.com:5000"),
+            ("registry.example.com:80", "registry.example.com:80"),
+            ("docker.io:5000", "docker.io:5000"),
+            ("[2001:DB8:0:0::1]:443", "[2001:db8::1]"),
+            ("10.0.0.5:443", "10.0.0.5"),
+            // Over plain HTTP, which this machine's registries speak, it is another port than none.
+            ("localhost:443", "localhost:443"),
+            ("127.0.0.1:443", "127.0.0.1:443"),
+            ("[::1]:443", "[::1]:443"),
+            // Without the port, it would be a name of Docker Hub's.
+            ("registry:443", "registry:443"),
+        ] {
+            let host: RegistryHost = text.parse().unwrap();
+            assert_eq!(host.as_str(), name);
+            assert_eq!(host, name.parse().unwrap());
+            assert_eq!(host.writes_https_port(), !name.ends_with(":443") && text.ends_with("443"), "{text}");
+        }
+        assert_eq!(parsed("docker.io:443/alpine:3"), "docker.io/library/alpine:3");
+        for text in
+            ["ghcr.io:0", "ghcr.io:", "ghcr.io:+443", "10.5", "0xa000005", "10.0.0.0x5", "012.0.0.5", "1.2.3.4.5"]
+        {
+            assert!(text.parse::<RegistryHost>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -74,8 +74,13 @@ pub(crate) struct Habits {
 impl Host {
     /// Returns the registry `name`, not contacted yet; `None` when its name makes no URL.
     pub(crate) fn new(name: &RegistryHost, http: Clients, access: &Access) -> Option<Self> {
-        let scheme = if access.is_plain_http(name) { "http" } else { "https" };
-        let base = Url::parse(&format!("{scheme}://{}/", name.api_host())).ok()?;
+        let host = name.api_host();
+        let base = match access.is_plain_http(name) {
+            true if name.writes_https_port() => format!("http://{host}:443/"),
+            true => format!("http://{host}/"),
+            false => format!("https://{host}/"),
+        };
+        let base = Url::parse(&base).ok()?;
         let keychain = Arc::clone(&access.keychain);
         let auth =
             Authenticator::new(name.clone(), base.clone(), keychain, http.clone(), access.timeouts, access.retry);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use sealift_core::document::{Document, DocumentError, Entry};
-use sealift_core::oci::{Digest, RepositoryName};
+use sealift_core::oci::{Digest, ReferenceError, RegistryHost, RepositoryName};
 use sealift_core::pattern::Pattern;
 
 use crate::check::{ApprovedRegistry, Unmatched};
@@ -116,9 +116,24 @@ impl PolicyDocument {
 }
 
 fn read_registries(entry: &Entry<'_>) -> Result<(String, Vec<Pattern>), DocumentError> {
+    const EXPECTED: &str = "a registry, such as `ghcr.io`";
     let hosts = entry.list("registries", MAX_REGISTRIES)?;
-    let patterns = hosts.iter().map(|host| Ok(Pattern::glob(bounded(host, "a registry, such as `ghcr.io`")?)));
+    let patterns = hosts.iter().map(|host| {
+        let pattern = host_pattern(bounded(host, EXPECTED)?);
+        let pattern = pattern.map_err(|error| host.refused(format!("expected {EXPECTED}"), error))?;
+        Ok(Pattern::glob(pattern))
+    });
     Ok((entry.path().to_owned(), patterns.collect::<Result<_, DocumentError>>()?))
+}
+
+/// Returns a registry, or a pattern of registries, as names of repositories spell them: one that they never have would
+/// match nothing, and leave its registries to a scope that says less.
+fn host_pattern(text: &str) -> Result<String, ReferenceError> {
+    if !text.contains(['*', '?']) {
+        return text.parse::<RegistryHost>().map(|host| host.to_string());
+    }
+    let lower = text.to_ascii_lowercase();
+    Ok(lower.strip_suffix(":443").map_or(lower.clone(), str::to_owned))
 }
 
 /// Reads a text that becomes a pattern.

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 
 use jiff::Timestamp;
 use sealift_core::document::{DocumentError, Entry};
-use sealift_core::oci::{Reference, RegistryHost};
+use sealift_core::oci::Reference;
 use sealift_core::pattern::Pattern;
 
 use super::requirement::{Requirement, read_signers};
 use super::signer::KeyReader;
-use super::{MAX_REQUIREMENTS, bounded, fields};
+use super::{MAX_REQUIREMENTS, bounded, fields, host_pattern};
 use crate::age::Duration;
 use crate::check::{Attested, EndOfLife, SignedBy};
 use crate::lifecycle::MarkerKind;
@@ -142,9 +142,8 @@ fn read_pattern(entry: &Entry<'_>) -> Result<(Pattern, Specificity), DocumentErr
         return Ok((Pattern::exact(name), Specificity { is_exact: true, prefix, literal }));
     }
     let text = match text.split_once('/') {
-        Some((host, rest)) if !host.contains(['*', '?']) && !text.contains("://") => {
-            let host: RegistryHost =
-                host.parse().map_err(|error| entry.refused(format!("expected {EXPECTED}"), error))?;
+        Some((host, rest)) if !text.contains("://") => {
+            let host = host_pattern(host).map_err(|error| entry.refused(format!("expected {EXPECTED}"), error))?;
             format!("{host}/{rest}")
         }
         // Every repository's name has a `/`, so a pattern without can only mean all of them.

@@ -100,6 +100,44 @@ fn the_most_specific_scope_applies_and_equals_apply_together() {
     }
 }
 
+/// A second spelling of a registry does not escape the scope that is meant for it.
+#[test]
+fn every_spelling_of_a_registry_has_one_scope() {
+    let scope =
+        |pattern: &str| format!("  - repository: '{pattern}'\n    signatures: [{{anyOf: [{{key: cosign2.pub}}]}}]\n");
+    let text = |registries: &str, patterns: &[&str]| {
+        format!(
+            "version: 1\nregistries: [{registries}]\nscopes:\n{}",
+            patterns.iter().copied().map(scope).collect::<String>()
+        )
+    };
+    let document = parse(
+        &text(
+            "'ghcr.io:443', index.docker.io, '*.Acme.example:443'",
+            &["**", "ghcr.io:443/acme/**", "docker.io:443/library/*", "GHCR.io/acme/one", "*.acme.example:443/prod/**"],
+        ),
+        "p",
+    )
+    .unwrap();
+    for (repository, expected) in [
+        ("ghcr.io/acme/app", "ghcr.io/acme/**"),
+        ("ghcr.io:443/acme/app", "ghcr.io/acme/**"),
+        ("ghcr.io:0443/acme/one", "ghcr.io/acme/one"),
+        ("ghcr.io:8443/acme/app", "**"),
+        ("docker.io:443/alpine", "docker.io/library/*"),
+        ("registry-1.docker.io:443/library/alpine", "docker.io/library/*"),
+        ("eu.acme.example:443/prod/app", "*.acme.example/prod/**"),
+    ] {
+        let policy = document.policy_for(&name(repository), None);
+        assert_eq!(policy.source().unwrap().scopes, [expected], "{repository}");
+        let registry = policy.foresee(&name(repository), &sealift_core::oci::Digest::sha256(b"x"));
+        assert_eq!(registry.is_none(), !repository.contains("8443"), "{repository}: {registry:?}");
+    }
+    for wrong in ["ghcr.io/acme", "https://ghcr.io"] {
+        assert!(parse(&text(wrong, &["**"]), "p").is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn rules_say_where_they_are_and_what_they_demand() {
     let (_, text) = files("valid").into_iter().find(|(file, _)| file.ends_with("everything.yaml")).unwrap();
