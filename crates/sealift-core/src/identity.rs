@@ -175,6 +175,32 @@ impl Identity {
             _ => false,
         }
     }
+
+    /// Says whether both may be one person, or one machine, so that together they are no two who agree.
+    ///
+    /// One signer is one person. So is a mail address, in any case and whoever vouches for it, and a workflow of a
+    /// repository, whatever branch or tag it ran on: who may push chooses that. A person's key and certificate cannot be
+    /// known to be theirs.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        let (Self::Certificate { subject: one, .. }, Self::Certificate { subject: two, .. }) = (self, other) else {
+            return self.is_same_signer(other);
+        };
+        let is_mail = |name: &str| name.contains('@') && !name.contains("://");
+        match (workflow(one), workflow(two)) {
+            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+            _ if is_mail(one) => one.eq_ignore_ascii_case(two),
+            _ => self.is_same_signer(other),
+        }
+    }
+}
+
+/// Returns a workflow's name without the reference that it ran on, as GitHub and GitLab write it:
+/// `https://github.com/owner/name/.github/workflows/release.yml@refs/heads/main`, and
+/// `https://gitlab.com/group/name//.gitlab-ci.yml@refs/heads/main`. `None` for any other name.
+fn workflow(name: &str) -> Option<&str> {
+    // GitHub names a workflow that others call by the reference they call it with, which may be a commit.
+    let ends = [".yml@", ".yaml@", "@refs/"].iter().filter_map(|end| Some(name.find(end)? + end.find('@')?));
+    ends.min().filter(|_| name.contains("://")).map(|end| &name[..end])
 }
 
 impl fmt::Display for Identity {

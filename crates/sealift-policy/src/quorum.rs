@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use sealift_core::evidence::Effort;
 use sealift_core::identity::{EmptyIdentity, Identity, IdentityMatcher};
 
-/// Signers of whom some, or all, must have signed. Counts people, not signatures: what one signer signs twice counts
-/// once.
+/// Signers of whom some, or all, must have signed. Counts people, not signatures: what one signs twice counts once. Who
+/// is the same, [`Identity::is_same_person`] says where a number is demanded, [`Identity::is_same_signer`] where all are.
 #[derive(Clone, Debug)]
 pub struct Quorum {
     signers: Vec<Signer>,
@@ -85,10 +85,15 @@ impl Quorum {
         let mut signatures: Vec<_> = signatures.into_iter().filter(|signer| self.accepted.accepts(signer)).collect();
         // Registries list signatures as they like; what is said of them, and recorded, must not depend on that.
         signatures.sort_unstable();
+        // Where each is named, whoever wrote the names knows whose they are.
+        let is_same = match self.threshold {
+            Threshold::All => Identity::is_same_signer,
+            Threshold::AtLeast(_) => Identity::is_same_person,
+        };
         // Each person by all the certificates, since one may fit a description that another does not.
         let mut people: Vec<Vec<&Identity>> = Vec::new();
         for signer in signatures {
-            match people.iter_mut().find(|known| known.iter().any(|known| known.is_same_signer(signer))) {
+            match people.iter_mut().find(|known| known.iter().any(|known| is_same(known, signer))) {
                 Some(known) => known.push(signer),
                 None => people.push(vec![signer]),
             }
@@ -291,6 +296,50 @@ mod tests {
         }
         let first = Quorum::all(vec![signer("ann", None), signer("bob", None), signer("ann", Some("prod"))]).unwrap();
         assert!(!first.count([&test, &prod, &bob]).is_met);
+    }
+
+    /// Two who agree are two people: not one who signs in at two places, nor one workflow that runs on two branches.
+    #[test]
+    fn a_threshold_counts_no_person_twice() {
+        let certificate = |name: &str, issuer: &str| Identity::Certificate {
+            subject: name.to_owned(),
+            issuer: Some(issuer.to_owned()),
+            extensions: FulcioExtensions::from_iter([(FulcioExtension::Issuer, issuer.to_owned())]),
+        };
+        let anyone = CertificateIdentity::new(Pattern::glob("**"), Pattern::glob("**"));
+        let identities = IdentityMatcher::certificates(vec![anyone]).unwrap();
+        let signer = Signer { name: "anyone".to_owned(), identities };
+        let two = Quorum::at_least(NonZeroUsize::new(2).unwrap(), vec![signer.clone()]).unwrap();
+        let (a, b) = ("https://a.example", "https://b.example");
+        let github = "https://github.com/acme/app/.github/workflows";
+        let gitlab = "https://gitlab.com/acme/app//.gitlab-ci.yml";
+        for (one, other, are_two) in [
+            (("ann@example.com", a), ("ann@example.com", a), false),
+            (("ann@example.com", a), ("Ann@Example.com", b), false),
+            (("ann@example.com", a), ("bob@example.com", a), true),
+            // A name is one person's only where it is vouched for, unless it is an address.
+            (("ann", a), ("ann", b), true),
+            (("spiffe://one/builder", a), ("spiffe://one/builder", b), true),
+            ((&format!("{github}/r.yml@refs/heads/main"), a), (&format!("{github}/r.yml@refs/heads/x"), a), false),
+            ((&format!("{github}/r.yaml@refs/heads/a@b"), a), (&format!("{github}/r.yaml@0123abc"), a), false),
+            ((&format!("{github}/r.yml@refs/heads/main"), a), (&format!("{github}/r.yml@refs/tags/v1"), b), false),
+            ((&format!("{github}/r.yml@refs/heads/main"), a), (&format!("{github}/s.yml@refs/heads/main"), a), true),
+            ((&format!("{gitlab}@refs/heads/main"), a), (&format!("{gitlab}@refs/tags/v1"), a), false),
+            ((&format!("{gitlab}@refs/heads/main"), a), (&format!("{github}/r.yml@refs/heads/main"), a), true),
+        ] {
+            let signatures = [certificate(one.0, one.1), certificate(other.0, other.1)];
+            for signatures in [[&signatures[0], &signatures[1]], [&signatures[1], &signatures[0]]] {
+                assert_eq!(two.count(signatures).is_met, are_two, "{signatures:?}");
+            }
+        }
+        // Whoever lists both demands both.
+        let listed = |name: &str| {
+            let identity = CertificateIdentity::new(Pattern::exact(name.to_owned()), Pattern::exact(a.to_owned()));
+            Signer { name: name.to_owned(), identities: IdentityMatcher::certificates(vec![identity]).unwrap() }
+        };
+        let names = ["main", "release"].map(|branch| format!("{github}/r.yml@refs/heads/{branch}"));
+        let all = Quorum::all(names.iter().map(|name| listed(name)).collect()).unwrap();
+        assert!(all.count(&names.clone().map(|name| certificate(&name, a))).is_met);
     }
 
     #[test]
