@@ -330,6 +330,8 @@ pub(crate) enum UsageError {
     RootChecksum { expected: String, found: Digest },
     #[error("`{text}` is no repository of a registry without tag and digest, which signatures could be kept in")]
     SignatureRepository { text: String },
+    #[error("annotation `{key}` cannot be both `{}` and `{}`", .values[0], .values[1])]
+    TwoValues { key: String, values: [String; 2] },
     #[error("deleting {reference} is not confirmed")]
     Unconfirmed { reference: String },
     #[error("nothing is known of the installation {url}")]
@@ -491,6 +493,11 @@ impl Failure {
     /// Describes an error with its causes and what to do about it.
     pub(crate) fn of(error: &CliError) -> Self {
         Self { code: error.exit().name(), message: error.to_string(), hint: hint::of(error), causes: causes(error) }
+    }
+
+    /// Returns the same description under the code of the whole that it stands for.
+    pub(crate) fn ending(self, exit: Exit) -> Self {
+        Self { code: exit.name(), ..self }
     }
 
     /// Returns the name of the exit code.

@@ -62,6 +62,13 @@ impl Exit {
         refused.or(undecided).or(ok).unwrap_or(Self::Internal)
     }
 
+    /// Returns the one of several subjects that tells why all together end as [`Exit::of_several`] says: the first that
+    /// is refused, else the first that is undecided; `None` when there is neither.
+    pub(crate) fn decisive<T>(subjects: &[T], exit: impl Fn(&T) -> Self) -> Option<&T> {
+        let refused = subjects.iter().find(|subject| exit(subject).is_refusal());
+        refused.or_else(|| subjects.iter().find(|subject| exit(subject) != Self::Ok))
+    }
+
     /// Returns the table as Markdown.
     pub(crate) fn table() -> String {
         let mut text = String::from("| Exit | Name | Meaning |\n|---:|---|---|\n");

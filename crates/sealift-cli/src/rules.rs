@@ -1,6 +1,5 @@
 //! What is demanded of an artifact, as flags say: a policy document, or keys and identities.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -23,7 +22,7 @@ use crate::error::{CliError, UsageError};
 use crate::files;
 use crate::key_store::MAX_KEY_BYTES;
 use crate::trust::CertificateUse;
-use crate::verifiers::{accepted, verifier};
+use crate::verifiers::accepted;
 
 /// What is demanded of artifacts, wherever they are.
 #[derive(Debug)]
@@ -93,21 +92,6 @@ impl Judge for RulesJudge {
     fn foresee(&self, repository: &RepositoryName, subject: &Digest) -> Option<Decision> {
         self.rules.policy_for(repository).foresee(repository, subject)
     }
-}
-
-/// Returns the verifier and what is demanded, as the flags say.
-///
-/// # Errors
-/// As [`Rules::read`].
-pub(crate) async fn rules(
-    context: &Context,
-    policy: &PolicyArgs,
-    identity: &IdentityArgs,
-    annotations: BTreeMap<String, String>,
-) -> Result<(Verifier, Rules), CliError> {
-    let rules = Rules::read(context, policy, identity)?;
-    let verifier = verifier(context, &identity.trust, annotations, rules.certificates()).await?;
-    Ok((verifier, rules))
 }
 
 /// Reads a policy document, and the key files it names, relative to itself.

@@ -69,12 +69,17 @@ impl Decision {
         &self.findings
     }
 
-    /// Returns the verdict to report: of the first failing check, else of the first inconclusive one, else verified.
-    /// `None` where nothing was looked for, or where signatures that verify are not enough.
-    pub fn verdict(&self) -> Option<Verdict> {
+    /// Returns the finding that keeps the subject from being allowed: the first that fails, else the first that is
+    /// inconclusive. `None` where it is allowed, or there is no finding.
+    pub fn decisive(&self) -> Option<&Finding> {
         let first = |outcome| self.findings.iter().find(|finding| finding.outcome() == outcome);
-        let finding =
-            first(Outcome::Fail).or_else(|| first(Outcome::Inconclusive)).or_else(|| self.findings.first())?;
+        first(Outcome::Fail).or_else(|| first(Outcome::Inconclusive))
+    }
+
+    /// Returns the verdict to report: of the [decisive](Decision::decisive) check, else verified. `None` where nothing was
+    /// looked for, or where signatures that verify are not enough.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let finding = self.decisive().or_else(|| self.findings.first())?;
         let verdict = finding.evidence()?.verdict();
         (verdict != Verdict::Verified || finding.outcome() == Outcome::Pass).then_some(verdict)
     }

@@ -1,6 +1,5 @@
 //! What a check asks for, and what it is given.
 
-use sealift_core::attach::Unread;
 use sealift_core::evidence::{self, Effort, Evidence};
 use sealift_core::identity::IdentityMatcher;
 use sealift_core::oci::Digest;
@@ -72,11 +71,5 @@ impl Facts {
     /// Returns the end-of-life markers found.
     pub fn markers(&self) -> Option<&Markers> {
         self.markers.as_ref()
-    }
-
-    /// Returns what could not be read.
-    pub fn unread(&self) -> &[Unread] {
-        let of_markers = || self.markers.as_ref().map_or(&[][..], Markers::unread);
-        self.evidence.as_ref().map_or_else(of_markers, Evidence::undecided)
     }
 }

@@ -2,17 +2,28 @@
 //!
 //! Images cannot be changed, so that they are outdated is said beside them. Several markers on one image are normal; the
 //! one that says it was created last counts. Anyone who can push can mark, so that signers may be demanded.
+//!
+//! That there is no marker means yes, so whatever may be one and cannot be read is a [`Doubt`]. Who may push can cause
+//! most of them, as they can move tags, and so keep an answer from being reached; they cannot bring about a yes:
+//! - an unusable entry of a listing: a registry that computes listings has none unless it lost something; into a fallback
+//!   tag, anyone who may push writes what they like, but they can leave a marker out of it as well;
+//! - a signature of a marker that may be by an accepted signer: anyone can attach a damaged one to a marker of their own,
+//!   or one without the evidence demanded;
+//! - [more markers](MAX_SIGNED_MARKERS) than are looked at.
+//!
+//! What is certainly another signer's, or about something else, is no doubt, and neither is a manifest that is attached
+//! to something else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sealift_core::attach::{Attachment, NewArtifact, Unread, referrers_of_type};
-use sealift_core::evidence::{Effort, gather};
+use sealift_core::attach::{Attachment, AttachmentProblem, NewArtifact, ProblemReason, Storage, referrers_of_type};
+use sealift_core::evidence::{Effort, Evidence, Rejection, RejectionReason, gather};
 use sealift_core::identity::{Identity, IdentityMatcher};
 use sealift_core::oci::{Digest, annotation, media_type};
-use sealift_core::repository::{ReadRepository, foreign_text};
+use sealift_core::repository::{ReadRepository, RepositoryError, foreign_text};
 use sealift_core::verify::{Claim, Verifier};
 
 /// A kind of markers: which artifacts they are, and where they say when the life ends.
@@ -45,6 +56,9 @@ impl MarkerKind {
 }
 
 /// Reads the end-of-life markers of `subject`, of any of some kinds; with signers, those that one of them signed.
+///
+/// Annotations that the verifier demands are demanded of images, not of markers: a marker without them would not count,
+/// and so a stricter demand would allow more.
 pub async fn read(
     repository: &dyn ReadRepository,
     subject: &Digest,
@@ -52,38 +66,74 @@ pub async fn read(
     kinds: &[MarkerKind],
 ) -> Markers {
     let mut markers = Markers::default();
-    let mut attached = Vec::new();
+    let mut problems = Vec::new();
     for kind in kinds {
         let of_kind = referrers_of_type(repository, subject, &kind.artifact_type).await;
-        markers.unread.extend(of_kind.unread);
-        attached.extend(of_kind.found.iter().map(|attachment| Marker::of(attachment, kind)));
+        markers.doubts.extend(of_kind.unread.into_iter().map(|unread| Doubt::Unread(unread.error)));
+        markers.found.extend(of_kind.found.iter().map(|attachment| Marker::of(attachment, kind)));
+        problems.extend(of_kind.problems);
     }
-    for (index, mut marker) in attached.into_iter().enumerate() {
-        if let Some((verifier, identities)) = signers {
-            if index == MAX_SIGNED_MARKERS {
-                markers.unread.push(too_many(repository, subject));
-                break;
-            }
-            let claim = Claim::ImageSignature;
-            let evidence = gather(repository, &marker.digest, verifier, identities, &claim, Effort::FirstMatch).await;
-            marker.signer = evidence.verified().first().map(|proof| proof.verified.signer().clone());
-            if marker.signer.is_none() {
-                // Whether it counts is open only if something about its signatures is.
-                markers.unread.extend(evidence.into_undecided());
-                continue;
-            }
+    // What is listed without a type may be of any kind, and is one thing.
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert((problem.storage, problem.digest.clone())));
+    let (malformed, listed): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| matches!(problem.reason, ProblemReason::Malformed(_)));
+    markers.doubts.extend(listed.into_iter().filter_map(Doubt::of_listed));
+    match signers {
+        Some((verifier, identities)) => {
+            let signers = Signers { repository, verifier: verifier.clone().without_annotations(), identities };
+            signers.keep_signed(&mut markers, malformed).await;
         }
-        markers.found.push(marker);
+        None => markers.doubts.extend(malformed.into_iter().filter_map(Doubt::of_listed)),
     }
     markers
 }
 
-fn too_many(repository: &dyn ReadRepository, subject: &Digest) -> Unread {
-    let (name, limit) = (repository.name().clone(), MAX_SIGNED_MARKERS as u64);
-    let what = "number of lifecycle markers";
-    let error = sealift_core::repository::RepositoryError::TooLarge { repository: name, what, limit };
-    let storage = sealift_core::attach::Storage::ReferrersApi;
-    Unread { subject: subject.clone(), storage, digest: None, error }
+/// Whose markers count.
+struct Signers<'a> {
+    repository: &'a dyn ReadRepository,
+    verifier: Verifier,
+    identities: &'a IdentityMatcher,
+}
+
+impl Signers<'_> {
+    /// Keeps the markers that count. `malformed` are markers perhaps, which anyone may push; those that an accepted signer
+    /// signed are doubts.
+    async fn keep_signed(&self, markers: &mut Markers, malformed: Vec<AttachmentProblem>) {
+        let mut left = MAX_SIGNED_MARKERS;
+        for mut marker in std::mem::take(&mut markers.found) {
+            let Some(rest) = left.checked_sub(1) else { return markers.doubts.push(self.too_many()) };
+            left = rest;
+            let evidence = self.evidence(&marker.digest).await;
+            match evidence.verified().first() {
+                Some(proof) => {
+                    marker.signer = Some(proof.verified.signer().clone());
+                    markers.found.push(marker);
+                }
+                None => markers.doubts.extend(Doubt::of_signatures(&marker.digest, evidence)),
+            }
+        }
+        for problem in malformed {
+            let Some(digest) = problem.digest.clone() else { continue };
+            let Some(rest) = left.checked_sub(1) else { return markers.doubts.push(self.too_many()) };
+            left = rest;
+            let evidence = self.evidence(&digest).await;
+            match evidence.verified() {
+                [] => markers.doubts.extend(Doubt::of_signatures(&digest, evidence)),
+                _ => markers.doubts.extend(Doubt::of_listed(problem)),
+            }
+        }
+    }
+
+    async fn evidence(&self, marker: &Digest) -> Evidence {
+        let claim = Claim::ImageSignature;
+        gather(self.repository, marker, &self.verifier, self.identities, &claim, Effort::FirstMatch).await
+    }
+
+    fn too_many(&self) -> Doubt {
+        let (repository, limit) = (self.repository.name().clone(), MAX_SIGNED_MARKERS as u64);
+        Doubt::Unread(RepositoryError::TooLarge { repository, what: "number of lifecycle markers", limit })
+    }
 }
 
 /// The most markers whose signatures are looked for, each of which costs requests. Images with two dozen are known.
@@ -93,7 +143,7 @@ pub const MAX_SIGNED_MARKERS: usize = 64;
 #[derive(Debug, Default)]
 pub struct Markers {
     found: Vec<Marker>,
-    unread: Vec<Unread>,
+    doubts: Vec<Doubt>,
 }
 
 impl Markers {
@@ -102,9 +152,9 @@ impl Markers {
         &self.found
     }
 
-    /// Returns what could not be read, and may be a marker.
-    pub fn unread(&self) -> &[Unread] {
-        &self.unread
+    /// Returns why there may be other markers that count; while there is any, nothing is certain.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
     }
 
     /// Returns the marker that decides: the one created last, and of several the one with the earliest end.
@@ -112,6 +162,65 @@ impl Markers {
         let end = |marker: &Marker| marker.end_of_life.clone().unwrap_or(Timestamp::MIN);
         self.found.iter().max_by(|one, other| one.created.cmp(&other.created).then_with(|| end(other).cmp(&end(one))))
     }
+}
+
+/// Why there may be a marker that counts beside those found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// What is listed may be a marker and is not usable.
+    #[error("{} ({storage}) may be a lifecycle marker", .digest.as_ref().map_or("a listing".to_owned(), ToString::to_string))]
+    Listed {
+        /// Where it is listed.
+        storage: Storage,
+        /// Its digest; none when the whole listing is meant.
+        digest: Option<Digest>,
+        /// What is wrong with it.
+        source: ProblemReason,
+    },
+    /// A signature of a marker may be by an accepted signer, and does not count.
+    #[error("a signature of the lifecycle marker {marker} may be one that counts")]
+    Signature {
+        /// Digest of the marker.
+        marker: Digest,
+        /// Why it does not count.
+        source: RejectionReason,
+    },
+    /// What is listed for a marker may be a signature of it and is not usable.
+    #[error("what is attached to the lifecycle marker {marker} may be a signature that counts")]
+    SignatureListed {
+        /// Digest of the marker.
+        marker: Digest,
+        /// What is wrong with it.
+        source: ProblemReason,
+    },
+    /// A listing, a manifest or a signature could not be read.
+    #[error(transparent)]
+    Unread(RepositoryError),
+}
+
+impl Doubt {
+    /// Returns the doubt about something listed for the subject; `None` where it is certainly no marker of it.
+    fn of_listed(problem: AttachmentProblem) -> Option<Self> {
+        let AttachmentProblem { storage, digest, reason, .. } = problem;
+        is_open(&reason).then_some(Self::Listed { storage, digest, source: reason })
+    }
+
+    /// Returns the doubts about a marker that none of the signatures found makes count.
+    fn of_signatures(marker: &Digest, evidence: Evidence) -> Vec<Self> {
+        let (rejected, unread, problems) = evidence.into_doubts();
+        let rejected = rejected.into_iter().filter(Rejection::is_open);
+        let rejected = rejected.map(|found| Self::Signature { marker: marker.clone(), source: found.reason });
+        let problems = problems.into_iter().filter(|problem| is_open(&problem.reason));
+        let problems = problems.map(|found| Self::SignatureListed { marker: marker.clone(), source: found.reason });
+        unread.into_iter().map(|unread| Self::Unread(unread.error)).chain(rejected).chain(problems).collect()
+    }
+}
+
+/// Says whether what is wrong with something listed leaves open what it is. What has another subject is read, and what
+/// is listed as no manifest is none.
+fn is_open(problem: &ProblemReason) -> bool {
+    !matches!(problem, ProblemReason::NotAManifest { .. } | ProblemReason::OtherSubject { .. })
 }
 
 /// A marker of the end of life.
@@ -218,7 +327,7 @@ mod tests {
             (vec![marker("2030-01-01", late), marker("2025-01-01", late)], Some("2025-01-01")),
             (vec![marker("2025-01-01", late), marker("soon", late)], Some("soon")),
         ] {
-            let markers = Markers { found, unread: Vec::new() };
+            let markers = Markers { found, doubts: Vec::new() };
             let digest = expected.map(|end| Digest::sha256(end.as_bytes()));
             assert_eq!(markers.effective().map(|marker| marker.digest.clone()), digest);
         }

@@ -3,6 +3,7 @@
 pub(crate) mod annotation;
 pub(crate) mod blob_output;
 pub(crate) mod deadline;
+pub(crate) mod end_of_life;
 pub(crate) mod endorsement;
 pub(crate) mod endpoint;
 pub(crate) mod global;

@@ -184,9 +184,10 @@ async fn attach_layer(
     common: &CommonArgs,
     context: &Context,
 ) -> Result<Attached, CliError> {
+    let annotations = annotations::to_map(&common.annotations)?;
     let subject = open(text, &common.registry, context).await?;
     let mut artifact = artifact.created(context.now());
-    artifact.annotations.extend(annotations::to_map(&common.annotations));
+    artifact.annotations.extend(annotations);
     let attached = attach(&*subject.repository, &subject.descriptor, &artifact).await.map_err(CliError::Attach)?;
     Ok(Attached {
         reference: subject.by_digest().to_string(),
@@ -201,7 +202,7 @@ async fn attach_signature(args: &SignatureArgs, context: &Context) -> Result<Att
     let signature = files::read(&args.signature, MAX_SIGNATURE_BYTES)?;
     let signature = String::from_utf8(signature).map_err(|_| UsageError::NotText { path: args.signature.clone() })?;
     let mut layer = layer(&args.payload, media_type::SIMPLE_SIGNING)?;
-    layer.annotations = annotations::to_map(&args.common.annotations);
+    layer.annotations = annotations::to_map(&args.common.annotations)?;
     layer.annotations.insert(annotation::COSIGN_SIGNATURE.to_owned(), signature.trim().to_owned());
     // Nobody could read it back otherwise.
     SignedEntity::from_simple_signing_layer(&layer.descriptor(), layer.content.clone()).map_err(CliError::Layer)?;

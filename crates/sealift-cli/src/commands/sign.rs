@@ -64,7 +64,7 @@ pub(crate) struct SignArgs {
 /// Signs every reference.
 pub(crate) async fn run(args: &SignArgs, context: &Context) -> Result<Batch<Signed>, CliError> {
     let purpose = Purpose::ImageSignature {
-        annotations: annotation::to_map(&args.annotations),
+        annotations: annotation::to_map(&args.annotations)?,
         identity: args.sign_identity.clone(),
         existing: if args.skip_signed { Existing::Skip } else { Existing::SignAgain },
     };

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use sealift_core::evidence::Effort;
-use sealift_core::verify::Claim;
-use sealift_policy::Duration;
+use sealift_core::verify::{Claim, Verifier};
 use sealift_policy::check::EndOfLife;
 
 use crate::args::annotation::{self, Annotation};
 use crate::args::deadline::DeadlineArgs;
+use crate::args::end_of_life::EndOfLifeArgs;
 use crate::args::identity::IdentityArgs;
-use crate::args::marker;
 use crate::args::output::OutputArgs;
 use crate::args::policy::PolicyArgs;
 use crate::args::reference::REFERENCE_HELP;
@@ -22,8 +21,9 @@ use crate::judging::Judging;
 use crate::manifests::Depth;
 use crate::output::model::{Answers, Judged};
 use crate::report_file::ReportFile;
-use crate::rules::{Rules, rules};
+use crate::rules::Rules;
 use crate::verification::Verification;
+use crate::verifiers::verifier;
 
 /// Verify that artifacts are signed by an accepted key or identity
 ///
@@ -41,9 +41,10 @@ Examples:
   sealift verify --key old.pub --key new.pub -a build=1234 registry.example.com/app:1.0
   sealift verify --certificate-identity dev@example.com \\
     --certificate-oidc-issuer https://accounts.google.com registry.example.com/app:1.0
-  sealift verify --certificate-identity-glob 'https://github.com/acme/*/.github/workflows/release.yml@*' \\
+  sealift verify --certificate-identity-glob 'https://github.com/acme/*/.github/workflows/release.yml@**' \\
     --certificate-oidc-issuer https://token.actions.githubusercontent.com registry.example.com/app:1.0
   sealift verify --policy policy.yaml registry.example.com/app:1.0
+  sealift verify --key sealift.pub --fail-on-eol=7d --eol-signed-by vendor.pub registry.example.com/app:1.0
   sealift verify --key sealift.pub --recursive --output json $IMAGE_1 $IMAGE_2 | jq .
   sealift verify --key sealift.pub --recursive --platform linux/amd64 --junit report.xml $IMAGE
   if sealift verify --quiet --key sealift.pub \"$IMAGE\"; then deploy \"$IMAGE\"; fi
@@ -58,17 +59,8 @@ pub(crate) struct VerifyArgs {
     #[arg(short, long = "annotation", visible_alias = "annotations", value_name = "KEY=VALUE")]
     annotations: Vec<Annotation>,
 
-    /// Deny what a lifecycle marker says is past its end of life, or past it for longer than this, such as `7d`
-    #[arg(long, num_args = 0..=1, require_equals = true, value_name = "GRACE")]
-    fail_on_eol: Option<Option<Duration>>,
-
-    /// Artifact type of lifecycle markers that count, besides Microsoft's
-    #[arg(long, value_name = "TYPE", requires = "fail_on_eol")]
-    eol_type: Option<String>,
-
-    /// Annotation of those markers that has the date, where it is not Microsoft's
-    #[arg(long, value_name = "KEY", requires = "fail_on_eol")]
-    eol_annotation: Option<String>,
+    #[command(flatten)]
+    end_of_life: EndOfLifeArgs,
 
     /// Demand that every manifest of an index is signed too: each platform, at any depth
     #[arg(short, long)]
@@ -106,7 +98,6 @@ pub(crate) struct VerifyArgs {
 
 /// Verifies every reference, by its signatures or by a policy.
 pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
-    let annotations = annotation::to_map(&args.annotations);
     let depth = match (args.recursive, args.platform.is_empty()) {
         (false, _) => Depth::Itself,
         (true, true) => Depth::Recursive,
@@ -116,21 +107,28 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Cl
     let (registry, references) = (&args.registry, &args.references);
     let (printer, format, deadline) = (context.printer, args.output.output, args.time.deadline);
     let file = ReportFile::begin(args.junit.as_deref(), "sealift verify", references.join(" "));
-    match rules(context, &args.policy, &args.identity, annotations).await {
+    match demands(args, context).await {
         Err(error) => file.end(printer, format, Err(error), Answers::<Judged>::cases),
-        Ok((verifier, Rules::Signers(identity))) if args.fail_on_eol.is_none() => {
+        Ok((verifier, Rules::Signers(identity), None)) => {
             let verification =
                 Verification { verifier, identity, claim: Claim::ImageSignature, depth, effort, deadline };
             let answers = verification.run(context, registry, references).await;
             file.end(printer, format, answers, Answers::cases)
         }
-        Ok((verifier, rules)) => {
-            let own = marker::kind(args.eol_type.as_deref(), args.eol_annotation.as_deref());
-            let check = |grace| EndOfLife::new(grace, Some(Context::clock())).marked_as(own);
-            let end_of_life = args.fail_on_eol.map(check);
+        Ok((verifier, rules, end_of_life)) => {
             let judging = Judging { verifier, rules, end_of_life, depth, effort, deadline };
             let answers = judging.run(context, registry, references).await;
             file.end(printer, format, answers, Answers::cases)
         }
     }
+}
+
+/// Returns the verifier and what is demanded, of signatures and of the end of life, as the flags say.
+async fn demands(args: &VerifyArgs, context: &Context) -> Result<(Verifier, Rules, Option<EndOfLife>), CliError> {
+    let annotations = annotation::to_map(&args.annotations)?;
+    let end_of_life = args.end_of_life.check(context)?;
+    let rules = Rules::read(context, &args.policy, &args.identity)?;
+    let certificates = args.end_of_life.certificates().unwrap_or_else(|| rules.certificates());
+    let verifier = verifier(context, &args.identity.trust, annotations, certificates).await?;
+    Ok((verifier, rules, end_of_life))
 }

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use sealift_core::attach::Unread;
-use sealift_core::evidence::Verdict;
+use sealift_core::evidence::{Evidence, Verdict};
 use sealift_core::oci::Reference;
+use sealift_core::repository::RepositoryError;
 use sealift_policy::check::Outcome;
+use sealift_policy::lifecycle::Doubt;
 use sealift_policy::{Decision, Finding, Ruling};
 
 use super::evidence;
@@ -19,21 +20,12 @@ use crate::hint;
 pub(crate) fn exit(decision: &Decision) -> Exit {
     match decision.ruling() {
         Ruling::Allow => Exit::Ok,
-        Ruling::Deny if decision.source().is_some() => Exit::PolicyDenied,
-        Ruling::Deny => match decision.verdict() {
-            Some(Verdict::NoSignature) => Exit::NoSignature,
-            Some(Verdict::NoMatchingSignature) => Exit::NoMatchingSignature,
-            _ => Exit::PolicyDenied,
+        Ruling::Deny => insufficient(decision).map_or(Exit::PolicyDenied, evidence::exit),
+        Ruling::Undecided => match open(decision) {
+            Some(Open::Repository(error)) => undecided(exit_of_repository(error)),
+            _ => Exit::Unavailable,
         },
-        Ruling::Undecided => {
-            unread(decision).map_or(Exit::Unavailable, |unread| undecided(exit_of_repository(&unread.error)))
-        }
     }
-}
-
-/// Returns the first of what could not be read.
-fn unread(decision: &Decision) -> Option<&Unread> {
-    decision.findings().iter().flat_map(|finding| finding.facts().unread()).next()
 }
 
 /// Describes a decision that does not allow; `None` for one that does.
@@ -41,29 +33,56 @@ pub(crate) fn failure(reference: &Reference, platform: Option<&str>, decision: &
     if decision.is_allowed() {
         return None;
     }
-    let place = platform.map_or_else(String::new, |platform| format!(" ({platform})"));
-    let of_flags = match decision.source() {
-        Some(_) => None,
-        None => decision.findings().iter().find(|finding| finding.outcome() != Outcome::Pass),
-    };
-    if let Some(evidence) = of_flags.and_then(Finding::evidence) {
+    if let Some(evidence) = insufficient(decision) {
         return Some(evidence::failure(reference, platform, evidence));
     }
+    let place = platform.map_or_else(String::new, |platform| format!(" ({platform})"));
     let what = match decision.ruling() {
         Ruling::Undecided => "the policy cannot be decided",
         _ => "the policy denies it",
     };
-    let decisive = decision.findings().iter().filter(|finding| finding.outcome() != Outcome::Pass);
-    let mut told: Vec<String> = decisive.map(describe).collect();
+    let findings = decision.findings().iter().filter(|finding| finding.outcome() != Outcome::Pass);
+    let mut told: Vec<String> = findings.map(describe).collect();
     let mut hint = decision.source().map(|source| {
         format!("`sealift policy explain --policy {} {}` shows what is demanded", source.file, reference.repository())
     });
-    if let Some(unread) = unread(decision).filter(|_| decision.ruling() == Ruling::Undecided) {
-        told.push(unread.error.to_string());
-        told.extend(causes(&unread.error));
-        hint = hint::of_repository(&unread.error).or(hint);
+    match open(decision).filter(|_| decision.ruling() == Ruling::Undecided) {
+        Some(Open::Repository(error)) => {
+            told.push(error.to_string());
+            told.extend(causes(error));
+            hint = hint::of_repository(error).or(hint);
+        }
+        Some(Open::Marker(doubt)) => {
+            told.push(doubt.to_string());
+            told.extend(causes(doubt));
+        }
+        None => {}
     }
     Some(Failure::new(exit(decision), format!("{reference}{place}: {what}"), hint, told))
+}
+
+/// Returns the evidence that explains by itself why a policy made of flags does not allow: that of the decisive finding,
+/// where it is not only that signatures which verify are not enough.
+fn insufficient(decision: &Decision) -> Option<&Evidence> {
+    let finding = decision.decisive().filter(|_| decision.source().is_none())?;
+    finding.evidence().filter(|evidence| evidence.verdict() != Verdict::Verified)
+}
+
+/// What keeps a finding from being certain.
+enum Open<'a> {
+    Marker(&'a Doubt),
+    Repository(&'a RepositoryError),
+}
+
+/// Returns the first of what keeps the decisive finding from being certain.
+fn open(decision: &Decision) -> Option<Open<'_>> {
+    let finding = decision.decisive()?;
+    let of_evidence = finding.evidence().and_then(|evidence| evidence.undecided().first());
+    let of_markers = || match finding.facts().markers()?.doubts().first()? {
+        Doubt::Unread(error) => Some(Open::Repository(error)),
+        doubt => Some(Open::Marker(doubt)),
+    };
+    of_evidence.map(|unread| Open::Repository(&unread.error)).or_else(of_markers)
 }
 
 /// Writes a line for every rule, and below it what was found.

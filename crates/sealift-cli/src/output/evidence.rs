@@ -98,13 +98,13 @@ pub(crate) fn write_verified(out: &mut dyn Write, verified: &Verified) -> io::Re
         writeln!(out, "       {DIM}log entry {} of {}{time}{DIM:#}", record.index, record.log_url)?;
     }
     for time in verified.times() {
-        let whose = match time.source {
-            TimeSource::TimestampAuthority => "timestamp of an authority:",
-            TimeSource::Caller => "no proven time; its certificate is valid now:",
-            // The entry's line has it.
-            _ => continue,
-        };
-        writeln!(out, "       {DIM}{whose} {}{DIM:#}", rfc3339(time.time))?;
+        // A log's time is in the line of its entry.
+        if time.source == TimeSource::TimestampAuthority {
+            writeln!(out, "       {DIM}timestamp of an authority: {}{DIM:#}", rfc3339(time.time))?;
+        }
+    }
+    if let Some(time) = verified.assumed_time() {
+        writeln!(out, "       {DIM}no proven time; its certificate is valid now: {}{DIM:#}", rfc3339(time))?;
     }
     match verified.log() {
         LogEvidence::NotChecked { entries } => {

@@ -173,6 +173,59 @@ fn the_clock_and_nothing_else_says_what_time_it_is() {
     }
 }
 
+/// That a certificate of one's own authority is valid now says nothing about when it signed: no limit of age is kept.
+#[test]
+fn the_clock_makes_no_signature_young() {
+    let services = Services::start();
+    let registry = crate::support::registry(RegistryOptions::default());
+    let digest = registry.manifest("team/app", "v1").unwrap().descriptor().digest.clone();
+    let payload = serde_json::json!({
+        "critical": {
+            "identity": { "docker-reference": "" }, "image": { "docker-manifest-digest": digest },
+            "type": "cosign container image signature"
+        },
+        "optional": null
+    });
+    services.user.write("payload", payload.to_string());
+    let sign = args(["sign-blob", "--yes", "--identity-token", &text(&services.files.token), "--signing-config"]);
+    let config = args([&text(&services.files.signing_config_v1), "--output-signature", "payload.sig", "payload"]);
+    services.run(&[&sign, &config, &services.trust()]).assert_code(0);
+    let bundle: Value =
+        serde_json::from_slice(&std::fs::read(services.user.path("payload.sigstore.json")).unwrap()).unwrap();
+    let der = bundle["verificationMaterial"]["certificate"]["rawBytes"].as_str().unwrap();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+    let image = registry.reference("team/app:v1");
+    let certificate = format!("{}={pem}", annotation::COSIGN_CERTIFICATE);
+    let attach =
+        ["attach", "signature", "--signature", "payload.sig", "--payload", "payload", "-a", &certificate, &image];
+    services.user.run(&attach).assert_code(0);
+
+    let chain = text(&services.files.fulcio_chain);
+    let trust = args(["--certificate-chain", &chain, "--insecure-ignore-tlog", "--insecure-ignore-sct"]);
+    let verify = args(["verify", "--output", "json"]);
+    let json = services.run(&[&verify, &services.who(), &trust, &args([&image])]).assert_code(0).json();
+    assert_eq!(json[0]["optional"].get("Times"), None, "{json}");
+    services
+        .run(&[&args(["verify"]), &services.who(), &trust, &args([&image])])
+        .assert_code(0)
+        .assert_stdout("no proven time; its certificate is valid now");
+    for (age, code) in [("", 0), (", maxAge: 1d", 14)] {
+        let identity = format!("{{subject: {}, issuer: {}}}", services.identity.subject(), services.issuer());
+        services.user.write(
+            "p.yaml",
+            format!(
+                "version: 1\nscopes: [{{repository: {}/**, signatures: [{{anyOf: [{{identity: {identity}}}]{age}}}]}}]\n",
+                registry.host()
+            ),
+        );
+        let verify = args(["verify", "--policy", "p.yaml"]);
+        let outcome = services.run(&[&verify, &trust, &args([&image])]).assert_code(code);
+        if code != 0 {
+            outcome.assert_stdout("nothing proves when it was made");
+        }
+    }
+}
+
 /// Row 8 of the scenarios: signatures made in 2022 with a certificate whose issuer is in the deprecated extension, and
 /// logged with a promise alone.
 #[test]

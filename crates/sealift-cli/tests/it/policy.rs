@@ -268,6 +268,108 @@ fn what_is_past_its_end_of_life_is_denied_when_asked() {
     }
 }
 
+/// A stricter flag, and a marker or its signature that is lost, never turn a "no" into a "yes".
+#[test]
+fn an_end_of_life_that_cannot_be_told_is_not_allowed() {
+    for (_, options) in both_kinds() {
+        let registry = registry(options);
+        let user = two_people(&registry);
+        user.at(&registry, &["sign", "--key", "sealift.key", "-a", "build=1", "@team/app:v1"]).assert_code(0);
+        write_policy(&user, &registry, "signatures: [{anyOf: [release]}]\n    endOfLife: {anyOf: [other]}");
+        let set = ["lifecycle", "set", "--eol", "2020-01-01", "--output", "json", "@team/app:v1"];
+        let marker = user.at(&registry, &set).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
+        let sign = ["sign", "--key", "other.key", "--output", "json", &format!("@team/app@{marker}")];
+        let signed = user.at(&registry, &sign).assert_code(0).json();
+        let signature = signed["manifests"][0]["stored"][0]["digest"].as_str().unwrap().to_owned();
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(14);
+        verify(&user, &registry, &["-a", "build=1", "@team/app:v1"]).assert_code(14);
+        verify(&user, &registry, &["-a", "build=9", "-a", "build=1", "@team/app:v1"])
+            .assert_code(2)
+            .assert_stderr("annotation `build` cannot be both `9` and `1`");
+
+        // The marker is gone, and what lists it is not.
+        let show = |code: i32, word: &str| {
+            let show = ["lifecycle", "show", "--key", "other.pub", "@team/app:v1"];
+            user.at(&registry, &show).assert_code(code).assert_stdout(word);
+        };
+        registry.set_faults([Rule::new(Effect::Status(404)).on(Endpoint::Manifest).reference(&marker)]);
+        verify(&user, &registry, &["@team/app:v1"]).assert_code(22).assert_stderr("may be a lifecycle marker");
+        show(22, "unclear");
+        // Its signature is.
+        let manifest = registry.manifest("team/app", &signature).unwrap().parse().unwrap();
+        let layer = manifest.layers[0].digest.to_string();
+        for lost in [signature, layer] {
+            registry.set_faults([Rule::new(Effect::Status(404)).reference(&lost)]);
+            verify(&user, &registry, &["@team/app:v1"]).assert_code(22).assert_stderr(&marker);
+            show(22, "unclear");
+        }
+        registry.clear_faults();
+        show(0, "past its end of life");
+    }
+}
+
+/// Row 18 of the scenarios: who may push may mark, and so could block every deployment.
+#[test]
+fn markers_of_those_who_are_named_count() {
+    let registry = registry(RegistryOptions::default());
+    let user = two_people(&registry);
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let set = ["lifecycle", "set", "--eol", "2020-01-01", "--output", "json", "@team/app:v1"];
+    let marker = user.at(&registry, &set).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
+    let by_key = |more: &[&str]| {
+        let verify = ["verify", "--key", "sealift.pub", "--fail-on-eol"];
+        user.at(&registry, &[&verify[..], more, &["@team/app:v1"]].concat())
+    };
+    by_key(&[]).assert_code(14);
+    by_key(&["--eol-signed-by", "other.pub"]).assert_code(0).assert_stdout("nothing says that it has one");
+    user.at(&registry, &["sign", "--key", "other.key", &format!("@team/app@{marker}")]).assert_code(0);
+    by_key(&["--eol-signed-by", "other.pub"]).assert_code(14).assert_stdout("as marked by key sha256:");
+    by_key(&["--eol-signed-by", "key=sealift.pub", "--eol-signed-by", "other.pub"]).assert_code(14);
+    by_key(&["--eol-signed-by", "key=sealift.pub"]).assert_code(0);
+    by_key(&["--eol-signed-by", "identity=dev@example.com"]).assert_code(2).assert_stderr("identity=NAME,ISSUER");
+    by_key(&["--eol-signed-by", "gone.pub"]).assert_code(20);
+    let alone = ["verify", "--key", "sealift.pub", "--eol-signed-by", "other.pub", "@team/app:v1"];
+    user.at(&registry, &alone).assert_code(2);
+}
+
+/// JSON and the exit code give one answer, whichever rule or manifest is the reason.
+#[test]
+fn the_code_in_json_is_that_of_the_exit() {
+    let services = Services::start();
+    let registry = registry(RegistryOptions::default());
+    let user = &services.user;
+    user.run(&["key", "generate"]).assert_code(0);
+    let code = |args: &[&str], exit: i32| {
+        let found = user.at(&registry, args).assert_code(exit).json();
+        found["error"]["code"].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{found}"))
+    };
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
+    let root = services.trust();
+    let who = services.who();
+    let identity: Vec<&str> = who.iter().chain(&root).map(String::as_str).collect();
+    for more in [&[][..], &["--fail-on-eol"]] {
+        let args = [&["verify", "--output", "json"][..], &identity, more, &["@team/app:v1"]].concat();
+        assert_eq!(code(&args, 13), "NO_CERTIFICATE");
+    }
+    // One rule cannot be told, and another says no.
+    user.at(&registry, &["lifecycle", "set", "--eol", "2020-01-01", "@team/app:v1"]).assert_code(0);
+    let by_key = ["verify", "--key", "sealift.pub", "--output", "json", "--timeout", "200ms"];
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Blob)]);
+    assert_eq!(code(&[&by_key[..], &["--fail-on-eol", "@team/app:v1"]].concat(), 14), "POLICY_DENIED");
+    registry.clear_faults();
+
+    // The index cannot be told, and one of its platforms is not signed.
+    let index = fixture::index(7, &["amd64", "arm64"]);
+    registry.add("team/app", &index, Some("multi")).unwrap();
+    user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:multi"]).assert_code(0);
+    let root = index.descriptor().digest.to_string();
+    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers).reference(&root)]);
+    for more in [&[][..], &["--fail-on-eol"]] {
+        let args = [&by_key[..], more, &["--recursive", "@team/app:multi"]].concat();
+        assert_eq!(code(&args, 10), "NO_SIGNATURE", "{more:?}");
+    }
+}
+
 #[test]
 fn each_end_of_a_promotion_is_judged_by_its_own_scope() {
     let (source, destination) = (registry(RegistryOptions::default()), registry(RegistryOptions::default()));

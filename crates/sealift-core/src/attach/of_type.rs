@@ -22,7 +22,8 @@ const CONCURRENCY: usize = 8;
 /// included, is in [`Attachments::unread`].
 ///
 /// The referrers API computes the type from the manifest, so what it lists as something else is not opened. Fallback
-/// indexes lie about it.
+/// indexes lie about it. [`Attachments::problems`] has what may be of the type: an unusable entry that says that it is
+/// something else is left out, since whoever writes a false type may as well leave the entry out.
 pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest, artifact_type: &str) -> Attachments {
     let mut all = Attachments::default();
     let listings = join(
@@ -45,9 +46,12 @@ pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest
         all.unread.push(too_large(repository, subject, "number of referrers of a type", MAX_OF_TYPE as u64));
     }
     let mut room = MAX_BYTES_OF_TYPE;
-    let mut opened =
-        stream::iter(entries).map(|entry| async move { open(repository, subject, &entry).await }).buffered(CONCURRENCY);
-    while let Some(opened) = opened.next().await {
+    let opened = stream::iter(entries).map(|entry| async move {
+        let is_possible = may_be(&entry.descriptor, artifact_type);
+        (is_possible, open(repository, subject, &entry).await)
+    });
+    let mut opened = opened.buffered(CONCURRENCY);
+    while let Some((is_possible, opened)) = opened.next().await {
         match opened {
             Opened::Attachment(found) if found.artifact_type.as_deref() == Some(artifact_type) => {
                 let Some(left) = room.checked_sub(found.descriptor().size) else {
@@ -58,6 +62,7 @@ pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest
                 all.found.push(found);
             }
             Opened::Attachment(_) => {}
+            Opened::Problem(_) if !is_possible => {}
             opened => all.add(opened),
         }
     }

@@ -73,9 +73,9 @@ impl Evidence {
         &self.undecided
     }
 
-    /// Returns what could not be read, and lets the rest go.
-    pub fn into_undecided(self) -> Vec<Unread> {
-        self.undecided
+    /// Takes it apart: what did not count, what could not be read, and what was listed and is no attachment.
+    pub fn into_doubts(self) -> (Vec<Rejection>, Vec<Unread>, Vec<AttachmentProblem>) {
+        (self.rejected, self.undecided, self.problems)
     }
 
     /// Returns what was listed and is no attachment of the subject.
@@ -152,6 +152,12 @@ impl Rejection {
     /// Says whether it may have been made for the claim: an attestation is no attempt at an image signature.
     pub fn is_for_claim(&self) -> bool {
         !matches!(&self.reason, RejectionReason::Verify(error) if error.is_other_claim())
+    }
+
+    /// Says whether an accepted signer may have made it for the claim all the same: see
+    /// [`VerifyError::is_certainly_other`]. What is damaged or missing says nothing about who made it.
+    pub fn is_open(&self) -> bool {
+        !matches!(&self.reason, RejectionReason::Verify(error) if error.is_certainly_other())
     }
 }
 

@@ -296,6 +296,21 @@ impl VerifyError {
         }
     }
 
+    /// Says whether it is certain that none of the signers accepted claimed this about the artifact: somebody else signed,
+    /// or something else is claimed, or of something else. Any other error leaves that open: the signature may be
+    /// damaged, or lack evidence that is demanded, and be theirs all the same.
+    pub fn is_certainly_other(&self) -> bool {
+        matches!(
+            self,
+            Self::CertificateUnsupported
+                | Self::NoCertificate
+                | Self::WrongIdentity { .. }
+                | Self::WrongKey { .. }
+                | Self::WrongPredicate { .. }
+                | Self::WrongSubject { .. }
+        )
+    }
+
     /// Says whether the entity was no candidate at all: it claims something else than what is asked for.
     pub fn is_other_claim(&self) -> bool {
         matches!(self, Self::WrongPredicate { .. })

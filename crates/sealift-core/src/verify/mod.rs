@@ -65,6 +65,17 @@ impl Verifier {
         self
     }
 
+    /// Returns the same verifier without a demand for annotations: for signatures over something else than what the
+    /// annotations are demanded of.
+    #[must_use]
+    pub fn without_annotations(mut self) -> Self {
+        self.requirements.annotations.clear();
+        for (_, requirements) in &mut self.alternatives {
+            requirements.annotations.clear();
+        }
+        self
+    }
+
     /// Returns the requirements.
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
@@ -99,6 +110,7 @@ impl Verifier {
             log: signed.log,
             log_records: signed.log_records,
             times: signed.times,
+            assumed_time: signed.assumed_time,
             format: entity.format,
             signature: entity.content.signature().to_vec(),
             payload: claimed.payload,
@@ -121,9 +133,8 @@ impl Verifier {
     ) -> Result<Identity, VerifyError> {
         let (leaf, others) = (certificate.certificate().clone(), certificate.issuers().to_vec());
         let presented = s1_chain::Presented { leaf, others };
-        let times = [VerifiedTime { time: now, source: TimeSource::Caller }];
         self.in_one_instance(|trust, requirements| {
-            let issuer = s1_chain::verify(&presented, &times, trust)?;
+            let issuer = s1_chain::verify(&presented, &[now], trust)?;
             s2_sct::verify(&presented.leaf, &issuer, trust, requirements)?;
             s3_profile::verify(&presented.leaf, identity)
         })
@@ -134,11 +145,16 @@ impl Verifier {
         &self,
         verify: impl Fn(&TrustRoot, &Requirements) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
+        // The instance whose authority made the certificate knows whose it is; that others do not know it is nothing new.
+        let rank = |error: &VerifyError| match error {
+            VerifyError::WrongIdentity { .. } => u8::MAX,
+            other => other.rank(),
+        };
         let mut found = verify(&self.trust, &self.requirements);
         for (trust, requirements) in &self.alternatives {
             let Err(error) = &found else { break };
             let other = verify(trust, requirements);
-            if other.as_ref().err().is_none_or(|other| other.rank() > error.rank()) {
+            if other.as_ref().err().is_none_or(|other| rank(other) > rank(error)) {
                 found = other;
             }
         }
@@ -152,6 +168,7 @@ struct Signed {
     log: LogEvidence,
     log_records: Vec<LogRecord>,
     times: Vec<VerifiedTime>,
+    assumed_time: Option<UnixTime>,
 }
 
 /// Whether evidence is needed to know the signer, or comes on top of a key known already.
@@ -188,8 +205,9 @@ fn verify_with_key(
         s0_time::verify(&material.timestamps, entity.content.signature(), trust, requirements, Demand::Optional)?;
     let logged = s4_inclusion::verify(&material.log_entries, trust, requirements, Demand::Optional)?;
     times.extend(logged.entries.iter().filter_map(|entry| entry.time));
-    s6_window::verify(&logged.entries, &times, None)?;
-    s6_window::verify_key(identity.validity_of(key), &times)?;
+    let moments = moments(&times);
+    s6_window::verify(&logged.entries, &moments, None)?;
+    s6_window::verify_key(identity.validity_of(key), &moments)?;
     let presented = match &material.key {
         MaterialKey::Certificates(certificates) => s1_chain::parse(certificates).ok(),
         _ => None,
@@ -199,7 +217,8 @@ fn verify_with_key(
         presented.map(|presented| presented.leaf).filter(|leaf| leaf.public_key().is_ok_and(|found| found == *key));
     let signer = s8_log_entry::Signer { key, certificate: certificate.as_ref() };
     s8_log_entry::verify(&logged.entries, entity, artifact, &signer)?;
-    Ok(Signed { signer: Identity::of_key(key), log: logged.evidence, log_records: logged.records(), times })
+    let (signer, log_records) = (Identity::of_key(key), logged.records());
+    Ok(Signed { signer, log: logged.evidence, log_records, times, assumed_time: None })
 }
 
 fn verify_with_certificate(
@@ -219,18 +238,22 @@ fn verify_with_certificate(
         s0_time::verify(&material.timestamps, entity.content.signature(), trust, requirements, Demand::Required)?;
     let logged = s4_inclusion::verify(&material.log_entries, trust, requirements, Demand::Required)?;
     times.extend(logged.entries.iter().filter_map(|entry| entry.time));
-    if times.is_empty() {
-        times.extend(requirements.time.map(|time| VerifiedTime { time, source: TimeSource::Caller }));
-    }
-    s6_window::verify(&logged.entries, &times, Some(leaf.validity()))?;
-    let issuer = s1_chain::verify(&presented, &times, trust)?;
+    // Nothing proves the caller's time, so that it is never among the times of the signature: it would make any fresh.
+    let assumed_time = requirements.time.filter(|_| times.is_empty());
+    let moments: Vec<UnixTime> = moments(&times).into_iter().chain(assumed_time).collect();
+    s6_window::verify(&logged.entries, &moments, Some(leaf.validity()))?;
+    let issuer = s1_chain::verify(&presented, &moments, trust)?;
     s2_sct::verify(leaf, &issuer, trust, requirements)?;
     let signer = s3_profile::verify(leaf, identity)?;
     let key = leaf.public_key().map_err(|_| VerifyError::Certificate(CertificateError::Key))?;
     s7_signature::verify(entity, artifact, &key)?;
     let logged_signer = s8_log_entry::Signer { key: &key, certificate: Some(leaf) };
     s8_log_entry::verify(&logged.entries, entity, artifact, &logged_signer)?;
-    Ok(Signed { signer, log: logged.evidence, log_records: logged.records(), times })
+    Ok(Signed { signer, log: logged.evidence, log_records: logged.records(), times, assumed_time })
+}
+
+fn moments(times: &[VerifiedTime]) -> Vec<UnixTime> {
+    times.iter().map(|proven| proven.time).collect()
 }
 
 /// A time at which the signature is known to have existed, and by whose word.
@@ -247,8 +270,6 @@ pub struct VerifiedTime {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TimeSource {
-    /// The caller, in [`Requirements::time`]: nothing proves it.
-    Caller,
     /// An RFC 3161 timestamp authority.
     TimestampAuthority,
     /// A transparency log, in its signed entry timestamp.
@@ -299,6 +320,7 @@ pub struct Verified {
     log: LogEvidence,
     log_records: Vec<LogRecord>,
     times: Vec<VerifiedTime>,
+    assumed_time: Option<UnixTime>,
     format: EntityFormat,
     signature: Vec<u8>,
     payload: Option<Bytes>,
@@ -334,6 +356,12 @@ impl Verified {
     /// Returns when the signature is known to have existed; empty when nothing proves it.
     pub fn times(&self) -> &[VerifiedTime] {
         &self.times
+    }
+
+    /// Returns the time at which the certificate was held to be used, by [`Requirements::time`], because nothing proves
+    /// one: it says nothing about when the signature was made.
+    pub fn assumed_time(&self) -> Option<UnixTime> {
+        self.assumed_time
     }
 
     /// Returns how the signature is stored.

@@ -1,8 +1,10 @@
 //! Step 1: does the certificate lead to a trusted authority, at every proven time?
 
-use super::{VerifiedTime, VerifyError};
+use super::VerifyError;
 use crate::trust::{Authority, TrustRoot};
-use crate::x509::{Certificate, ChainError, IssuerKey, Usage, VerifiedChain, verify_authority_as_signer, verify_chain};
+use crate::x509::{
+    Certificate, ChainError, IssuerKey, UnixTime, Usage, VerifiedChain, verify_authority_as_signer, verify_chain,
+};
 
 /// The signer's certificate, and those that came with it.
 pub(super) struct Presented {
@@ -24,12 +26,8 @@ pub(super) fn parse(certificates: &[Vec<u8>]) -> Result<Presented, VerifyError> 
 ///
 /// One authority must do for all times: it is trusted then, and every certificate of its path was valid then, the
 /// intermediate ones included (CVE-2026-24122).
-pub(super) fn verify(
-    presented: &Presented,
-    times: &[VerifiedTime],
-    trust: &TrustRoot,
-) -> Result<IssuerKey, VerifyError> {
-    let first = times.first().ok_or(VerifyError::NoProvenTime)?.time;
+pub(super) fn verify(presented: &Presented, times: &[UnixTime], trust: &TrustRoot) -> Result<IssuerKey, VerifyError> {
+    let first = *times.first().ok_or(VerifyError::NoProvenTime)?;
     if trust.certificate_authorities.is_empty() {
         return Err(VerifyError::NoTrustRoot);
     }
@@ -46,7 +44,7 @@ pub(super) fn verify(
 
 fn verify_under(
     presented: &Presented,
-    times: &[VerifiedTime],
+    times: &[UnixTime],
     authority: &Authority,
 ) -> Result<IssuerKey, (i64, ChainError)> {
     let (root, issuers) = authority.root_and_issuers();
@@ -55,7 +53,7 @@ fn verify_under(
         candidates.extend(presented.others.iter().cloned());
     }
     let mut chain: Option<VerifiedChain> = None;
-    for VerifiedTime { time, .. } in times {
+    for time in times {
         if !authority.validity().contains(*time) {
             return Err((*time, ChainError::NoAuthority));
         }

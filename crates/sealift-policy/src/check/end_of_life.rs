@@ -53,10 +53,10 @@ impl Check for EndOfLife {
     }
 
     fn evaluate(&self, facts: &Facts) -> Assessment {
-        let unread = facts.unread().len();
-        let Some(markers) = facts.markers().filter(|_| unread == 0) else {
+        let doubts = facts.markers().map_or(1, |markers| markers.doubts().len());
+        let Some(markers) = facts.markers().filter(|_| doubts == 0) else {
             // A marker not read might be the one that decides.
-            return Assessment::new(Outcome::Inconclusive, Reason::Unread { count: unread.max(1) });
+            return Assessment::new(Outcome::Inconclusive, Reason::Unread { count: doubts });
         };
         let Some(marker) = markers.effective() else {
             return Assessment::new(Outcome::Pass, Reason::Alive { until: None });

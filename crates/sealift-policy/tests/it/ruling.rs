@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sealift_core::attach::{attach, attach_bundle};
+use sealift_core::attach::{NewArtifact, NewLayer, attach, attach_bundle};
 use sealift_core::crypto::{KeyAlgorithm, PrivateKey};
 use sealift_core::evidence::{Effort, Verdict};
 use sealift_core::identity::IdentityMatcher;
-use sealift_core::oci::Descriptor;
-use sealift_core::repository::{MemoryRepository, ReadRepository, Repository};
+use sealift_core::oci::{Descriptor, Tag, media_type};
+use sealift_core::repository::{MemoryRepository, ReadRepository, ReferrersSupport, Repository};
 use sealift_core::sign::{KeySigner, sign};
 use sealift_core::statement::{Statement, Subject, predicate};
-use sealift_core::verify::{Requirements, Verifier};
+use sealift_core::verify::{LogRequirement, Requirements, Verifier};
 use sealift_policy::check::{Attested, EndOfLife, Outcome, SignedBy};
 use sealift_policy::lifecycle::MarkerKind;
 use sealift_policy::{AgeLimit, Decision, Policy, Quorum, Reason, Ruling, Signer, lifecycle};
@@ -47,7 +47,16 @@ impl Person {
 }
 
 async fn decide(policy: &Policy, repository: &dyn ReadRepository, subject: &Descriptor) -> Decision {
-    let verifier = Verifier::new(Requirements::default());
+    decide_with(Requirements::default(), policy, repository, subject).await
+}
+
+async fn decide_with(
+    requirements: Requirements,
+    policy: &Policy,
+    repository: &dyn ReadRepository,
+    subject: &Descriptor,
+) -> Decision {
+    let verifier = Verifier::new(requirements);
     policy.gather(repository, &subject.digest, &verifier, Effort::FirstMatch).await.evaluate()
 }
 
@@ -105,7 +114,7 @@ async fn what_could_not_be_told_is_neither_allowed_nor_denied_unless_something_e
     assert!(!decision.is_allowed());
     let outcomes: Vec<_> = decision.findings().iter().map(|finding| (finding.check(), finding.outcome())).collect();
     assert_eq!(outcomes, [("signed-by", Outcome::Pass), ("attested", Outcome::Inconclusive)]);
-    assert_eq!(decision.findings()[1].facts().unread().len(), 1);
+    assert_eq!(decision.findings()[1].evidence().unwrap().undecided().len(), 1);
 
     // One "no" is enough for a "no".
     let unsigned = fixture::image(2).push(&repository, None).await.unwrap();
@@ -218,6 +227,97 @@ async fn ends_of_life_pass_fail_and_stay_open() {
     assert_eq!(judge(alive(None)).await, (Outcome::Fail, Reason::UnreadableDate { found: "soon".to_owned() }));
     repository.fail_calls("fallback");
     assert_eq!(judge(alive(None)).await, (Outcome::Inconclusive, Reason::Unread { count: 1 }));
+}
+
+/// A marker that does not count because more is demanded of signatures would allow what it denies.
+#[tokio::test]
+async fn a_stricter_demand_never_allows_more() {
+    let repository = MemoryRepository::new("store");
+    let image = fixture::image(1).push(&repository, None).await.unwrap();
+    let (person, stranger) = (Person::new(), Person::new());
+    let marker = lifecycle::marker(&MarkerKind::microsoft(), "2020-01-01", None, jiff::Timestamp::UNIX_EPOCH);
+    let marker = attach(&repository, &image, &marker).await.unwrap();
+    let sign = async |person: &Person| {
+        let signature = Statement::image_signature(&marker.digest, BTreeMap::new()).unwrap();
+        person.state(&repository, &marker, &signature).await;
+    };
+    let judge = async |requirements: Requirements| {
+        let check = EndOfLife::new(None, Some("2026-11-24T00:00:00Z".parse().unwrap()));
+        let policy = Policy::new().requiring(check.marked_by(Some(Quorum::any(person.identity.clone()))));
+        decide_with(requirements, &policy, &repository, &image).await.findings()[0].outcome()
+    };
+    let plain = Requirements::default;
+    let annotated = || plain().with_annotations(BTreeMap::from([("build".to_owned(), "1".to_owned())]));
+    let logged = || plain().with_transparency_log(LogRequirement::Required);
+    let timed = || plain().with_timestamps(1);
+    // Whoever is not named cannot keep an answer from being reached by signing.
+    sign(&stranger).await;
+    for requirements in [plain(), annotated(), logged(), timed()] {
+        assert_eq!(judge(requirements).await, Outcome::Pass);
+    }
+    sign(&person).await;
+    for (requirements, expected) in [
+        (plain(), Outcome::Fail),
+        (annotated(), Outcome::Fail),
+        (logged(), Outcome::Inconclusive),
+        (timed(), Outcome::Inconclusive),
+    ] {
+        assert_eq!(judge(requirements.clone()).await, expected, "{requirements:?}");
+    }
+}
+
+/// What is listed, may be a marker or the signature of one, and is not there, leaves the end of life open.
+#[tokio::test]
+async fn what_may_be_a_marker_is_not_passed_over() {
+    let person = Person::new();
+    let now = Some("2026-11-24T00:00:00Z".parse().unwrap());
+    let judge = async |repository: &dyn ReadRepository, image: &Descriptor| {
+        let anyone = judge(Policy::new().requiring(EndOfLife::new(None, now)), repository, image).await.0;
+        let signed = EndOfLife::new(None, now).marked_by(Some(Quorum::any(person.identity.clone())));
+        (anyone, judge(Policy::new().requiring(signed), repository, image).await.0)
+    };
+    let store = async || {
+        let repository = MemoryRepository::new("store").with_referrers(ReferrersSupport::FallbackTagOnly);
+        let image = fixture::image(1).push(&repository, None).await.unwrap();
+        (repository, image)
+    };
+    let (open, pass) = ((Outcome::Inconclusive, Outcome::Inconclusive), (Outcome::Pass, Outcome::Pass));
+    let lost = |artifact_type: Option<&str>| Descriptor {
+        artifact_type: artifact_type.map(str::to_owned),
+        ..Descriptor::of(media_type::IMAGE_MANIFEST, b"lost")
+    };
+    let not_there = [
+        (lost(Some(media_type::MICROSOFT_LIFECYCLE)), open),
+        (lost(Some(media_type::EMPTY)), open),
+        (lost(None), open),
+        (lost(Some("application/spdx+json")), pass),
+        // cosign leaves copies of images there, and what is no manifest is no marker.
+        (fixture::image(2).descriptor().clone(), pass),
+        (Descriptor::of(media_type::EMPTY, b"lost"), pass),
+    ];
+    for (entry, expected) in not_there {
+        let (repository, image) = store().await;
+        fixture::image(2).push(&repository, None).await.unwrap();
+        repository.link_referrers(&image.digest, std::slice::from_ref(&entry)).await.unwrap();
+        assert_eq!(judge(&repository, &image).await, expected, "{entry:?}");
+    }
+    let (repository, image) = store().await;
+    repository.tag(fixture::image(1).root(), &Tag::referrers_fallback(&image.digest)).await.unwrap();
+    assert_eq!(judge(&repository, &image).await, open, "the list may have been overwritten");
+
+    // A marker that somebody signed, of whom nothing is known any more: anyone's marker has still not ended.
+    let (repository, image) = store().await;
+    let marker = lifecycle::marker(&MarkerKind::microsoft(), "2999-01-01", None, jiff::Timestamp::UNIX_EPOCH);
+    let marker = attach(&repository, &image, &marker).await.unwrap();
+    assert_eq!(judge(&repository, &image).await, pass);
+    repository.link_referrers(&marker.digest, &[lost(None)]).await.unwrap();
+    assert_eq!(judge(&repository, &image).await, (Outcome::Pass, Outcome::Inconclusive));
+    let (repository, image) = store().await;
+    let marker = lifecycle::marker(&MarkerKind::microsoft(), "2999-01-01", None, jiff::Timestamp::UNIX_EPOCH);
+    let marker = attach(&repository, &image, &marker).await.unwrap();
+    let garbage = NewLayer::new(media_type::SIGSTORE_BUNDLE_V03, "{}");
+    attach(&repository, &marker, &NewArtifact::new(media_type::SIGSTORE_BUNDLE_V03).with_layer(garbage)).await.unwrap();
+    assert_eq!(judge(&repository, &image).await, (Outcome::Pass, Outcome::Inconclusive));
 }
 
 #[tokio::test]

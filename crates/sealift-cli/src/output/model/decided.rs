@@ -32,9 +32,10 @@ pub(crate) struct DecidedManifest {
 
 impl Answer for Decided {
     fn failure(&self) -> Option<Failure> {
-        self.manifests
-            .iter()
-            .find_map(|manifest| decision::failure(&self.reference, manifest.platform.as_deref(), &manifest.decision))
+        let DecidedManifest { platform, decision } =
+            Exit::decisive(&self.manifests, |manifest| decision::exit(&manifest.decision))?;
+        let failure = decision::failure(&self.reference, platform.as_deref(), decision)?;
+        Some(failure.ending(self.exit()))
     }
 }
 

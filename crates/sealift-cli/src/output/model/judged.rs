@@ -42,8 +42,8 @@ impl Judged {
 impl Answer for Judged {
     fn failure(&self) -> Option<Failure> {
         let Judgement { platform, evidence } =
-            self.judgements.iter().find(|judgement| evidence::exit(&judgement.evidence) != Exit::Ok)?;
-        Some(evidence::failure(&self.reference, platform.as_deref(), evidence))
+            Exit::decisive(&self.judgements, |judgement| evidence::exit(&judgement.evidence))?;
+        Some(evidence::failure(&self.reference, platform.as_deref(), evidence).ending(self.exit()))
     }
 }
 

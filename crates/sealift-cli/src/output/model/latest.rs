@@ -8,7 +8,7 @@ use sealift_policy::edition::Edition;
 use sealift_policy::lifecycle::Markers;
 use serde::Serialize;
 
-use super::lifecycle::unclear;
+use super::lifecycle::{described, unclear};
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -44,7 +44,7 @@ impl Dated {
     fn doubts(&self) -> Vec<String> {
         let undated = self.markers.effective().and_then(|marker| marker.end_of_life.as_ref().err());
         let undated = undated.map(|found| format!("the marker that decides says `{found}`, which is no date"));
-        undated.into_iter().chain(self.markers.unread().iter().map(|unread| unread.error.to_string())).collect()
+        undated.into_iter().chain(self.markers.doubts().iter().map(described)).collect()
     }
 
     fn successor(&self) -> Option<&str> {
@@ -148,7 +148,7 @@ impl<'a> DatedLine<'a> {
             has_ended: Some(dated.has_ended(now)).filter(|_| !is_unclear),
             is_unclear,
             successor: dated.successor(),
-            unread: markers.unread().len(),
+            unread: markers.doubts().len(),
         }
     }
 }

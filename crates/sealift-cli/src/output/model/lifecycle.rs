@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use sealift_core::oci::{Digest, Reference};
 use sealift_core::repository::foreign_text;
-use sealift_policy::lifecycle::{Marker, Markers};
+use sealift_policy::lifecycle::{Doubt, Marker, Markers};
 use serde::Serialize;
 
-use crate::error::{exit_of_repository, undecided};
+use crate::error::{causes, exit_of_repository, undecided};
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -76,8 +76,8 @@ impl Report for Lifecycle {
             let signer = marker.signer.as_ref().map_or_else(unknown, |signer| format!(", signed by {signer}"));
             writeln!(out, "    {DIM}{}{created}{signer}{DIM:#}", marker.digest)?;
         }
-        for unread in self.markers.unread() {
-            writeln!(out, "  {WARNING}?{WARNING:#} {}", unread.error)?;
+        for doubt in self.markers.doubts() {
+            writeln!(out, "  {WARNING}?{WARNING:#} {}", described(doubt))?;
         }
         for (key, Annotation { value, from }) in self.annotations() {
             let from = from.map_or_else(|| "its own".to_owned(), |marker| format!("of {marker}"));
@@ -112,7 +112,7 @@ impl Report for Lifecycle {
                 successor: effective.and_then(|marker| marker.successor.as_deref()),
                 annotations: self.annotations(),
                 markers: self.ordered().into_iter().map(MarkerLine::of).collect(),
-                unread: self.markers.unread().len(),
+                unread: self.markers.doubts().len(),
             },
         )
     }
@@ -126,11 +126,17 @@ impl Report for Lifecycle {
 ///
 /// A marker that could not be read might be the one that decides, and the one that decides may have no date.
 pub(super) fn unclear(markers: &Markers) -> Option<Exit> {
-    match (markers.unread().first(), markers.effective()) {
-        (Some(unread), _) => Some(undecided(exit_of_repository(&unread.error))),
+    match (markers.doubts().first(), markers.effective()) {
+        (Some(Doubt::Unread(error)), _) => Some(undecided(exit_of_repository(error))),
+        (Some(_), _) => Some(Exit::Unavailable),
         (None, Some(marker)) if marker.end_of_life.is_err() => Some(Exit::Unavailable),
         (None, _) => None,
     }
+}
+
+/// Returns why there may be another marker that counts, with the causes.
+pub(super) fn described(doubt: &Doubt) -> String {
+    std::iter::once(doubt.to_string()).chain(causes(doubt)).collect::<Vec<_>>().join(": ")
 }
 
 /// A value, and the marker that it comes from; none for the artifact's own.
