@@ -11,7 +11,7 @@ mod state;
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
-use sealift_core::attach::{CosignSuffix, NewLayer, attach_bundle, attach_cosign_tag};
+use sealift_core::attach::{CosignSuffix, NewLayer, Storage, attach_bundle, attach_cosign_tag, prepare};
 use sealift_core::entity::{EntityFormat, SignedEntity, SimpleSigning, VerificationMaterial};
 use sealift_core::evidence::{self, Effort, Evidence, Verdict};
 use sealift_core::oci::{Descriptor, Digest, Reference, Selector, media_type};
@@ -171,6 +171,7 @@ impl<'a> Signing<'a> {
                 _ => {}
             }
         }
+        self.check_destination(repository, &target.digest, purpose).await?;
         let earlier = self.earlier(repository, &target.digest, purpose).await?;
         let mut stored = Vec::new();
         if self.publish.format.has_bundle() {
@@ -189,6 +190,24 @@ impl<'a> Signing<'a> {
             Purpose::Attestation { .. } | Purpose::Statement(_) => State::Attested,
         };
         Ok((state, stored))
+    }
+
+    /// Asks the repository whether it would take the signature, before a log keeps one that is then stored nowhere.
+    async fn check_destination(
+        &self,
+        repository: &dyn Repository,
+        digest: &Digest,
+        purpose: &Purpose,
+    ) -> Result<(), CliError> {
+        if self.publish.no_upload || !self.signatory.publishes() {
+            return Ok(());
+        }
+        let bundle = self.publish.format.has_bundle().then_some(Storage::ReferrersApi);
+        let legacy = self.publish.format.has_legacy().then(|| Storage::CosignTag(legacy_suffix(purpose)));
+        for storage in bundle.into_iter().chain(legacy) {
+            prepare(repository, digest, storage).await.map_err(CliError::Attach)?;
+        }
+        Ok(())
     }
 
     async fn sign_bundle(
@@ -221,17 +240,18 @@ impl<'a> Signing<'a> {
     ) -> Result<Option<Stored>, CliError> {
         let name = subject.reference.repository().to_string();
         let (hand, witnesses) = (self.signatory.hand().await?, self.signatory.witnesses());
-        let (suffix, media_type, signed) = match purpose {
+        let suffix = legacy_suffix(purpose);
+        let (media_type, signed) = match purpose {
             Purpose::ImageSignature { annotations, identity, .. } => {
                 let identity = identity.clone().unwrap_or(name);
                 let payload = SimpleSigning::new(identity, target.digest.clone(), annotations.clone());
                 let signed = sign_simple(&payload, &*hand.signer, &witnesses).await;
-                (CosignSuffix::Signature, media_type::SIMPLE_SIGNING, signed)
+                (media_type::SIMPLE_SIGNING, signed)
             }
             Purpose::Attestation { .. } | Purpose::Statement(_) => {
                 let statement = purpose.legacy_statement(&target.digest, name).map_err(CliError::Statement)?;
                 let signed = sign_envelope(&statement, &*hand.signer, &witnesses).await;
-                (CosignSuffix::Attestation, media_type::DSSE_ENVELOPE, signed)
+                (media_type::DSSE_ENVELOPE, signed)
             }
         };
         let signed = signed.map_err(CliError::Sign)?;
@@ -305,6 +325,14 @@ fn parse(publish: &PublishArgs, references: &[String]) -> Result<Vec<(String, Re
         parsed.push((text.clone(), reference));
     }
     Ok(parsed)
+}
+
+/// Returns what cosign's tag for the signature ends in.
+fn legacy_suffix(purpose: &Purpose) -> CosignSuffix {
+    match purpose {
+        Purpose::ImageSignature { .. } => CosignSuffix::Signature,
+        Purpose::Attestation { .. } | Purpose::Statement(_) => CosignSuffix::Attestation,
+    }
 }
 
 /// Returns what tells a batch from others: what is signed, by whom, and how it is stored.

@@ -114,6 +114,12 @@ impl Signatory {
         self.witnesses.iter().map(|witness| &**witness).collect()
     }
 
+    /// Says whether signing leaves something where it cannot be taken back: an entry in a log, of a signature or of a
+    /// certificate.
+    pub(crate) fn publishes(&self) -> bool {
+        matches!(self.source, Source::Keyless(_)) || !self.witnesses.is_empty()
+    }
+
     /// Refuses witnesses whose testimony cosign's tags have no room for, before anyone testifies.
     pub(crate) fn check_legacy(&self) -> Result<(), UsageError> {
         self.legacy_problem.map_or(Ok(()), |problem| Err(UsageError::Legacy(problem)))

@@ -543,3 +543,55 @@ fn a_promotion_leaves_behind_what_an_identity_signed() {
         assert_eq!(destination.referrers("prod/app", fixture::image(1).digest()).len(), arrive, "{flags:?}");
     }
 }
+
+/// Need 15: a registry that refuses the signature is found out before a log keeps one that is stored nowhere.
+#[test]
+fn what_the_registry_would_not_take_is_neither_certified_nor_logged() {
+    for (kind, options) in crate::support::both_kinds() {
+        let services = Services::start();
+        let registry = registry(options);
+        let image = registry.reference("team/app:v1");
+        let published = || services.count(Service::Fulcio) + services.count(Service::RekorV1);
+        let before = |outcome: Outcome, code: i32| {
+            let outcome = outcome.assert_code(code);
+            registry.clear_faults();
+            outcome
+        };
+        // Whoever may only pull.
+        registry.set_faults([Rule::new(Effect::Refusal(403, "DENIED")).on(Endpoint::Upload)]);
+        before(services.sign(&["sign"], &[&image]), 21).assert_stderr("denies the push");
+        services.user.write("p.json", "{}");
+        let attest = ["attest", "--type", "spdxjson", "--predicate", "p.json"];
+        registry.set_faults([Rule::new(Effect::Refusal(403, "DENIED")).on(Endpoint::Upload)]);
+        before(services.sign(&attest, &["--format", "legacy", &image]), 21);
+        assert_eq!(published(), 0, "{kind}");
+
+        services.sign(&["sign"], &["--format", "both", &image]).assert_code(0);
+        let (logged, tags) = (published(), registry.tags("team/app"));
+        assert!(logged > 0);
+        // Tags that are there stay as they are, with the words of ECR and of Harbor.
+        for (status, code) in [(400, "TAG_INVALID"), (412, "PRECONDITION")] {
+            let immutable = || Rule::new(Effect::Refusal(status, code)).method("PUT").reference("sha256-*");
+            registry.set_faults([immutable()]);
+            before(services.sign(&["sign"], &["--format", "legacy", &image]), 22).assert_stderr(code);
+            assert_eq!(published(), logged, "{kind}");
+            if kind == "fallback tag" {
+                registry.set_faults([immutable()]);
+                before(services.sign(&["sign"], &[&image]), 22).assert_stderr(code);
+                assert_eq!(published(), logged, "{kind}");
+            }
+        }
+        assert_eq!(registry.tags("team/app"), tags);
+        services.sign(&["sign"], &["--format", "both", &image]).assert_code(0);
+        let verified = services.verify(&["verify", "--all"], &[&image]).assert_code(0);
+        assert_eq!(verified.stdout.matches("  yes  ").count(), 4, "{}", verified.stdout);
+        // Where the API lists referrers, no tag is written.
+        if kind == "referrers API" {
+            registry.set_faults([Rule::new(Effect::Refusal(400, "TAG_INVALID")).method("PUT").reference("sha256-*")]);
+            before(services.sign(&["sign"], &[&image]), 0);
+        }
+        // What is written nowhere needs no leave.
+        registry.set_faults([Rule::new(Effect::Refusal(403, "DENIED")).on(Endpoint::Upload)]);
+        before(services.sign(&["sign"], &["--no-upload", "--bundle", "b.json", &image]), 0);
+    }
+}

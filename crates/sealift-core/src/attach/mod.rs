@@ -11,6 +11,7 @@ mod audit;
 mod cosign_tag;
 mod discover;
 mod of_type;
+mod prepare;
 mod referrer;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use discover::{
     MAX_ATTACHMENT_BYTES, MAX_ATTACHMENT_DEPTH, MAX_ATTACHMENTS, Scope, attachments, attachments_of_all,
 };
 pub use of_type::{MAX_BYTES_OF_TYPE, MAX_OF_TYPE, referrers_of_type};
+pub use prepare::prepare;
 pub use referrer::{NewArtifact, NewLayer, attach, attach_bundle, push_artifact};
 
 use crate::entity::BundleError;
