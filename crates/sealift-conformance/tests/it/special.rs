@@ -53,6 +53,9 @@ fn githubs_instance_has_no_log_and_needs_a_timestamp() {
     let both = Verifier::new(Requirements::default())
         .with_trust_root(trust("public-good/trusted_root.json"))
         .or_instance(root.clone(), Requirements::of_timestamped_instance());
+    // Whose it is, the instance knows that made the certificate, whatever the other makes of it.
+    let other = both.verify(&entity, &artifact, &signer("somebody else", GITHUB), &ATTESTATION);
+    assert!(matches!(other, Err(VerifyError::WrongIdentity { .. })), "{other:?}");
     verify(both).expect("it verifies by the other instance");
 
     let by_default = verify(Verifier::new(Requirements::default()).with_trust_root(root.clone()));
