@@ -382,11 +382,8 @@ pub(crate) fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
 
 /// Says whether the destination refused something for good, as a registry does that demands another order.
 fn is_refusal(error: &PromoteError) -> bool {
-    let (side, source) = match error {
-        PromoteError::Copy(CopyError { side, source, .. }) | PromoteError::Repository { side, source } => {
-            (side, source)
-        }
-        _ => return false,
+    let (PromoteError::Copy(CopyError { side, source, .. }) | PromoteError::Repository { side, source }) = error else {
+        return false;
     };
     *side == Side::Destination && matches!(source, RepositoryError::Registry { .. } | RepositoryError::NotFound { .. })
 }
