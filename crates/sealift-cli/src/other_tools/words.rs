@@ -350,7 +350,7 @@ pub(crate) const WORDS: &[Word] = &[
         "--bundle",
         Value(No(
             "signatures of images are read where the image is",
-            "`sealift verify-blob-attestation --bundle FILE sha256:...` verifies a bundle of its own about a digest",
+            "`sealift attach --type application/vnd.dev.sigstore.bundle.v0.3+json REFERENCE FILE` puts it there",
         )),
     ),
     at(VERIFY_IMAGES, "--signature", Value(SIGNATURE_OF_IMAGES)),
