@@ -56,7 +56,7 @@ impl Approved<'_> {
         }
         let mut endorsed = self.record.iter().chain(&self.resigned);
         let has_signed = endorsed.any(|endorsed| endorsed.presence == Presence::Written);
-        let looked = match has_signed || self.moved.has_written() {
+        let looked = match has_signed || self.moved.has_written {
             true => Looked::Before,
             false => Looked::Now,
         };

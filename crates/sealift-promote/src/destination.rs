@@ -99,6 +99,8 @@ pub(crate) struct Known {
     absent: Mutex<HashSet<Digest>>,
     /// Whether it left a referrer to be listed by a tag.
     is_unlisting: AtomicBool,
+    /// Whether anything was written.
+    has_written: AtomicBool,
     /// What was copied, what was there and what was skipped, each object once.
     counted: Mutex<(HashSet<Digest>, CopyReport)>,
     observer: Option<Arc<dyn CopyObserver>>,
@@ -131,10 +133,13 @@ impl Known {
         locked(&self.counted).1.clone()
     }
 
-    /// Says whether nothing was written so far.
-    pub(crate) fn is_untouched(&self) -> bool {
-        let (_, report) = &*locked(&self.counted);
-        report.copied.objects == 0 && report.mounted.objects == 0
+    /// Says whether anything was written so far, or may have been.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
+    fn note_write(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
     }
 
     /// Notes foreign layers that the source does not hold either.
@@ -242,6 +247,7 @@ impl Repository for Destination<'_> {
     }
 
     async fn push(&self, descriptor: &Descriptor, content: Content) -> Result<Pushed, RepositoryError> {
+        self.known.note_write();
         let pushed = self.repository.push(descriptor, content).await.inspect_err(|_| {
             // A manifest may be refused because a blob is gone that was there before.
             locked(&self.blobs).clear();
@@ -262,6 +268,9 @@ impl Repository for Destination<'_> {
             Err(error) if error.is_detached() => self.repository.transfer(descriptor, source).await?,
             arrival => arrival?,
         };
+        if arrival != Arrival::Present {
+            self.known.note_write();
+        }
         locked(&self.blobs).insert(descriptor.digest.clone());
         Ok(arrival)
     }
@@ -271,18 +280,22 @@ impl Repository for Destination<'_> {
     }
 
     async fn link_referrers(&self, subject: &Digest, entries: &[Descriptor]) -> Result<(), RepositoryError> {
+        self.known.note_write();
         self.repository.link_referrers(subject, entries).await
     }
 
     async fn unlink_referrers(&self, subject: &Digest, entries: &[Digest]) -> Result<(), RepositoryError> {
+        self.known.note_write();
         self.repository.unlink_referrers(subject, entries).await
     }
 
     async fn tag(&self, manifest: &RawManifest, tag: &Tag) -> Result<(), RepositoryError> {
+        self.known.note_write();
         self.repository.tag(manifest, tag).await
     }
 
     async fn revise_tag(&self, tag: &Tag, revision: Arc<dyn Revision>) -> Result<Option<RawManifest>, RepositoryError> {
+        self.known.note_write();
         self.repository.revise_tag(tag, revision).await
     }
 
@@ -296,6 +309,7 @@ impl Repository for Destination<'_> {
         tag: &Tag,
         previous: Option<&Digest>,
     ) -> Result<TagMove, RepositoryError> {
+        self.known.note_write();
         self.repository.move_tag(manifest, tag, previous).await
     }
 
@@ -304,6 +318,7 @@ impl Repository for Destination<'_> {
     }
 
     async fn delete(&self, selector: &Selector) -> Result<(), RepositoryError> {
+        self.known.note_write();
         self.repository.delete(selector).await
     }
 }

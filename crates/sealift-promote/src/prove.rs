@@ -104,7 +104,7 @@ impl Moving<'_> {
         settled: &HashMap<Tag, RawManifest>,
     ) -> Result<CosignProofs<'t>, PromoteError> {
         let proofs = stream::iter(written).map(|WrittenTag { tag: (tag, object), proof }| async move {
-            if proof.is_some() && self.target.known().is_untouched() {
+            if proof.is_some() && !self.target.known().has_written() {
                 return Ok((tag, *proof));
             }
             let now = match settled.get(tag) {

@@ -27,16 +27,11 @@ impl Transferred<'_> {
     /// # Errors
     /// As [`Transferred::publish`].
     pub async fn publish_unverified_unsafe(self) -> Result<Promoted, PromoteError> {
-        let looked = match self.has_written() {
+        let looked = match self.has_written {
             true => Looked::Before,
             false => Looked::Now,
         };
         self.move_tags(looked).await
-    }
-
-    /// Says whether anything was moved to the destination.
-    pub(crate) fn has_written(&self) -> bool {
-        self.report.copied.objects > 0 || self.report.mounted.objects > 0
     }
 
     pub(crate) async fn move_tags(self, looked: Looked) -> Result<Promoted, PromoteError> {

@@ -57,7 +57,8 @@ pub async fn transfer<'a>(
     let cosign = moving.write(&found).await?;
     let report = writing.known().report();
     let completeness = moving.prove(&found, &cosign, &report).await?;
-    Ok(Transferred { plan, judged, destination, target, arrived, tags: found.tags, report, completeness })
+    let has_written = writing.known().has_written();
+    Ok(Transferred { plan, judged, destination, target, arrived, tags: found.tags, report, completeness, has_written })
 }
 
 /// A plan that was carried out and is proven to be whole at the destination. Only [`transfer()`] makes it.
@@ -73,6 +74,8 @@ pub struct Transferred<'a> {
     pub(crate) tags: Tags,
     pub(crate) report: CopyReport,
     pub(crate) completeness: Completeness,
+    /// Whether anything was written to the destination.
+    pub(crate) has_written: bool,
 }
 
 impl<'a> Transferred<'a> {
@@ -141,7 +144,12 @@ impl Moving<'_> {
         let cosign = cosign.into_iter().flatten().collect();
         let has_root = self.has_root(&tags, first.as_ref()).await?;
         let listings = if has_root { self.listings().await? } else { HashMap::new() };
-        let listings_prove = first.or_else(|| listings.values().next().cloned()).map(|listing| listing.is_proof);
+        let listings_prove = match first.or_else(|| listings.values().next().cloned()) {
+            Some(listing) if listing.is_proof => Some(true),
+            Some(listing) if !listing.digests.is_empty() => Some(false),
+            // An empty fallback tag is found, too, where the API does not know the subject yet.
+            _ => self.target.lists_referrers().filter(|lists| !lists),
+        };
         let found = Found { tags, listings, cosign, has_root, listings_prove };
         self.note(&found);
         Ok(found)
@@ -257,8 +265,8 @@ impl Moving<'_> {
         for (done, level) in levels.iter().enumerate() {
             match self.write_level(found, level).await {
                 Ok(()) => {}
-                // Some registries take no referrer before its subject.
-                Err(error) if is_refusal(&error) => return Ok(done),
+                // Some registries take no referrer before its subject, and refuse it in many ways.
+                Err(error) if may_want_its_subject(&error) => return Ok(done),
                 Err(error) => return Err(error),
             }
         }
@@ -380,12 +388,16 @@ pub(crate) fn cosign_tag(object: &PlannedObject) -> Option<Tag> {
     }
 }
 
-/// Says whether the destination refused something for good, as a registry does that demands another order.
-fn is_refusal(error: &PromoteError) -> bool {
+/// Says whether a destination that demands another order may have answered so.
+fn may_want_its_subject(error: &PromoteError) -> bool {
     let (PromoteError::Copy(CopyError { side, source, .. }) | PromoteError::Repository { side, source }) = error else {
         return false;
     };
-    *side == Side::Destination && matches!(source, RepositoryError::Registry { .. } | RepositoryError::NotFound { .. })
+    let is_about_all = matches!(
+        source,
+        RepositoryError::OutOfTime { .. } | RepositoryError::Throttled { .. } | RepositoryError::Unauthenticated { .. }
+    );
+    *side == Side::Destination && !is_about_all
 }
 
 pub(crate) fn at_destination(source: RepositoryError) -> PromoteError {

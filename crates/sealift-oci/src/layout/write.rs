@@ -88,7 +88,8 @@ impl Inner {
         self.pack(When::Changed)
     }
 
-    /// Points `tag` at `raw`, or at nothing, if it holds `expected`; what it holds is read under the lock.
+    /// Points `tag` at `raw`, or at nothing, if it holds `expected`; what it holds is read under the lock. A tag whose
+    /// manifest is gone holds nothing, as whoever reads it is told.
     fn swap(
         &self,
         tag: &Tag,
@@ -97,9 +98,13 @@ impl Inner {
     ) -> Result<TagMove, RepositoryError> {
         let mut outcome = TagMove::Done;
         let edited = self.edit(|directory, index| {
-            let held = self.tagged(index, tag)?.map(|held| &held.digest);
-            if held != expected {
-                outcome = TagMove::Holds(held.cloned());
+            let held = match self.tagged(index, tag)? {
+                Some(entry) => self.read_manifest(&entry.digest, Some(entry.media_type.clone()))?,
+                None => None,
+            };
+            let held = held.map(|held| held.descriptor().digest.clone());
+            if held.as_ref() != expected {
+                outcome = TagMove::Holds(held);
                 return Ok(Edited::Unchanged);
             }
             if let Some(raw) = raw {

@@ -67,8 +67,9 @@ pub(crate) struct Habits {
     pub(crate) answers: bool,
     /// Whether it refuses a write whose condition does not hold; `None` until tried.
     pub(crate) honours_conditions: Option<bool>,
-    /// Whether it refused two questions about referrers, in one repository, as where there is no API for them.
-    pub(crate) lacks_referrers_api: bool,
+    /// Whether it refused two questions about referrers, in one repository, as where there is no API for them; not where
+    /// it had listed what refers to something in another.
+    pub(crate) lacks_referrers_api: Option<bool>,
 }
 
 impl Host {

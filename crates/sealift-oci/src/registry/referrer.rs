@@ -143,7 +143,11 @@ impl ReferrersApi {
     }
 
     async fn exists(&self, endpoint: &Endpoint, subject: &Digest) -> Result<bool, RepositoryError> {
-        let _turn = self.turn().await;
+        if let Some(exists) = self.known().exists {
+            return Ok(exists);
+        }
+        // Also after a question that did not tell: of many referrers pushed at the same time one asks for all.
+        let _first = self.first.lock().await;
         match self.known().exists {
             Some(exists) => Ok(exists),
             None => {
@@ -175,6 +179,7 @@ impl ReferrersApi {
         match answer? {
             Answer::Listing(page, next) => {
                 self.note(|known| known.exists = Some(true));
+                endpoint.host.note(|habits| habits.lacks_referrers_api = Some(false));
                 Ok(Some((page, next)))
             }
             // As of a replica that lags behind. Where signatures are kept apart the subject is another repository's.
@@ -182,7 +187,7 @@ impl ReferrersApi {
             Answer::NotHere(_) => Ok(None),
             Answer::NoApi { answer, .. } | Answer::Odd(answer) if exists => Err(contradicts(endpoint, &answer)),
             Answer::NoApi { speaker, .. }
-                if speaker == Speaker::Registry || endpoint.host.habits().lacks_referrers_api =>
+                if speaker == Speaker::Registry || endpoint.host.habits().lacks_referrers_api == Some(true) =>
             {
                 self.note(|known| known.exists = Some(false));
                 Ok(None)
@@ -206,8 +211,10 @@ impl ReferrersApi {
                 Err(endpoint.malformed(LISTING, format_args!("{answer}, and about a digest that nothing has {other}")))
             }
             Answer::NoApi { .. } => {
-                // One confirmation for each registry, not for each of its repositories.
-                endpoint.host.note(|habits| habits.lacks_referrers_api = true);
+                // One confirmation for each registry, not for each of its repositories; unless another of them was listed.
+                endpoint.host.note(|habits| {
+                    habits.lacks_referrers_api.get_or_insert(true);
+                });
                 self.note(|known| known.exists = Some(false));
                 Ok(())
             }

@@ -18,9 +18,9 @@ use crate::redact::SafeUrl;
 
 /// The least that must arrive within one idle time; stops servers that send a byte now and then.
 const MIN_PROGRESS_BYTES: u64 = 1024;
-/// The slowest that any body may come, in bytes a second: a seventh of a modem's line, because a layer shares a line with
+/// The slowest that any body may come, in bytes a second: a thirtieth of a modem's line, because a layer shares a line with
 /// others. Stops servers that make a layer of a gigabyte take a year, which the least in one idle time allows.
-const MIN_RATE_BYTES: u64 = 1024;
+const MIN_RATE_BYTES: u64 = 256;
 /// Over how many idle times that is averaged: a line that fails for a while is no such server.
 const RATE_IDLE_TIMES: u32 = 10;
 /// How many idle times a whole document may take: so many whatever its size, and one more for each further mebibyte.

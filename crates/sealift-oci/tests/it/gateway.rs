@@ -3,10 +3,11 @@
 use sealift_core::attach::CosignSuffix;
 use sealift_core::oci::{Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{ReferrersListing, Repository};
+use sealift_oci::Client;
 use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
 
-use crate::support::{access, count, kind, open, start};
+use crate::support::{access, count, kind, name, open, start};
 
 const API: ReferrersListing = ReferrersListing::Api;
 const FALLBACK: ReferrersListing = ReferrersListing::FallbackTag;
@@ -110,6 +111,26 @@ async fn one_refusal_of_anybody_does_not_end_the_api() {
             assert_eq!(listed.map(|entries| entries.len()), Some(1), "{effects:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_lists_in_one_repository_is_not_taken_for_one_that_lists_nowhere() {
+    let registry = start(RegistryOptions::default());
+    let image = fixture::image(1);
+    let client = Client::new(access()).unwrap();
+    let mut repositories = Vec::new();
+    for path in ["team/one", "team/two", "team/three"] {
+        registry.add(path, &image, None).unwrap();
+        registry.add(path, &signature(&image), None).unwrap();
+        repositories.push(client.open(&name(&registry, path)).await.unwrap());
+    }
+    assert_eq!(repositories[0].referrers(image.digest(), API).await.unwrap().unwrap().len(), 1);
+    // Two questions come to nothing, as far as anybody can tell for good.
+    registry.set_faults(no_route().map(|effect| Rule::new(effect).on(Endpoint::Referrers).times(2)));
+    assert!(repositories[1].referrers(image.digest(), API).await.unwrap().is_none());
+    // Then another one, in another repository.
+    registry.set_faults(on_referrers(no_route()));
+    assert_eq!(kind(&repositories[2].referrers(image.digest(), API).await), "malformed");
 }
 
 /// A registry that knows of nothing about what it has not, such as Quay.

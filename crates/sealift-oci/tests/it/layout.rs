@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
+use sealift_core::attach::{CosignSuffix, NewLayer, attach_cosign_tag};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{ReadRepository, ReferrersListing, Repository, RepositoryError, TagMove};
 use sealift_oci::layout::{LayoutRepository, Mode};
@@ -255,6 +256,27 @@ async fn one_of_several_writers_with_their_own_handles_takes_a_tag() {
             };
             assert_eq!(*outcome, expected, "{outcomes:?}");
         }
+    }
+}
+
+/// As a pruned folder, or a copy that was cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_whose_manifest_is_gone_holds_nothing_and_can_be_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let layout = writable(&path).await;
+    let (lost, image) = (push(&layout, "lost", None).await, push(&layout, "image", None).await);
+    let subject = Digest::sha256(b"subject");
+    let cosign = CosignSuffix::Sbom.tag(&subject);
+    for name in [&tag("v1"), &cosign] {
+        layout.tag(&lost, name).await.unwrap();
+    }
+    fs::remove_file(path.join("blobs/sha256").join(lost.descriptor().digest.hex())).unwrap();
+    assert_eq!(layout.move_tag(&image, &tag("v1"), None).await.unwrap(), TagMove::Done);
+    let layer = NewLayer::new("text/spdx+json", "{}");
+    let attached = attach_cosign_tag(&layout, &subject, CosignSuffix::Sbom, &layer).await.unwrap();
+    for (name, digest) in [(tag("v1"), &image.descriptor().digest), (cosign, &attached.digest)] {
+        assert_eq!(layout.resolve(&Selector::Tag(name)).await.unwrap().digest, *digest);
     }
 }
 

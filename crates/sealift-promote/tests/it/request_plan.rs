@@ -13,7 +13,7 @@ use sealift_oci::{Access, Client};
 use sealift_policy::Ruling;
 use sealift_promote::{Promoted, TagChange};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Endpoint, Registry, RegistryOptions, Rule};
+use sealift_sandbox::registry::{Effect, Emulation, Endpoint, Quirks, Registry, RegistryOptions, Rule};
 
 use crate::support::{Person, of, tag};
 
@@ -24,6 +24,13 @@ fn with_api() -> Registry {
 /// As the widespread `distribution` is.
 fn without_api() -> Registry {
     Registry::start(RegistryOptions::distribution()).unwrap()
+}
+
+/// As Quay is, which knows of nothing about a manifest that it has not.
+fn with_api_for_what_is_there() -> Registry {
+    let unknown_subject = Emulation::Quay.options().quirks.unknown_subject;
+    let quirks = Quirks { unknown_subject, ..Quirks::default() };
+    Registry::start(RegistryOptions { quirks, ..RegistryOptions::default() }).unwrap()
 }
 
 async fn open(registry: &Registry) -> Arc<dyn Repository> {
@@ -146,6 +153,22 @@ async fn an_index_with_eleven_referrers_costs_little_more_than_its_objects() {
                 ("GET Manifest", 6),
                 // Whether anything is there; and afterwards the proof.
                 ("GET Referrers", 6),
+                ("HEAD Manifest", 1),
+                ("POST Upload", 20),
+                ("PUT Manifest", 17),
+            ]
+            .as_slice(),
+        ),
+        (
+            with_api(),
+            with_api_for_what_is_there(),
+            [("GET Blob", 19), ("GET Manifest", 16), ("GET Referrers", 16), ("GET Tags", 1)].as_slice(),
+            [
+                ("GET Blob", 1),
+                // A fallback tag besides, which could be there.
+                ("GET Manifest", 7),
+                // Whether it lists the first that was pushed.
+                ("GET Referrers", 7),
                 ("HEAD Manifest", 1),
                 ("POST Upload", 20),
                 ("PUT Manifest", 17),
