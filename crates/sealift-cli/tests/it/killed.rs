@@ -2,38 +2,56 @@
 //!
 //! What is at the destination is read from the registry's store, and not by what is being tested.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use sealift_core::oci::{Digest, Tag};
-use sealift_sandbox::fixture;
+use sealift_core::oci::{Descriptor, Digest, Manifest, Tag, annotation};
+use sealift_core::statement::predicate::{IMAGE_SIGNATURE, PROMOTION};
+use sealift_sandbox::fixture::{self, Fixture};
 use sealift_sandbox::registry::{Registry, RegistryOptions, Storage};
 
 use crate::support::User;
 
-/// Promotions at once.
-const TRIALS: usize = 4;
+/// Promotions at once: without the API a promotion mostly waits for other writers.
+const TRIALS: usize = 6;
 const SOURCE: &str = "team/app";
 const DESTINATION: &str = "prod/app";
+/// How the destination signs what arrives.
+const RESIGN: [&str; 5] = ["--sign-key", "prod.key", "--resign", "--sign-format", "both"];
 
 #[test]
 fn a_promotion_killed_at_any_request_to_a_registry_with_the_api() {
-    let (from, to) = (RegistryOptions::distribution(), RegistryOptions::default());
-    kill_at_every(1, &Setting::prepare(from, to, Before::Nothing));
+    kill_at_every_request(&Setting::prepare(without_api(), with_api(), Before::Nothing));
 }
 
-/// Every third request: without the API each write of a listing waits for other writers.
 #[test]
-fn a_promotion_killed_at_requests_to_a_registry_without_the_api() {
-    let (from, to) = (RegistryOptions::default(), RegistryOptions::distribution());
-    kill_at_every(3, &Setting::prepare(from, to, Before::OldImage));
+fn a_promotion_killed_at_any_request_to_a_registry_without_the_api() {
+    kill_at_every_request(&Setting::prepare(with_api(), without_api(), Before::OldImage));
 }
 
-fn kill_at_every(step: usize, setting: &Setting) {
+#[test]
+fn a_promotion_that_signs_killed_at_any_request_to_a_registry_with_the_api() {
+    kill_at_every_request(&Setting::prepare_to_sign(without_api(), with_api(), Before::OldImage));
+}
+
+#[test]
+fn a_promotion_that_signs_killed_at_any_request_to_a_registry_without_the_api() {
+    kill_at_every_request(&Setting::prepare_to_sign(with_api(), without_api(), Before::Nothing));
+}
+
+fn with_api() -> RegistryOptions {
+    RegistryOptions::default()
+}
+
+fn without_api() -> RegistryOptions {
+    RegistryOptions::distribution()
+}
+
+fn kill_at_every_request(setting: &Setting) {
     let (outcome, all) = setting.promote_and_kill_at(usize::MAX);
     assert_eq!(outcome, Outcome::Ended);
     assert!(all > 50, "{all} requests");
@@ -42,7 +60,7 @@ fn kill_at_every(step: usize, setting: &Setting) {
         for _ in 0..TRIALS {
             scope.spawn(|| {
                 loop {
-                    let nth = next.fetch_add(step, Ordering::SeqCst);
+                    let nth = next.fetch_add(1, Ordering::SeqCst);
                     if nth > all {
                         break;
                     }
@@ -54,8 +72,8 @@ fn kill_at_every(step: usize, setting: &Setting) {
         }
     });
     // Requests made side by side come to a few more or less.
-    let (killed, wanted) = (killed.into_inner(), all.div_ceil(step));
-    assert!(killed + 5 > wanted, "{killed} of {wanted}");
+    let killed = killed.into_inner();
+    assert!(killed + 5 > all, "{killed} of {all}");
 }
 
 /// What the destination's tag holds before a promotion.
@@ -71,35 +89,56 @@ enum Outcome {
     Killed,
 }
 
-/// A source with platforms, nested referrers and tags of cosign's, and where it goes.
+/// A source with nested referrers and tags of cosign's, and where it goes.
 struct Setting {
     user: User,
     from: RegistryOptions,
     to: RegistryOptions,
     before: Before,
-    root: Digest,
+    /// What the destination is told to sign.
+    signing: &'static [&'static str],
+    artifact: Fixture,
+    sbom: Digest,
+    /// Everything at the source.
+    there: BTreeSet<(String, Part)>,
 }
 
 impl Setting {
-    /// Fills the source, which is kept in a folder for every trial to open.
+    /// Fills the source with an index, which is kept in a folder for every trial to open.
     fn prepare(from: RegistryOptions, to: RegistryOptions, before: Before) -> Self {
+        Self::of(fixture::index(3, &["amd64", "arm64"]), from, to, before)
+    }
+
+    /// Has the destination sign an image, which is signed with fewer requests than an index.
+    fn prepare_to_sign(from: RegistryOptions, to: RegistryOptions, before: Before) -> Self {
+        Self { signing: &RESIGN, ..Self::of(fixture::image(3), from, to, before) }
+    }
+
+    fn of(artifact: Fixture, from: RegistryOptions, to: RegistryOptions, before: Before) -> Self {
         let user = User::with_key();
         let from = from.with_storage(Storage::Folder(user.path("source")));
         let source = Registry::start(from.clone()).unwrap();
-        let index = fixture::index(3, &["amd64", "arm64"]);
-        source.add(SOURCE, &index, Some("v1")).unwrap();
-        let by_digest = |digest: &str| source.reference(&format!("{SOURCE}@{digest}"));
-        let image = source.reference(&format!("{SOURCE}:v1"));
-        let sign = |format: &str, reference: &str| {
-            user.run(&["sign", "--key", "sealift.key", "--format", format, reference]).assert_code(0);
+        source.add(SOURCE, &artifact, Some("v1")).unwrap();
+        let by_digest = |digest: &Digest| source.reference(&format!("{SOURCE}@{digest}"));
+        let sign = |format: &str, digest: &Digest| {
+            user.run(&["sign", "--key", "sealift.key", "--format", format, &by_digest(digest)]).assert_code(0);
         };
-        sign("both", &image);
-        sign("bundle", &by_digest(&index.manifests().next().unwrap().descriptor().digest.to_string()));
+        let root = artifact.digest();
+        sign("both", root);
+        if let Some(platform) = first_platform(&artifact) {
+            sign("bundle", platform);
+        }
         user.write("sbom.json", "{}");
+        let image = by_digest(root);
         let attach = ["attach", "--type", "application/spdx+json", "--output", "json", &image, "sbom.json"];
-        let sbom = user.run(&attach).assert_code(0).json()["digest"].as_str().unwrap().to_owned();
-        sign("bundle", &by_digest(&sbom));
-        Self { user, from, to, before, root: index.digest().clone() }
+        let sbom = user.run(&attach).assert_code(0).json()["digest"].as_str().unwrap().parse().unwrap();
+        sign("bundle", &sbom);
+        // No passphrase: deriving a key takes longer than everything else that a trial does.
+        user.write("prod.key", include_bytes!("../../../../testdata/keys/openssl/ecdsa-p256.sec1.pem"));
+        let there = everything(&source, SOURCE, root, from.referrers_api);
+        let setting = Self { user, from, to, before, signing: &[], artifact, sbom, there };
+        assert_eq!(claims(setting.there.iter()), setting.evidence());
+        setting
     }
 
     /// Promotes with a process of its own, kills it when request `nth` of both registries together was carried out and
@@ -114,11 +153,12 @@ impl Setting {
         let before = tagged(&destination);
         let (from, to) = (source.reference("team/app:v1"), destination.reference("prod/app:v1"));
         let promote = ["promote", "--key", "sealift.pub", "--overwrite-tag", &from, &to];
+        let promote = [&promote[..], self.signing].concat();
 
         let report = self.user.path(&format!("report-{nth}.xml"));
         std::fs::write(&report, "of an earlier run").unwrap();
         let mut sealift = self.user.command(env!("CARGO_BIN_EXE_sealift"));
-        let sealift = sealift.args(promote).arg("--junit").arg(&report);
+        let sealift = sealift.args(&promote).arg("--junit").arg(&report);
         let mut sealift = sealift.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut output = sealift.stdout.take().unwrap();
         let ended = gate.events.clone();
@@ -140,76 +180,114 @@ impl Setting {
         assert_eq!(report.contains("type=\"UNFINISHED\""), outcome == Outcome::Killed, "request {nth}: {report}");
 
         // Once while the registry holds the answer, and once more: what was sent before the end may arrive after it.
-        self.check(&source, &destination, before.as_ref(), nth);
+        self.check(&destination, before.as_ref(), nth);
         drop(holder);
-        if self.check(&source, &destination, before.as_ref(), nth) {
-            self.verify(&destination);
+        if self.check(&destination, before.as_ref(), nth) {
+            self.user.run(&["verify", "--key", "sealift.pub", "--all", &to]).assert_code(0);
         }
         self.user.run(&promote).assert_code(0).assert_stdout("0 missing");
-        assert!(self.check(&source, &destination, before.as_ref(), nth), "request {nth}");
-        self.verify(&destination);
+        assert!(self.check(&destination, before.as_ref(), nth), "request {nth}");
         (outcome, requests)
     }
 
-    /// Fails unless the tag is the old one, or the new one with everything that the source has. Says whether it is the
-    /// new one.
-    fn check(&self, source: &Registry, destination: &Registry, before: Option<&Digest>, nth: usize) -> bool {
-        let now = tagged(destination);
-        if now.as_ref() != Some(&self.root) {
+    /// Fails unless the tag is the old one, or the new one with everything that the source has and everything that is
+    /// to be signed. Says whether it is the new one.
+    fn check(&self, destination: &Registry, before: Option<&Digest>, nth: usize) -> bool {
+        let (now, root) = (tagged(destination), self.artifact.digest());
+        if now.as_ref() != Some(root) {
             assert_eq!(now.as_ref(), before, "request {nth}");
             return false;
         }
-        let expected = everything(source, SOURCE, &self.root, self.from.referrers_api);
-        let manifests = expected.values().filter(|kind| **kind == Kind::Manifest).count();
-        assert_eq!(
-            manifests,
-            3 + 3 + 1 + 1,
-            "an index and two platforms, three bundles, an SBOM, `.sig`: {expected:?}"
-        );
-        assert_eq!(everything(destination, DESTINATION, &self.root, self.to.referrers_api), expected, "request {nth}");
+        let here = everything(destination, DESTINATION, root, self.to.referrers_api);
+        let missing: Vec<_> = self.there.difference(&here).collect();
+        assert!(missing.is_empty(), "request {nth}: {missing:?}");
+        assert_eq!(claims(here.difference(&self.there)), self.signed(), "request {nth}");
         true
     }
 
-    fn verify(&self, destination: &Registry) {
-        let image = destination.reference("prod/app:v1");
-        self.user.run(&["verify", "--key", "sealift.pub", "--all", &image]).assert_code(0);
+    /// What is claimed at the source.
+    fn evidence(&self) -> BTreeSet<Part> {
+        let root = self.artifact.digest();
+        let signed = [root, &self.sbom].into_iter().chain(first_platform(&self.artifact));
+        let signed = signed.map(|subject| Part::claim(IMAGE_SIGNATURE, subject));
+        signed.chain([Part::claim("application/spdx+json", root), Part::claim("sig", root)]).collect()
     }
+
+    /// What the destination adds: two signatures for each manifest and for the SBOM, and the record.
+    fn signed(&self) -> BTreeSet<Part> {
+        if self.signing.is_empty() {
+            return BTreeSet::new();
+        }
+        let manifests = self.artifact.manifests().map(|manifest| &manifest.descriptor().digest);
+        let signed = manifests.chain([&self.sbom]);
+        let signed = signed.flat_map(|subject| [IMAGE_SIGNATURE, "sig"].map(|kind| Part::claim(kind, subject)));
+        signed.chain([Part::claim(PROMOTION, self.artifact.digest())]).collect()
+    }
+}
+
+fn first_platform(artifact: &Fixture) -> Option<&Digest> {
+    artifact.manifests().map(|manifest| &manifest.descriptor().digest).find(|digest| *digest != artifact.digest())
 }
 
 fn tagged(registry: &Registry) -> Option<Digest> {
     registry.manifest(DESTINATION, "v1").map(|manifest| manifest.descriptor().digest.clone())
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Blob,
-    Manifest,
+/// What something is at an end.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Part {
+    /// A manifest without subject, or a blob.
+    Content,
+    /// What is claimed of which subject: a type, or the suffix of cosign's tag.
+    Claim(String, String),
 }
 
-/// Everything that belongs to `root`, by digest, what cosign's tags hold included; fails when anything that is named
-/// is not there.
-fn everything(registry: &Registry, repository: &str, root: &Digest, has_api: bool) -> BTreeMap<String, Kind> {
-    let mut found = BTreeMap::new();
-    let mut names = vec![root.to_string()];
+impl Part {
+    fn claim(kind: &str, subject: &Digest) -> Self {
+        Self::Claim(kind.to_owned(), subject.to_string())
+    }
+
+    fn of(manifest: &Manifest) -> Self {
+        let Some(subject) = &manifest.subject else { return Self::Content };
+        let predicate = manifest.annotations.get(annotation::BUNDLE_PREDICATE_TYPE).map(String::as_str);
+        Self::claim(predicate.or(manifest.artifact_type()).unwrap_or_default(), &subject.digest)
+    }
+}
+
+fn claims<'a>(parts: impl Iterator<Item = &'a (String, Part)>) -> BTreeSet<Part> {
+    parts.map(|(_, part)| part.clone()).filter(|part| *part != Part::Content).collect()
+}
+
+/// Everything that belongs to `root`, by digest; of cosign's tags, which are merged, the layers. Fails when anything
+/// that is named is not there.
+fn everything(registry: &Registry, repository: &str, root: &Digest, has_api: bool) -> BTreeSet<(String, Part)> {
+    let mut found = BTreeSet::new();
+    let (mut names, mut seen) = (vec![root.to_string()], BTreeSet::new());
+    let held = |blob: &Descriptor, of: &str| {
+        assert!(registry.has_blob(repository, &blob.digest), "blob {} of {of}", blob.digest);
+        blob.digest.to_string()
+    };
     while let Some(name) = names.pop() {
-        if found.contains_key(&name) {
+        if !seen.insert(name.clone()) {
             continue;
         }
         let manifest = registry.manifest(repository, &name);
         let manifest = manifest.unwrap_or_else(|| panic!("{name} is named and not there"));
         let digest = manifest.descriptor().digest.clone();
         let parsed = manifest.parse().unwrap();
-        for blob in parsed.config.iter().chain(&parsed.layers) {
-            assert!(registry.has_blob(repository, &blob.digest), "blob {} of {name}", blob.digest);
-            found.insert(blob.digest.to_string(), Kind::Blob);
-        }
+        found.extend(parsed.config.iter().chain(&parsed.layers).map(|blob| (held(blob, &name), Part::Content)));
         names.extend(parsed.manifests.iter().map(|entry| entry.digest.to_string()));
         names.extend(listed(registry, repository, &digest, has_api));
         for suffix in ["sig", "att", "sbom"] {
-            let held = registry.manifest(repository, Tag::cosign(&digest, suffix).as_str());
-            names.extend(held.map(|held| held.descriptor().digest.to_string()));
+            let tag = Tag::cosign(&digest, suffix);
+            let Some(parsed) = registry.manifest(repository, tag.as_str()).map(|it| it.parse().unwrap()) else {
+                continue;
+            };
+            held(parsed.config.as_ref().unwrap(), tag.as_str());
+            let part = Part::claim(suffix, &digest);
+            found.extend(parsed.layers.iter().map(|layer| (held(layer, tag.as_str()), part.clone())));
         }
-        found.insert(name, Kind::Manifest);
+        found.insert((name, Part::of(&parsed)));
     }
     found
 }
