@@ -5,13 +5,15 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt};
 use sealift_core::locked;
+use sealift_core::oci::Digest;
 
-use super::reply::{Refusal, Reply, empty, set};
+use super::reply::{DOCKER_CONTENT_DIGEST, Refusal, Reply, empty, set};
 use super::route::{Call, Endpoint};
 
 /// Says which requests an effect happens to.
@@ -141,6 +143,9 @@ pub enum Effect {
     },
     /// `Location` names another origin, such as `http://127.0.0.1:1`.
     LocationAt(String),
+    /// A listing lacks its last entry, as from a replica that lags behind: of referrers, of tags, or of what a fallback
+    /// tag holds, which is then served as the manifest it is.
+    OmitEntry,
     /// The request is carried out, but the answer is a 502, as from a proxy that lost it.
     LoseReply,
     /// 307 to the same path and query at another origin, such as `http://127.0.0.1:1`.
@@ -290,6 +295,7 @@ fn distorted(reply: Reply, effect: Effect) -> Reply {
         }
         Effect::Header { name, value } => with_header(reply, &name, value.as_deref()),
         Effect::LocationAt(origin) => relocated(reply, &origin),
+        Effect::OmitEntry => without_last_entry(reply),
         Effect::CutUploadAfter(_) | Effect::LoseReply => {
             Refusal::new(StatusCode::BAD_GATEWAY, "UNKNOWN", "a fault of the sandbox").into_reply()
         }
@@ -334,6 +340,28 @@ fn relocated(mut reply: Reply, origin: &str) -> Reply {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     set(&mut reply, LOCATION, &format!("{origin}{path}"));
     reply
+}
+
+fn without_last_entry(reply: Reply) -> Reply {
+    let (parts, body) = reply.into_parts();
+    // Listings are made whole, so that nothing has to be waited for.
+    let bytes = axum::body::to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
+    let Some(shorter) = shortened(&bytes) else { return Reply::from_parts(parts, Body::from(bytes)) };
+    let digest = Digest::sha256(&shorter).to_string();
+    let mut reply = Reply::from_parts(parts, Body::empty());
+    for (header, value) in [(DOCKER_CONTENT_DIGEST, digest.clone()), (ETAG, format!("\"{digest}\""))] {
+        if reply.headers().contains_key(&header) {
+            set(&mut reply, header, &value);
+        }
+    }
+    with_length(reply, shorter.len() as u64, |_| Body::from(shorter))
+}
+
+fn shortened(listing: &[u8]) -> Option<Vec<u8>> {
+    let mut listing: serde_json::Value = serde_json::from_slice(listing).ok()?;
+    let field = ["manifests", "tags"].into_iter().find(|field| listing[*field].is_array())?;
+    listing[field].as_array_mut()?.pop()?;
+    serde_json::to_vec(&listing).ok()
 }
 
 fn corrupted(body: Body) -> Body {

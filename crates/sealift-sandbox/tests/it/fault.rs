@@ -59,6 +59,32 @@ async fn throttling_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn listings_lack_their_last_entry() {
+    let (world, image) = world_of(RegistryOptions::default());
+    let subject = image.digest();
+    for note in ["one", "two"] {
+        let note = fixture::artifact("application/x.note", "text/plain", note.as_bytes(), Some(image.descriptor()));
+        world.registry.add("a", &note, None).unwrap();
+    }
+    let index = fixture::index(1, &["amd64", "arm64"]);
+    world.registry.add("a", &index, Some("v2")).unwrap();
+    world.registry.set_faults([Rule::new(Effect::OmitEntry)]);
+    for (path, field) in [
+        (format!("/v2/a/referrers/{subject}"), "manifests"),
+        ("/v2/a/tags/list".to_owned(), "tags"),
+        ("/v2/a/manifests/v2".to_owned(), "manifests"),
+    ] {
+        let reply = world.get(&path).await;
+        let claimed = header(&reply, "docker-content-digest");
+        let bytes = reply.bytes().await.unwrap();
+        assert!(claimed.is_empty() || claimed == Digest::sha256(&bytes).to_string(), "{path}");
+        let listing: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(listing[field].as_array().map(Vec::len), Some(1), "{path}: {listing}");
+    }
+    assert_eq!(world.get(MANIFEST).await.bytes().await.unwrap(), *image.root().bytes(), "no listing");
+}
+
+#[tokio::test]
 async fn bodies_are_cut_changed_and_replaced() {
     let (world, image) = world();
     let whole = image.root().bytes();
