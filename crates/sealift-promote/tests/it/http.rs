@@ -12,7 +12,7 @@ use sealift_oci::{Access, Client, RetryPolicy};
 use sealift_policy::Ruling;
 use sealift_promote::{PromoteError, Promoted, SignatureForm, TagRule};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Emulation, Registry, RegistryOptions, RetryAfter, Rule};
+use sealift_sandbox::registry::{Emulation, Registry, RegistryOptions};
 use tokio::sync::Notify;
 
 use crate::endorse::{evidence, recorded};
@@ -21,15 +21,23 @@ use crate::support::{Person, laden_index, of, target};
 const KINDS: [fn() -> RegistryOptions; 2] = [RegistryOptions::default, RegistryOptions::distribution];
 
 /// The same two where tags are written under conditions, so that nobody has to wait for other writers.
-const SWIFT_KINDS: [fn() -> RegistryOptions; 2] =
+pub(crate) const SWIFT_KINDS: [fn() -> RegistryOptions; 2] =
     [RegistryOptions::default, || RegistryOptions { conditional_writes: true, ..RegistryOptions::distribution() }];
 
 /// Opens a repository as a process of its own would, in a hurry.
 pub(crate) async fn open(registry: &Registry, path: &str) -> Arc<dyn Repository> {
+    open_with(in_a_hurry(), registry, path).await
+}
+
+pub(crate) fn in_a_hurry() -> Access {
     let mut access = Access::anonymous();
     let milliseconds = Duration::from_millis;
     access.retry =
         RetryPolicy { retries: 2, base_delay: milliseconds(1), max_delay: milliseconds(2), budget: milliseconds(50) };
+    access
+}
+
+pub(crate) async fn open_with(access: Access, registry: &Registry, path: &str) -> Arc<dyn Repository> {
     let reference: Reference = registry.reference(path).parse().unwrap();
     Client::new(access).unwrap().open(&reference.repository()).await.unwrap()
 }
@@ -45,7 +53,7 @@ async fn promote(
 }
 
 /// What is attached at the destination to the root and to its platforms, as a stranger finds it.
-async fn found(prod: &Registry, root: &Descriptor) -> Vec<(AttachmentKind, Storage)> {
+pub(crate) async fn found(prod: &Registry, root: &Descriptor) -> Vec<(AttachmentKind, Storage)> {
     let repository = open(prod, "prod/app").await;
     let index = prod.manifest("prod/app", &root.digest.to_string()).unwrap().parse().unwrap();
     let mut subjects = vec![root.digest.clone()];
@@ -70,7 +78,7 @@ async fn a_registry_that_takes_no_referrer_before_its_subject_gets_it_after() {
     }
 }
 
-fn tagged(prod: &Registry) -> Option<Digest> {
+pub(crate) fn tagged(prod: &Registry) -> Option<Digest> {
     prod.manifest("prod/app", "v1").map(|manifest| manifest.descriptor().digest.clone())
 }
 
@@ -217,7 +225,7 @@ async fn stopping_at_any_request_leaves_no_tag_without_its_record() {
 }
 
 /// An image with a signature, and an SBOM with its own.
-async fn modest_image(staging: &Registry, person: &Person) -> Descriptor {
+pub(crate) async fn modest_image(staging: &Registry, person: &Person) -> Descriptor {
     let image = staging.add("team/app", &fixture::image(1), Some("v1")).unwrap();
     let repository = open(staging, "team/app").await;
     person.attach(&*repository, &image, predicate::IMAGE_SIGNATURE).await;
@@ -226,50 +234,4 @@ async fn modest_image(staging: &Registry, person: &Person) -> Descriptor {
     let sbom = attach(&*repository, &image, &sbom).await.unwrap();
     person.attach(&*repository, &sbom, predicate::IMAGE_SIGNATURE).await;
     image
-}
-
-#[tokio::test]
-async fn any_fault_at_any_request_ends_complete_or_with_an_error_and_the_old_tag() {
-    // How often a fault may strike, and whether the promotion must succeed all the same.
-    let faults = [
-        (Effect::Status(503), u64::MAX, false),
-        (Effect::LoseReply, 1, false),
-        (Effect::CutAfter(1), 1, false),
-        (Effect::Delay(Duration::from_millis(3)), 1, true),
-        (Effect::Throttle(RetryAfter::Seconds(0)), 1, true),
-        (Effect::Corrupt, 1, false),
-    ];
-    let (person, staging) = (Person::new(), Registry::start(SWIFT_KINDS[0]()).unwrap());
-    let image = modest_image(&staging, &person).await;
-    for (effect, times, must_succeed) in &faults {
-        for side in ["source", "destination"] {
-            for nth in 1.. {
-                let prod = Registry::start(SWIFT_KINDS[1]()).unwrap();
-                let old = prod.add("prod/app", &fixture::image(3), Some("v1")).unwrap().digest;
-                let faulty = if side == "source" { &staging } else { &prod };
-                faulty.clear_requests();
-                faulty.set_faults([Rule::new(effect.clone()).nth(nth).times(*times)]);
-                let outcome = promote(&person, &staging, &prod, &image).await;
-                faulty.clear_faults();
-                let was_reached = faulty.requests().len() as u64 >= nth;
-                let place = format!("{effect:?} at request {nth} of the {side}");
-                match &outcome {
-                    Ok(_) => {
-                        assert_eq!(tagged(&prod).as_ref(), Some(&image.digest), "{place}");
-                        assert_eq!(found(&prod, &image).await.len(), 4, "{place}");
-                    }
-                    Err(error) => {
-                        assert!(!must_succeed, "{place}: {error:?}");
-                        let now = tagged(&prod).unwrap();
-                        // The reply to the last write may be what got lost.
-                        let is_whole = now == image.digest && found(&prod, &image).await.len() == 4;
-                        assert!(now == old || is_whole, "{place}: {error:?}");
-                    }
-                }
-                if !was_reached {
-                    break;
-                }
-            }
-        }
-    }
 }

@@ -5,6 +5,7 @@
 mod completeness;
 mod endorse;
 mod failure;
+mod faults;
 mod gates;
 mod http;
 mod request_plan;
