@@ -101,7 +101,7 @@ fn movers<'a>(stage: &'a Stage, site: &'a Site, name: &'a str, image: &'a Fixtur
             Tool::new(name, move |run| {
                 let mut command = program(stage);
                 // One place for each way to move, or the second would find what the first left.
-                let destination = destination(&name.replace(' ', "-"), run);
+                let destination = destination(&name.replace([' ', ','], "-"), run);
                 command.args(args).arg(format!("{scheme}{source}")).arg(format!("{scheme}{destination}"));
                 Ok(command)
             })
@@ -115,9 +115,9 @@ fn movers<'a>(stage: &'a Stage, site: &'a Site, name: &'a str, image: &'a Fixtur
             &["copy", "-r", "--from-plain-http", "--to-plain-http"],
             "",
         ),
-        mover("crane copy", |stage| stage.command("crane"), &["copy"], ""),
+        mover("crane copy, no evidence", |stage| stage.command("crane"), &["copy"], ""),
         mover(
-            "skopeo copy --all",
+            "skopeo copy --all, no evidence",
             |stage| stage.command("skopeo"),
             &["copy", "--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"],
             "docker://",

@@ -14,8 +14,9 @@ impl Table {
         Self { title, rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()] }
     }
 
-    /// Adds a row.
+    /// Adds a row, and prints it at once: the table, whose columns line up, may be minutes away.
     pub(crate) fn row(&mut self, row: Vec<String>) {
+        println!("… {}", row.join(", "));
         self.rows.push(row);
     }
 
