@@ -22,6 +22,33 @@ fn to_a_registry_with_the_api_everything_is_promoted_that_the_peers_look_for() {
     promote_every_row(&lab, &distribution(&lab), &sandbox());
 }
 
+/// An air gap ends at a registry of either kind: what a layout holds is listed there for everybody.
+#[test]
+fn out_of_a_layout_everything_is_promoted_that_the_peers_look_for() {
+    let Some(lab) = Lab::open() else { return };
+    lab.user.write("predicate.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
+    let (source, artifact) = (sandbox(), fixture::index(2, &["amd64", "arm64", "riscv64", "s390x"]));
+    lab.push(&source, "team/app", &artifact);
+    let from = lab.end(&source, "team/app", &artifact);
+    lab.cosign3_signs(&from.root());
+    attach_eleven(&from);
+    attach_with_cosign2(&from);
+    lab.sealift(&["copy", &from.tagged("v1"), "oci-layout://carried:v1"]).assert_code(0);
+    for destination in [sandbox(), distribution(&lab)] {
+        let to = lab.end(&destination, "prod/app", &artifact);
+        let promote = ["promote", "--key", "sealift.pub", "--output", "json", "oci-layout://carried:v1"];
+        let report = lab.sealift(&[&promote[..], &[&to.tagged("v1")]].concat()).assert_code(0).json();
+        let arrived = report["completeness"]["arrived"].as_array().unwrap();
+        assert_eq!(arrived.len(), 1 + 4 + 11 + 3, "{report:#}");
+        assert_eq!(report["completeness"]["excluded"], Value::Array(Vec::new()));
+        platforms(&to, &from);
+        lab.cosign3_verifies(&to.root());
+        eleven(&to, &from);
+        cosign3_finds_an_attestation(&to, &from);
+        cosign2_finds_everything(&to, &from);
+    }
+}
+
 /// What can get lost: an artifact, what the peers attach to it, and how they find it again.
 struct Row {
     name: &'static str,

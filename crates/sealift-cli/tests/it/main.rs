@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod apart;
+mod artifact_manifest;
 mod attach;
 mod attest;
 mod blob;
@@ -34,6 +35,7 @@ mod registries;
 mod scenarios;
 mod services;
 mod sign;
+mod skopeo;
 mod structure;
 mod support;
 mod transcripts;
