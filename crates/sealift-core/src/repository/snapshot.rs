@@ -131,9 +131,14 @@ impl ReadRepository for Snapshot<'_> {
     }
 
     async fn exists(&self, descriptor: &Descriptor) -> Result<bool, RepositoryError> {
+        // A layer may have the bytes of a manifest, and so its digest; neither proves the other.
+        let is_manifest = descriptor.media_type.is_manifest() || descriptor.media_type.as_str().is_empty();
         let is_known = {
             let remembered = self.remembered();
-            remembered.manifests.contains_key(&descriptor.digest) || remembered.blobs.contains_key(&descriptor.digest)
+            match is_manifest {
+                true => remembered.manifests.contains_key(&descriptor.digest),
+                false => remembered.blobs.contains_key(&descriptor.digest),
+            }
         };
         if is_known { Ok(true) } else { self.repository.exists(descriptor).await }
     }

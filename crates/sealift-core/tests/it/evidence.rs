@@ -3,7 +3,7 @@
 use sealift_core::attach::{NewArtifact, NewLayer, ProblemReason, attach};
 use sealift_core::evidence::{Effort, Evidence, MAX_CANDIDATES, RejectionReason, Verdict, gather};
 use sealift_core::identity::IdentityMatcher;
-use sealift_core::oci::{Descriptor, Digest, MediaType, RawManifest, Tag, media_type};
+use sealift_core::oci::{Descriptor, Digest, MediaType, RawManifest, Selector, Tag, media_type};
 use sealift_core::repository::{Content, MemoryRepository, ReadRepository, ReferrersSupport, Repository, Snapshot};
 use sealift_core::statement::predicate;
 use sealift_core::verify::{Claim, Requirements, Verifier, VerifyError};
@@ -275,4 +275,24 @@ async fn a_snapshot_asks_nothing_twice() {
         assert_eq!(signature(&snapshot, &image, &person).await.verdict(), Verdict::Verified);
     }
     assert_eq!(repository.calls().len(), 3, "{:?}", repository.calls());
+}
+
+/// A layer may have the bytes of a manifest, and so its digest.
+#[tokio::test]
+async fn a_blob_that_was_read_proves_no_manifest_of_the_same_bytes_nor_the_reverse() {
+    let (bytes, repository) = (fixture::image(1).root().bytes().clone(), MemoryRepository::new("blob"));
+    let of_type = |media_type: &str| Descriptor::of(media_type.to_owned(), &bytes);
+    let (blob, manifest) = (of_type(media_type::OCTET_STREAM), of_type(media_type::IMAGE_MANIFEST));
+    repository.push(&blob, bytes.clone().into()).await.unwrap();
+    let snapshot = Snapshot::new(&repository);
+    snapshot.fetch(&blob).await.unwrap();
+    assert!(snapshot.exists(&blob).await.unwrap());
+    assert!(!snapshot.exists(&manifest).await.unwrap(), "it holds the blob alone");
+
+    let repository = MemoryRepository::new("manifest");
+    repository.push(&manifest, bytes.clone().into()).await.unwrap();
+    let snapshot = Snapshot::new(&repository);
+    snapshot.manifest(&Selector::Digest(manifest.digest.clone())).await.unwrap();
+    assert!(snapshot.exists(&manifest).await.unwrap());
+    assert!(!snapshot.exists(&blob).await.unwrap(), "it holds the manifest alone");
 }
