@@ -8,6 +8,7 @@ use sealift_policy::Decision;
 
 use crate::endorse::Endorsed;
 use crate::error::PromoteError;
+use crate::object::Role;
 use crate::plan::require;
 use crate::presence::Presence;
 use crate::publish::Promoted;
@@ -52,7 +53,13 @@ impl Approved<'_> {
     pub async fn publish(self) -> Result<Promoted, PromoteError> {
         let destination = self.moved.destination;
         for (subject, entries) in &self.unlinked {
-            destination.link_referrers(subject, entries).await.map_err(at_destination)?;
+            // With what came along: a listing read from a replica that lags behind may lack what was linked before, and
+            // is what is written again.
+            let arrived = self.moved.plan.objects.iter().filter(|it| it.subject.as_ref() == Some(subject));
+            let arrived = arrived.filter(|it| it.role == Role::Referrer);
+            let arrived = arrived.filter_map(|it| it.manifest.to_referrer_entry().ok());
+            let entries: Vec<_> = arrived.chain(entries.iter().cloned()).collect();
+            destination.link_referrers(subject, &entries).await.map_err(at_destination)?;
         }
         let mut endorsed = self.record.iter().chain(&self.resigned);
         let has_signed = endorsed.any(|endorsed| endorsed.presence == Presence::Written);

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use sealift_core::attach::{AttachmentKind, Storage};
 use sealift_promote::{PromoteError, Promoted, SignatureForm, TagRule};
 use sealift_sandbox::fixture;
-use sealift_sandbox::registry::{Effect, Registry, RegistryOptions, RetryAfter, Rule};
+use sealift_sandbox::registry::{Effect, Endpoint, LoggedRequest, Registry, RegistryOptions, RetryAfter, Rule};
 
 use crate::http::{SWIFT_KINDS, found, in_a_hurry, modest_image, open_with, tagged};
 use crate::support::{Person, of, target};
@@ -31,6 +31,34 @@ async fn any_fault_at_a_destination_that_ignores_conditions_leaves_no_tag_that_i
 async fn any_fault_leaves_no_tag_without_what_the_destination_signs() {
     strike_everywhere(&Setting::new(SWIFT_KINDS[0], RegistryOptions::distribution, Signing::Everything), 6).await;
     strike_everywhere(&Setting::new(SWIFT_KINDS[1], SWIFT_KINDS[0], Signing::Everything), 5).await;
+}
+
+/// Signatures and the record are linked into a list that the promotion has written and read back before.
+#[tokio::test]
+async fn a_list_that_lags_behind_when_signatures_are_linked_loses_nothing_that_came_along() {
+    let setting = Setting::new(SWIFT_KINDS[0], RegistryOptions::distribution, Signing::Everything);
+    let source = setting.source().await;
+    let lists = |prod: &Registry| {
+        let is_list = |it: &&LoggedRequest| {
+            it.method == "GET" && it.endpoint == Endpoint::Manifest && it.path.contains("/sha256-")
+        };
+        prod.requests().iter().filter(is_list).count() as u64
+    };
+    let prod = Registry::start((setting.to)()).unwrap();
+    setting.promote(&source, &prod, None).await.unwrap();
+    let (whole, reads) = (attached(&prod, &source).await, lists(&prod));
+    assert!(reads > 8, "{reads}");
+    for nth in 1..=reads {
+        let prod = Registry::start((setting.to)()).unwrap();
+        let lag = Rule::new(Effect::OmitEntry).on(Endpoint::Manifest).method("GET").reference("sha256-*");
+        prod.set_faults([lag.nth(nth).times(1)]);
+        let outcome = setting.promote(&source, &prod, None).await;
+        prod.clear_faults();
+        match tagged(&prod) {
+            Some(_) => assert_eq!(attached(&prod, &source).await, whole, "read {nth}: {outcome:?}"),
+            None => assert!(outcome.is_err(), "read {nth}"),
+        }
+    }
 }
 
 /// What goes wrong, and what may come of it.
