@@ -28,8 +28,9 @@ const SHARED_BYTES: u64 = 2000;
 /// judge 3: the manifest, what refers to it, and the signature's blob. The tag 2: written, and read back. The rest is its
 /// part of the layers that all share.
 const REQUESTS: u64 = 21;
-/// The most requests for one by itself, which brings the layers that it shares along.
-const REQUESTS_ALONE: u64 = 27;
+/// The most requests for one by itself, which brings the layers that it shares along. Its signature may have arrived before
+/// it failed; then it is looked up, too.
+const REQUESTS_ALONE: u64 = 28;
 /// The most requests for one that is there already: the 6 to verify and plan, the tag and the listing there, and the
 /// signature's blob, which is read where it arrived.
 const REQUESTS_AGAIN: u64 = 9;
