@@ -313,12 +313,12 @@ mod tests {
             }
             (waited, pace.left().1)
         };
-        let slow = Bound::Rate { least: 300 * 1024, limit: seconds(300) };
+        let slow = Bound::Rate { least: 300 * MIN_RATE_BYTES, limit: seconds(300) };
         let (ended, bound) = comes(1024, 29);
         assert_eq!((ended < seconds(300), bound), (true, slow), "just more than the least in one idle time");
-        assert_eq!(comes(1000, 1).1, slow);
-        assert_eq!(comes(1100, 1).0, seconds(24 * 60 * 60), "as slow as may be");
+        assert_eq!(comes(250, 1).1, slow);
+        assert_eq!(comes(270, 1).0, seconds(24 * 60 * 60), "as slow as may be");
         assert_eq!(comes(64 * 1024, 20).0, seconds(24 * 60 * 60), "in bursts");
-        assert!(slow.exceeded().to_string().contains("307200 bytes came within 300 s"));
+        assert!(slow.exceeded().to_string().contains("76800 bytes came within 300 s"));
     }
 }

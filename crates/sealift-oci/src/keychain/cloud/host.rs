@@ -129,6 +129,7 @@ mod tests {
             ("eu.gcr.io", Some(Cloud::Gar)),
             ("europe-docker.pkg.dev", Some(Cloud::Gar)),
             ("GHCR.io", Some(Cloud::Ghcr)),
+            ("ghcr.io:443", Some(Cloud::Ghcr)),
         ] {
             assert_eq!(of(host), expected, "{host}");
         }
@@ -148,12 +149,12 @@ mod tests {
             "evil.myreg.azurecr.io",
             "myreg.azurecr.io.evil.test",
             "evilazurecr.io",
-            "myreg.azurecr.io:443",
+            "myreg.azurecr.io:5000",
             "pkg.dev",
             "a.b.pkg.dev",
             "evilgcr.io",
             "gcr.io.evil.test",
-            "ghcr.io:443",
+            "ghcr.io:5000",
             "x.ghcr.io",
             "docker.io",
             "127.0.0.1:5000",
