@@ -11,7 +11,7 @@ mod state;
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
-use sealift_core::attach::{CosignSuffix, NewLayer, Storage, attach_bundle, attach_cosign_tag, prepare};
+use sealift_core::attach::{CosignSuffix, NewLayer, attach_bundle, attach_cosign_tag, prepare};
 use sealift_core::entity::{EntityFormat, SignedEntity, SimpleSigning, VerificationMaterial};
 use sealift_core::evidence::{self, Effort, Evidence, Verdict};
 use sealift_core::oci::{Descriptor, Digest, Reference, Selector, media_type};
@@ -171,7 +171,7 @@ impl<'a> Signing<'a> {
                 _ => {}
             }
         }
-        self.check_destination(repository, &target.digest, purpose).await?;
+        self.check_destination(repository, &target.digest).await?;
         let earlier = self.earlier(repository, &target.digest, purpose).await?;
         let mut stored = Vec::new();
         if self.publish.format.has_bundle() {
@@ -193,21 +193,11 @@ impl<'a> Signing<'a> {
     }
 
     /// Asks the repository whether it would take the signature, before a log keeps one that is then stored nowhere.
-    async fn check_destination(
-        &self,
-        repository: &dyn Repository,
-        digest: &Digest,
-        purpose: &Purpose,
-    ) -> Result<(), CliError> {
+    async fn check_destination(&self, repository: &dyn Repository, digest: &Digest) -> Result<(), CliError> {
         if self.publish.no_upload || !self.signatory.publishes() {
             return Ok(());
         }
-        let bundle = self.publish.format.has_bundle().then_some(Storage::ReferrersApi);
-        let legacy = self.publish.format.has_legacy().then(|| Storage::CosignTag(legacy_suffix(purpose)));
-        for storage in bundle.into_iter().chain(legacy) {
-            prepare(repository, digest, storage).await.map_err(CliError::Attach)?;
-        }
-        Ok(())
+        prepare(repository, digest).await.map_err(CliError::Attach)
     }
 
     async fn sign_bundle(

@@ -567,21 +567,7 @@ fn what_the_registry_would_not_take_is_neither_certified_nor_logged() {
         assert_eq!(published(), 0, "{kind}");
 
         services.sign(&["sign"], &["--format", "both", &image]).assert_code(0);
-        let (logged, tags) = (published(), registry.tags("team/app"));
-        assert!(logged > 0);
-        // Tags that are there stay as they are, with the words of ECR and of Harbor.
-        for (status, code) in [(400, "TAG_INVALID"), (412, "PRECONDITION")] {
-            let immutable = || Rule::new(Effect::Refusal(status, code)).method("PUT").reference("sha256-*");
-            registry.set_faults([immutable()]);
-            before(services.sign(&["sign"], &["--format", "legacy", &image]), 22).assert_stderr(code);
-            assert_eq!(published(), logged, "{kind}");
-            if kind == "fallback tag" {
-                registry.set_faults([immutable()]);
-                before(services.sign(&["sign"], &[&image]), 22).assert_stderr(code);
-                assert_eq!(published(), logged, "{kind}");
-            }
-        }
-        assert_eq!(registry.tags("team/app"), tags);
+        assert!(published() > 0);
         services.sign(&["sign"], &["--format", "both", &image]).assert_code(0);
         let verified = services.verify(&["verify", "--all"], &[&image]).assert_code(0);
         assert_eq!(verified.stdout.matches("  yes  ").count(), 4, "{}", verified.stdout);
