@@ -83,8 +83,9 @@ struct ConfigJson {
 impl ConfigJson {
     /// Says whether a provenance file names the package of `manifest`, under the name that Helm gives its file.
     fn check(&self, manifest: &Manifest, provenance: &[u8]) -> Result<(), ProvenanceError> {
-        let is_package =
-            |layer: &&Descriptor| [media_type::HELM_CHART, "application/tar+gzip"].contains(&layer.media_type.as_str());
+        let is_package = |layer: &&Descriptor| {
+            [media_type::HELM_CHART, media_type::HELM_CHART_LEGACY].contains(&layer.media_type.as_str())
+        };
         let mut packages = manifest.layers.iter().filter(is_package);
         let (Some(package), None) = (packages.next(), packages.next()) else { return Err(ProvenanceError::NoPackage) };
         let (name, version) = (self.name.as_deref(), self.version.as_deref());

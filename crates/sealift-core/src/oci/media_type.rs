@@ -51,6 +51,8 @@ pub const COSIGN_SBOM_CONFIG: &str = "application/vnd.dev.cosign.artifact.sbom.v
 pub const NOTARY_SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 /// Helm chart package.
 pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// Helm chart package, as Helm 3 before 3.7 writes it.
+pub const HELM_CHART_LEGACY: &str = "application/tar+gzip";
 /// Helm chart configuration: <https://helm.sh/docs/topics/registries/>.
 pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 /// Helm chart provenance layer.
