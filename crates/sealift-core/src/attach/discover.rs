@@ -135,14 +135,15 @@ impl Room {
     }
 }
 
-/// The bound that a walk reached.
-struct Full {
-    what: &'static str,
-    limit: u64,
+/// The bound that a search reached.
+pub(super) struct Full {
+    pub(super) what: &'static str,
+    pub(super) limit: u64,
 }
 
 impl Full {
-    fn at(self, repository: &dyn ReadRepository, subject: &Digest) -> Unread {
+    /// Says so of what is attached to `subject`.
+    pub(super) fn at(self, repository: &dyn ReadRepository, subject: &Digest) -> Unread {
         let Self { what, limit } = self;
         let error = RepositoryError::TooLarge { repository: repository.name().clone(), what, limit };
         Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 
-use super::discover::{Entry, Opened, open};
+use super::discover::{Entry, Full, Opened, open};
 use super::{AttachmentProblem, Attachments, ProblemReason, Storage, Unread};
 use crate::oci::{Descriptor, Digest, media_type};
 use crate::repository::{ReadRepository, ReferrersListing, RepositoryError};
@@ -43,7 +43,8 @@ pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest
     }
     if entries.len() > MAX_OF_TYPE {
         entries.truncate(MAX_OF_TYPE);
-        all.unread.push(too_large(repository, subject, "number of referrers of a type", MAX_OF_TYPE as u64));
+        let full = Full { what: "number of referrers of a type", limit: MAX_OF_TYPE as u64 };
+        all.unread.push(full.at(repository, subject));
     }
     let mut room = MAX_BYTES_OF_TYPE;
     let opened = stream::iter(entries).map(|entry| async move {
@@ -55,7 +56,8 @@ pub async fn referrers_of_type(repository: &dyn ReadRepository, subject: &Digest
         match opened {
             Opened::Attachment(found) if found.artifact_type.as_deref() == Some(artifact_type) => {
                 let Some(left) = room.checked_sub(found.descriptor().size) else {
-                    all.unread.push(too_large(repository, subject, "referrers of a type", MAX_BYTES_OF_TYPE));
+                    let full = Full { what: "referrers of a type", limit: MAX_BYTES_OF_TYPE };
+                    all.unread.push(full.at(repository, subject));
                     return all;
                 };
                 room = left;
@@ -86,11 +88,6 @@ fn listed(
         Err(error) => all.unread.push(Unread { subject, storage, digest: None, error }),
     }
     Vec::new()
-}
-
-fn too_large(repository: &dyn ReadRepository, subject: &Digest, what: &'static str, limit: u64) -> Unread {
-    let error = RepositoryError::TooLarge { repository: repository.name().clone(), what, limit };
-    Unread { subject: subject.clone(), storage: Storage::ReferrersApi, digest: None, error }
 }
 
 fn may_be(descriptor: &Descriptor, artifact_type: &str) -> bool {
