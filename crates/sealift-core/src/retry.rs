@@ -72,17 +72,17 @@ pub fn is_transient(status: u16) -> bool {
     }
 }
 
-/// Returns how long a service asks to wait, from the text of `Retry-After`: seconds, or a date, which says nothing without
-/// the answer's own `date`.
+/// Returns how long a service asks to wait, from the headers of its answer: `Retry-After` has seconds, or a date, which says
+/// nothing without the answer's own `Date`. `header` returns the text of the header of a name.
 ///
 /// Specification: <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>.
-pub fn retry_after(asked: &str, date: Option<&str>) -> Option<Duration> {
-    let asked = asked.trim();
+pub fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
+    let asked = header("retry-after")?.trim();
     if let Ok(seconds) = asked.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(asked).ok()?;
-    let now = httpdate::parse_http_date(date?).ok()?;
+    let now = httpdate::parse_http_date(header("date")?).ok()?;
     Some(until.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
@@ -94,19 +94,25 @@ mod tests {
     fn reads_seconds_and_dates() {
         let now = Some("Tue, 24 Nov 2026 08:00:00 GMT");
         for (asked, date, expected) in [
-            ("17", None, Some(17)),
-            (" 17 ", now, Some(17)),
-            ("18446744073709551615", None, Some(u64::MAX)),
-            ("18446744073709551616", None, None),
-            ("Tue, 24 Nov 2026 08:00:30 GMT", now, Some(30)),
-            ("Tue, 24 Nov 2026 07:00:00 GMT", now, Some(0)),
-            ("Tue, 24 Nov 2026 08:00:30 GMT", None, None),
-            ("Tue, 24 Nov 2026 08:00:30 GMT", Some("today"), None),
-            ("soon", now, None),
-            ("-1", None, None),
-            ("", now, None),
+            (None, now, None),
+            (Some("17"), None, Some(17)),
+            (Some(" 17 "), now, Some(17)),
+            (Some("18446744073709551615"), None, Some(u64::MAX)),
+            (Some("18446744073709551616"), None, None),
+            (Some("Tue, 24 Nov 2026 08:00:30 GMT"), now, Some(30)),
+            (Some("Tue, 24 Nov 2026 07:00:00 GMT"), now, Some(0)),
+            (Some("Tue, 24 Nov 2026 08:00:30 GMT"), None, None),
+            (Some("Tue, 24 Nov 2026 08:00:30 GMT"), Some("today"), None),
+            (Some("soon"), now, None),
+            (Some("-1"), None, None),
+            (Some(""), now, None),
         ] {
-            assert_eq!(retry_after(asked, date), expected.map(Duration::from_secs), "{asked}");
+            let header = |name: &str| match name {
+                "retry-after" => asked,
+                "date" => date,
+                _ => None,
+            };
+            assert_eq!(retry_after(header), expected.map(Duration::from_secs), "{asked:?}");
         }
     }
 

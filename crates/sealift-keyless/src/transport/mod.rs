@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{DATE, LOCATION, RETRY_AFTER};
+use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
 use sealift_core::retry::{self, Backoff, is_transient};
 use sealift_core::{host, locked};
@@ -269,8 +269,7 @@ async fn read(mut response: reqwest::Response, request: &Request) -> Result<Answ
 
 /// Returns how long a service asks to wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok();
-    retry::retry_after(text(RETRY_AFTER)?, text(DATE))
+    retry::retry_after(|name| headers.get(name)?.to_str().ok())
 }
 
 fn redirect(response: &reqwest::Response) -> Option<Url> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use sealift_core::retry::{self, Backoff, RetryPolicy};
 
@@ -46,13 +45,13 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
 
 /// Returns how long the registry asks to wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok();
-    retry::retry_after(text(RETRY_AFTER)?, text(DATE))
+    retry::retry_after(|name| headers.get(name)?.to_str().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::{DATE, RETRY_AFTER};
 
     use super::*;
 
