@@ -6,6 +6,7 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealift_core::hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -90,14 +91,14 @@ impl<'a> Signature<'a> {
         for name in self.signed.split(';') {
             let _ = writeln!(request, "{name}:{}", call.header(name).unwrap_or_default());
         }
-        let _ = write!(request, "\n{}\n{}", self.signed, hex(&Sha256::digest(&call.body)));
+        let _ = write!(request, "\n{}\n{}", self.signed, hex::encode(&Sha256::digest(&call.body)));
         let date = call.header("x-amz-date").unwrap_or_default();
-        let text = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", self.scope, hex(&Sha256::digest(request)));
+        let text = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{}", self.scope, hex::encode(&Sha256::digest(request)));
         let mut key = format!("AWS4{SECRET_KEY}").into_bytes();
         for part in self.scope.split('/').chain([text.as_str()]) {
             key = sign(&Key::new(HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
         }
-        hex(&key)
+        hex::encode(&key)
     }
 }
 
@@ -165,12 +166,5 @@ fn role_keys((key, token): (&str, &str)) -> Value {
     json!({
         "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": key, "SecretAccessKey": SECRET_KEY, "Token": token,
         "Expiration": "2099-01-01T00:00:00Z",
-    })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }

@@ -1,7 +1,5 @@
 //! Base64, hexadecimal, PEM and canonical JSON (RFC 8785, <https://www.rfc-editor.org/rfc/rfc8785>).
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -29,11 +27,7 @@ pub(super) fn from_base64_url(text: &str) -> Option<Vec<u8>> {
 
 /// Returns lower-case hexadecimal.
 pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().fold(String::new(), |mut text, byte| {
-        // writing to a String cannot fail
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    sealift_core::hex::encode(bytes.as_ref())
 }
 
 /// Reads hexadecimal of either case.
