@@ -10,13 +10,6 @@ use crate::support::{User, registry};
 
 const VERIFY: [&str; 4] = ["verify", "--key", "sealift.pub", "@team/app:v1"];
 
-/// Returns rules that put an answer in the place of any other of an endpoint.
-fn instead(endpoint: Endpoint, status: u16, media_type: &str, body: &str) -> Vec<Rule> {
-    let body = Effect::Body(body.to_owned().into());
-    let effects = [Effect::Status(status), body, Effect::header("content-type", media_type)];
-    effects.map(|effect| Rule::new(effect).on(endpoint)).into()
-}
-
 fn by_digest(registry: &Registry) -> String {
     format!("{}@{}", registry.reference("team/app"), fixture::image(1).digest())
 }
@@ -28,8 +21,8 @@ fn a_page_where_signatures_would_be_is_no_answer() {
     {
         let (user, registry) = (User::with_key(), registry(RegistryOptions::distribution()));
         let page = |hidden: &str| {
-            let page = instead(Endpoint::Manifest, 200, media_type, body);
-            registry.set_faults(page.into_iter().map(|rule| rule.reference(hidden)));
+            let page = Effect::answer(200, media_type, body);
+            registry.set_faults(page.map(|effect| Rule::new(effect).on(Endpoint::Manifest).reference(hidden)));
         };
         user.at(&registry, &VERIFY).assert_code(10);
         for hidden in ["sha256-*", "sha256-*.sig"] {
@@ -87,7 +80,8 @@ fn a_listing_of_no_tags_leaves_nothing_behind() {
     ] {
         let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
         user.at(&registry, &["sign", "--key", "sealift.key", "--format", "legacy", "@team/app:v1"]).assert_code(0);
-        registry.set_faults(instead(Endpoint::Tags, 200, "application/json", body));
+        let listing = Effect::answer(200, "application/json", body);
+        registry.set_faults(listing.map(|effect| Rule::new(effect).on(Endpoint::Tags)));
         let to = registry.reference("mirror/app:v1");
         user.run(&["copy", &by_digest(&registry), &to]).assert_code(0);
         registry.clear_faults();
@@ -101,8 +95,8 @@ fn one_refusal_of_a_load_balancer_is_no_answer() {
     user.at(&registry, &["sign", "--key", "sealift.key", "@team/app:v1"]).assert_code(0);
     let to = registry.reference("mirror/app:v1");
     for args in [&VERIFY[..], &["copy", "@team/app:v1", &to]] {
-        let refusal = instead(Endpoint::Referrers, 404, "text/plain", "404 page not found\n");
-        registry.set_faults(refusal.into_iter().map(|rule| rule.times(1)));
+        let refusal = Effect::answer(404, "text/plain", "404 page not found\n");
+        registry.set_faults(refusal.map(|effect| Rule::new(effect).on(Endpoint::Referrers).times(1)));
         user.at(&registry, args).assert_code(22);
         registry.clear_faults();
         user.at(&registry, args).assert_code(0);

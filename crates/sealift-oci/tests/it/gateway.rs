@@ -12,15 +12,9 @@ use crate::support::{access, count, kind, name, open, start};
 const API: ReferrersListing = ReferrersListing::Api;
 const FALLBACK: ReferrersListing = ReferrersListing::FallbackTag;
 
-/// Returns the effects that put an answer in the place of any other.
-fn instead(status: u16, media_type: &str, body: &str) -> [Effect; 3] {
-    let body = Effect::Body(body.to_owned().into());
-    [Effect::Status(status), body, Effect::header("content-type", media_type)]
-}
-
 /// The refusal of a load balancer that knows no such host or path.
 fn no_route() -> [Effect; 3] {
-    instead(404, "text/plain; charset=utf-8", "404 page not found\n")
+    Effect::answer(404, "text/plain; charset=utf-8", "404 page not found\n")
 }
 
 fn signature(subject: &Fixture) -> Fixture {
@@ -57,7 +51,7 @@ async fn a_page_under_a_tag_says_nothing_of_what_the_tag_holds() {
         registry.add("team/app", &image, Some("v1")).unwrap();
         let repository = open(access(), &registry, "team/app").await;
         let rule = |effect| Rule::new(effect).on(Endpoint::Manifest).reference("sha256-*");
-        registry.set_faults(instead(200, media_type, body).map(rule));
+        registry.set_faults(Effect::answer(200, media_type, body).map(rule));
         assert_eq!(kind(&repository.referrers(image.digest(), FALLBACK).await), "malformed", "{media_type} {body}");
         for suffix in CosignSuffix::ALL {
             let tag = Selector::Tag(suffix.tag(image.digest()));
@@ -97,10 +91,10 @@ async fn what_the_registry_says_a_tag_holds_is_no_page() {
 async fn one_refusal_of_anybody_does_not_end_the_api() {
     for effects in [
         no_route(),
-        instead(404, "text/html", "<html>no such host</html>"),
-        instead(404, "application/json", r#"{"message":"no Route matched with those values"}"#),
-        instead(405, "text/plain", ""),
-        instead(501, "text/html", "<html></html>"),
+        Effect::answer(404, "text/html", "<html>no such host</html>"),
+        Effect::answer(404, "application/json", r#"{"message":"no Route matched with those values"}"#),
+        Effect::answer(405, "text/plain", ""),
+        Effect::answer(501, "text/html", "<html></html>"),
     ] {
         let (registry, [first, second]) = with_two_images(RegistryOptions::default());
         let repository = open(access(), &registry, "team/app").await;
@@ -138,7 +132,7 @@ async fn a_registry_that_lists_in_one_repository_is_not_taken_for_one_that_lists
 async fn a_refusal_that_is_no_habit_decides_nothing() {
     let (registry, [image, _]) = with_two_images(RegistryOptions::default());
     let missing = Rule::new(Effect::Refusal(404, "MANIFEST_UNKNOWN")).on(Endpoint::Referrers).nth(2).times(1);
-    for effects in [no_route(), instead(200, "text/html", "<html>log in</html>")] {
+    for effects in [no_route(), Effect::answer(200, "text/html", "<html>log in</html>")] {
         let repository = open(access(), &registry, "team/app").await;
         registry.set_faults(on_referrers(effects).into_iter().chain([missing.clone()]));
         let listed = repository.referrers(image.digest(), API).await;

@@ -169,6 +169,12 @@ impl Effect {
         Self::Header { name: name.to_owned(), value: None }
     }
 
+    /// Returns the effects that put this answer in the place of any other.
+    pub fn answer(status: u16, media_type: &str, body: &str) -> [Self; 3] {
+        let body = Self::Body(Bytes::copy_from_slice(body.as_bytes()));
+        [Self::Status(status), body, Self::header("content-type", media_type)]
+    }
+
     /// Returns the effect on one request, of which nothing more need be known.
     fn of(self, call: &Call) -> Self {
         match self {
