@@ -536,6 +536,11 @@ impl Failure {
     }
 }
 
+/// Returns what an error and its causes say, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
+}
+
 /// Returns what each error of the chain below the first says, without the repetitions some libraries make.
 pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
     /// The longest chain shown; stops a library's cycle.

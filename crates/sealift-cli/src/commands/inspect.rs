@@ -11,7 +11,7 @@ use crate::args::output::{Format, OutputArgs};
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
-use crate::error::{CliError, causes};
+use crate::error::{CliError, with_causes};
 use crate::exit::Exit;
 use crate::output::model::{Described, Document, Inspected, InspectedSignature};
 use crate::signed_content::{self, Signed};
@@ -103,8 +103,7 @@ fn inspect<R: ?Sized>(subject: &Subject<R>, place: &Place, signed: &Signed) -> I
     let entity = match &signed.entity {
         Ok(entity) => entity,
         Err(error) => {
-            let causes = causes(error);
-            shown.problem = Some(std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": "));
+            shown.problem = Some(with_causes(error));
             return shown;
         }
     };

@@ -18,7 +18,7 @@ use crate::args::output::OutputArgs;
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
-use crate::error::{CliError, causes};
+use crate::error::{CliError, with_causes};
 use crate::manifests;
 use crate::output::model::{Migrated, MigratedSignature, Migration, Unfinished};
 use crate::proofs::{Logs, proven};
@@ -259,8 +259,4 @@ impl Migrating<'_> {
     fn failed(&self, source: RepositoryError) -> CliError {
         CliError::Repository { task: "read what is attached to", subject: self.target.digest.to_string(), source }
     }
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
 }

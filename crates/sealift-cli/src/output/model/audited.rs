@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use sealift_core::attach::{Audit, Finding};
 use serde::Serialize;
 
-use crate::error::{causes, exit_of_repository, undecided};
+use crate::error::{exit_of_repository, undecided, with_causes};
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, WARNING};
 use crate::output::{Report, json_line};
@@ -65,15 +65,11 @@ struct Fault {
 
 impl Fault {
     fn of(finding: &Finding) -> Self {
-        let mut reason = finding.fault.to_string();
-        for cause in causes(&finding.fault) {
-            reason = format!("{reason}: {cause}");
-        }
         Self {
             listing: finding.storage.to_string(),
             digest: finding.digest.as_ref().map(ToString::to_string),
             fault: finding.fault.name(),
-            reason,
+            reason: with_causes(&finding.fault),
         }
     }
 

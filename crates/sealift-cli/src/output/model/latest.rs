@@ -8,7 +8,8 @@ use sealift_policy::edition::Edition;
 use sealift_policy::lifecycle::Markers;
 use serde::Serialize;
 
-use super::lifecycle::{described, unclear};
+use super::lifecycle::unclear;
+use crate::error::with_causes;
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -44,7 +45,7 @@ impl Dated {
     fn doubts(&self) -> Vec<String> {
         let undated = self.markers.effective().and_then(|marker| marker.end_of_life.as_ref().err());
         let undated = undated.map(|found| format!("the marker that decides says `{found}`, which is no date"));
-        undated.into_iter().chain(self.markers.doubts().iter().map(described)).collect()
+        undated.into_iter().chain(self.markers.doubts().iter().map(|doubt| with_causes(doubt))).collect()
     }
 
     fn successor(&self) -> Option<&str> {

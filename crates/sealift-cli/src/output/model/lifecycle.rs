@@ -10,7 +10,7 @@ use sealift_core::repository::foreign_text;
 use sealift_policy::lifecycle::{Doubt, Marker, Markers};
 use serde::Serialize;
 
-use crate::error::{causes, exit_of_repository, undecided};
+use crate::error::{exit_of_repository, undecided, with_causes};
 use crate::exit::Exit;
 use crate::output::style::{BAD, DIM, GOOD, STRONG, WARNING};
 use crate::output::{Report, json_line};
@@ -77,7 +77,7 @@ impl Report for Lifecycle {
             writeln!(out, "    {DIM}{}{created}{signer}{DIM:#}", marker.digest)?;
         }
         for doubt in self.markers.doubts() {
-            writeln!(out, "  {WARNING}?{WARNING:#} {}", described(doubt))?;
+            writeln!(out, "  {WARNING}?{WARNING:#} {}", with_causes(doubt))?;
         }
         for (key, Annotation { value, from }) in self.annotations() {
             let from = from.map_or_else(|| "its own".to_owned(), |marker| format!("of {marker}"));
@@ -132,11 +132,6 @@ pub(super) fn unclear(markers: &Markers) -> Option<Exit> {
         (None, Some(marker)) if marker.end_of_life.is_err() => Some(Exit::Unavailable),
         (None, _) => None,
     }
-}
-
-/// Returns why there may be another marker that counts, with the causes.
-pub(super) fn described(doubt: &Doubt) -> String {
-    std::iter::once(doubt.to_string()).chain(causes(doubt)).collect::<Vec<_>>().join(": ")
 }
 
 /// A value, and the marker that it comes from; none for the artifact's own.

@@ -6,7 +6,7 @@ use sealift_core::attach::AttachmentKind;
 use sealift_core::oci::{Digest, Reference};
 use serde::Serialize;
 
-use crate::error::{CliError, causes};
+use crate::error::{CliError, with_causes};
 use crate::exit::Exit;
 use crate::output::style::{DIM, GOOD, HINT, WARNING};
 use crate::output::{Report, json_line};
@@ -77,8 +77,7 @@ impl Migrated {
 impl Unfinished {
     /// Describes why the conversion of what is attached to `subject` ended.
     pub(crate) fn of(subject: &Digest, error: &CliError) -> Self {
-        let reason = std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ");
-        Self { subject: subject.clone(), reason, exit: error.exit() }
+        Self { subject: subject.clone(), reason: with_causes(error), exit: error.exit() }
     }
 }
 

@@ -11,7 +11,7 @@ use sealift_core::repository::RepositoryError;
 use sealift_core::statement::predicate;
 use serde::Serialize;
 
-use crate::error::{causes, exit_of_repository, undecided};
+use crate::error::{exit_of_repository, undecided, with_causes};
 use crate::exit::Exit;
 use crate::manifests::Member;
 use crate::output::style::{DIM, STRONG, WARNING};
@@ -177,10 +177,6 @@ impl Remark {
     ) -> Self {
         Self { digest, subject, storage: storage.to_string(), reason: with_causes(error) }
     }
-}
-
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::once(error.to_string()).chain(causes(error)).collect::<Vec<_>>().join(": ")
 }
 
 struct Builder<'a> {
