@@ -27,9 +27,9 @@ pub(crate) enum Network {
 
 /// What an installation is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
-    Sign,
-    Trust,
+pub(crate) enum InstanceUse {
+    Signing,
+    Trusting,
 }
 
 /// Whom to trust and what to sign with.
@@ -78,13 +78,13 @@ impl Context {
     /// # Errors
     /// [`CliError::OtherTrust`] where a variable of cosign's says that another one is meant: those that the public one
     /// vouches for, or what it publishes, is not what was asked for.
-    pub(crate) fn default_instance(&self, purpose: Purpose) -> Result<InstanceName, CliError> {
+    pub(crate) fn default_instance(&self, usage: InstanceUse) -> Result<InstanceName, CliError> {
         match &self.environment().instance {
             None => {
                 let others = &self.environment().others;
                 let is_against = |other: &&OtherVariable| match other.effect {
                     Effect::Trust => true,
-                    Effect::Signing => purpose == Purpose::Sign,
+                    Effect::Signing => usage == InstanceUse::Signing,
                     Effect::Cache | Effect::Other => false,
                 };
                 if let Some(variable) = others.iter().find(is_against) {

@@ -10,7 +10,7 @@ use crate::args::identity::TrustArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
-use crate::sigstore::{Network, Purpose};
+use crate::sigstore::{InstanceUse, Network};
 
 /// The largest PEM file of certificates read; a chain has 8 KiB.
 const MAX_CERTIFICATES_BYTES: u64 = 1024 * 1024;
@@ -50,7 +50,8 @@ impl TrustArgs {
             roots.push(TrustRoot::default());
         }
         if roots.is_empty() && certificates == CertificateUse::Accepted {
-            roots.push(context.installation(&context.default_instance(Purpose::Trust)?, network).await?.trust_root);
+            let name = context.default_instance(InstanceUse::Trusting)?;
+            roots.push(context.installation(&name, network).await?.trust_root);
         }
         let has_own_authority = !own.certificate_authorities.is_empty();
         let instance = |root: TrustRoot| {

@@ -14,7 +14,7 @@ use crate::error::{CliError, UsageError};
 use crate::exit::Exit;
 use crate::files;
 use crate::output::model::{Document, Trusted};
-use crate::sigstore::{Network, Purpose};
+use crate::sigstore::{InstanceUse, Network};
 
 /// Say which Sigstore installations are known, and whom they consist of
 ///
@@ -123,7 +123,7 @@ async fn init(args: &InitArgs, context: &Context) -> Result<Trusted, CliError> {
 }
 
 async fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> {
-    let name = args.instance.clone().map_or_else(|| context.default_instance(Purpose::Trust), Ok)?;
+    let name = args.instance.clone().map_or_else(|| context.default_instance(InstanceUse::Trusting), Ok)?;
     let network = if args.offline { Network::Forbidden } else { Network::Allowed };
     let material = context.trust_material(&name, network).await?;
     if args.raw {

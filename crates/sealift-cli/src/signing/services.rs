@@ -14,7 +14,7 @@ use crate::args::keyless::ServiceArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
-use crate::sigstore::{Network, Purpose};
+use crate::sigstore::{InstanceUse, Network};
 
 /// Services, by address.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ impl Services {
             let failed = |source| CliError::SigningConfig { from: path.display().to_string(), source };
             Self::of_config(&config.map_err(failed)?, Context::clock()).map_err(failed)?
         } else if args.instance.is_some() || !addresses.names_service() {
-            let name = args.instance.clone().map_or_else(|| context.default_instance(Purpose::Sign), Ok)?;
+            let name = args.instance.clone().map_or_else(|| context.default_instance(InstanceUse::Signing), Ok)?;
             let installation = context.installation(&name, Network::Allowed).await?;
             let config = installation.signing_config.ok_or(UsageError::NoSigningConfig)?;
             let failed = |source| CliError::SigningConfig { from: "the installation".to_owned(), source };
