@@ -67,11 +67,10 @@ impl Rules {
 
     /// Says whether a certificate can meet a demand.
     pub(crate) fn certificates(&self) -> CertificateUse {
-        let is_accepted = match self {
+        CertificateUse::from(match self {
             Self::Document { document, .. } => document.scopes().any(|(_, policy)| policy.accepts_certificates()),
             Self::Signers(identities) => identities.accepts_certificates(),
-        };
-        if is_accepted { CertificateUse::Accepted } else { CertificateUse::Unused }
+        })
     }
 }
 

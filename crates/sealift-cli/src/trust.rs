@@ -22,6 +22,13 @@ pub(crate) enum CertificateUse {
     Unused,
 }
 
+impl From<bool> for CertificateUse {
+    /// Returns what certificates are used for, from whether one can meet a demand.
+    fn from(is_accepted: bool) -> Self {
+        if is_accepted { Self::Accepted } else { Self::Unused }
+    }
+}
+
 /// One Sigstore installation: whom it consists of, and what its signatures come with.
 pub(crate) struct Instance {
     pub(crate) root: TrustRoot,

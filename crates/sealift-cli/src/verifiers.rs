@@ -20,7 +20,7 @@ pub(crate) async fn requirements(
     annotations: BTreeMap<String, String>,
 ) -> Result<(Verifier, IdentityMatcher), CliError> {
     let identity = accepted(context, args)?;
-    let certificates = if identity.accepts_certificates() { CertificateUse::Accepted } else { CertificateUse::Unused };
+    let certificates = identity.accepts_certificates().into();
     let verifier = verifier(context, &args.trust, annotations, certificates).await?;
     Ok((verifier, identity))
 }

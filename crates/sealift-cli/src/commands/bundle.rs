@@ -241,10 +241,7 @@ impl<'a> Acceptance<'a> {
             true => return Err(UsageError::NoKey.into()),
         };
         let has_log = !entity.material.log_entries.is_empty();
-        let certificates = match has_log || identity.accepts_certificates() {
-            true => CertificateUse::Accepted,
-            false => CertificateUse::Unused,
-        };
+        let certificates = CertificateUse::from(has_log || identity.accepts_certificates());
         let mut instances = args.identity.trust.instances(context, certificates).await?;
         for instance in instances.iter_mut().filter(|_| has_log) {
             // What a log proves is what is asked about, whoever signed.
