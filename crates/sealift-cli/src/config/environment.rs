@@ -104,7 +104,7 @@ pub(crate) struct OtherVariable {
 /// What it changes for cosign.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Effect {
-    /// Whom signers of other installations are vouched for by: whoever sets it does not mean the public-good one.
+    /// Who vouches for signers: whoever sets it means another installation than the public-good one.
     Trust,
     /// With which services is signed, and what becomes public.
     Signing,
@@ -114,6 +114,13 @@ pub(crate) enum Effect {
     Other,
 }
 
+/// Instead of what says where an installation publishes whom to trust.
+const INSTANCE_MADE_KNOWN: &str = "`sealift trust init --url URL --root FILE` once, then `--instance URL`";
+/// Instead of the key of a log.
+const KEYS_OF_LOGS: &str = "`--trusted-root FILE`, which holds the keys of logs";
+/// Instead of what leads to a key on a hardware token.
+const NO_TOKENS: &str = "keys on hardware tokens are not supported";
+
 /// Every variable of cosign's that changes whom it trusts, and the others that people set.
 const OTHERS: &[OtherVariable] = &[
     other(
@@ -121,11 +128,11 @@ const OTHERS: &[OtherVariable] = &[
         Effect::Trust,
         "`--ca-roots FILE`, or `--trusted-root FILE` for all of an installation",
     ),
-    other("SIGSTORE_REKOR_PUBLIC_KEY", Effect::Trust, "`--trusted-root FILE`, which holds the keys of logs"),
-    other("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", Effect::Trust, "`--trusted-root FILE`, which holds the keys of logs"),
+    other("SIGSTORE_REKOR_PUBLIC_KEY", Effect::Trust, KEYS_OF_LOGS),
+    other("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", Effect::Trust, KEYS_OF_LOGS),
     other("SIGSTORE_TSA_CERTIFICATE_FILE", Effect::Trust, "`--timestamp-certificate-chain FILE`"),
-    other("TUF_MIRROR", Effect::Trust, "`sealift trust init --url URL --root FILE` once, then `--instance URL`"),
-    other("TUF_ROOT_JSON", Effect::Trust, "`sealift trust init --url URL --root FILE` once, then `--instance URL`"),
+    other("TUF_MIRROR", Effect::Trust, INSTANCE_MADE_KNOWN),
+    other("TUF_ROOT_JSON", Effect::Trust, INSTANCE_MADE_KNOWN),
     other("COSIGN_TRUSTED_ROOT", Effect::Trust, "`--trusted-root FILE`"),
     other("COSIGN_CA_ROOTS", Effect::Trust, "`--ca-roots FILE`"),
     other("COSIGN_CERTIFICATE_CHAIN", Effect::Trust, "`--certificate-chain FILE`"),
@@ -147,14 +154,9 @@ const OTHERS: &[OtherVariable] = &[
     ),
     other("COSIGN_MAX_ATTACHMENT_SIZE", Effect::Other, "nothing to say: everything that is read is bounded"),
     other("COSIGN_DOCKER_MEDIA_TYPES", Effect::Other, "nothing to say: signatures have the media types of OCI"),
-    other("COSIGN_PKCS11_MODULE_PATH", Effect::Other, "keys on hardware tokens are not supported"),
-    other("COSIGN_PKCS11_IGNORE_CERTIFICATE", Effect::Other, "keys on hardware tokens are not supported"),
-    OtherVariable {
-        name: "COSIGN_PKCS11_PIN",
-        exposure: Exposure::Secret,
-        effect: Effect::Other,
-        instead: "keys on hardware tokens are not supported",
-    },
+    other("COSIGN_PKCS11_MODULE_PATH", Effect::Other, NO_TOKENS),
+    other("COSIGN_PKCS11_IGNORE_CERTIFICATE", Effect::Other, NO_TOKENS),
+    OtherVariable { name: "COSIGN_PKCS11_PIN", exposure: Exposure::Secret, effect: Effect::Other, instead: NO_TOKENS },
 ];
 
 const fn other(name: &'static str, effect: Effect, instead: &'static str) -> OtherVariable {
