@@ -11,7 +11,7 @@ use crate::commands::{
     triangulate, trust, verify, verify_attestation, verify_blob, verify_blob_attestation, version,
 };
 use crate::exit::Exit;
-use crate::other_tools::{self, Unread};
+use crate::other_tools::{self, CommandLineError};
 
 /// Sign, verify and promote container images and other OCI artifacts, with all their evidence
 ///
@@ -41,14 +41,14 @@ impl Cli {
         let matches = other_tools::read(Self::command, words.into_iter().collect());
         let read = matches.and_then(|matches| {
             let read = Self::from_arg_matches(&matches);
-            read.map_err(|error| Unread::Parser(Box::new(error.format(&mut Self::command()))))
+            read.map_err(|error| CommandLineError::Parser(Box::new(error.format(&mut Self::command()))))
         });
-        read.map_err(|unread| match unread {
-            Unread::Parser(said) => {
+        read.map_err(|error| match error {
+            CommandLineError::Parser(said) => {
                 let _ = said.print();
                 if said.use_stderr() { Exit::Usage } else { Exit::Ok }
             }
-            Unread::Refused(failure) => {
+            CommandLineError::Foreign(failure) => {
                 let _ = failure.write_text(&mut anstream::stderr().lock());
                 Exit::Usage
             }

@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::cli::Cli;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::other_tools::words::{Answer, Meaning, WORDS};
+use crate::other_tools::words::{Equivalent, Meaning, WORDS};
 use crate::output::model::Document;
 
 /// Write the generated documents: `exit-codes.md`, `other-tools.md` and `cli/`
@@ -53,14 +53,14 @@ fn other_tools() -> String {
     for word in WORDS {
         let typed = word.word;
         let said: Vec<String> = match word.meaning {
-            Meaning::Verb(answer) | Meaning::Value(answer) => vec![said(answer)],
+            Meaning::Verb(equivalent) | Meaning::Value(equivalent) => vec![said(equivalent)],
             Meaning::Switch(on, off) => match (said(on), said(off)) {
                 (on, off) if on == off => vec![on],
-                (on, _) if matches!(off, Answer::Done) => vec![on],
+                (on, _) if matches!(off, Equivalent::Done) => vec![on],
                 (on, off) => vec![on, format!("`{typed}=false`: {off}")],
             },
             Meaning::Choice(known, other) => {
-                let known = known.iter().map(|(value, answer)| format!("`{value}`: {}", said(*answer)));
+                let known = known.iter().map(|(value, equivalent)| format!("`{value}`: {}", said(*equivalent)));
                 known.chain([format!("else {}", said(other))]).collect()
             }
         };
@@ -73,11 +73,11 @@ fn other_tools() -> String {
     page
 }
 
-fn said(answer: Answer) -> String {
-    match answer {
-        Answer::Done => "done in any case".to_owned(),
-        Answer::No(why, instead) => format!("no: {why}; {instead}"),
-        Answer::Ours(ours) => format!("as `{}`", ours.join(" ")),
+fn said(equivalent: Equivalent) -> String {
+    match equivalent {
+        Equivalent::Done => "done in any case".to_owned(),
+        Equivalent::No(why, instead) => format!("no: {why}; {instead}"),
+        Equivalent::Ours(ours) => format!("as `{}`", ours.join(" ")),
     }
 }
 

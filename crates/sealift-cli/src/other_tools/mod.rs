@@ -14,22 +14,22 @@ use clap::{ArgMatches, Command};
 use crate::error::Failure;
 use crate::exit::Exit;
 use place::Place;
-use words::{Answer, Meaning, WORDS, Word};
+use words::{Equivalent, Meaning, WORDS, Word};
 
 /// The most words of one command line that are replaced. Stops a table that leads in a circle.
 const MAX_REPLACED: usize = 64;
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
-pub(crate) enum Unread {
+pub(crate) enum CommandLineError {
     /// It asks for help, or is wrong in a way that the parser explains.
     Parser(Box<clap::Error>),
     /// It has a word that other tools take.
-    Refused(Box<Failure>),
+    Foreign(Box<Failure>),
 }
 
 /// Reads a command line; `command` describes what there is, without what only help needs.
-pub(crate) fn read(command: impl Fn() -> Command, words: Vec<OsString>) -> Result<ArgMatches, Unread> {
+pub(crate) fn read(command: impl Fn() -> Command, words: Vec<OsString>) -> Result<ArgMatches, CommandLineError> {
     // Descriptions of all commands, which take long to make.
     let described = || {
         let mut command = command();
@@ -47,11 +47,11 @@ pub(crate) fn read(command: impl Fn() -> Command, words: Vec<OsString>) -> Resul
         };
         match translated(&described(), &words, &error) {
             Some(Ok(replaced)) => words = replaced,
-            Some(Err(failure)) => return Err(Unread::Refused(Box::new(failure))),
+            Some(Err(failure)) => return Err(CommandLineError::Foreign(Box::new(failure))),
             None => break,
         }
     }
-    described().try_get_matches_from(words).map_err(|error| Unread::Parser(Box::new(error)))
+    described().try_get_matches_from(words).map_err(|error| CommandLineError::Parser(Box::new(error)))
 }
 
 /// Returns the command line with one word less that the parser refuses, or why there is no such; `None` where nothing is
@@ -66,7 +66,7 @@ fn translated(root: &Command, words: &[OsString], error: &clap::Error) -> Option
             let index = place.operand?;
             let typed = words[index].to_str()?;
             match find(&place.path, typed)?.meaning {
-                Meaning::Verb(answer) => answered(answer, &place.path, typed, None, words, index..=index),
+                Meaning::Verb(equivalent) => substituted(equivalent, &place.path, typed, None, words, index..=index),
                 _ => None,
             }
         }
@@ -82,14 +82,14 @@ fn translated(root: &Command, words: &[OsString], error: &clap::Error) -> Option
 fn of_flag(place: &Place<'_>, words: &[OsString], index: usize) -> Option<Result<Vec<OsString>, Failure>> {
     let (flag, value) = flag_of(&words[index])?;
     let meaning = find(&place.path, flag)?.meaning;
-    let (answer, last) = match (meaning, value) {
+    let (equivalent, last) = match (meaning, value) {
         (Meaning::Verb(_), _) => return None,
         (Meaning::Switch(on, off), value) => match value.map(place::switched) {
             None | Some(Some(true)) => (on, index),
             Some(Some(false)) => (off, index),
             Some(None) => return None,
         },
-        (Meaning::Value(answer @ Answer::No(..)), _) => (answer, index),
+        (Meaning::Value(equivalent @ Equivalent::No(..)), _) => (equivalent, index),
         (meaning, value) => {
             let (value, last) = match value {
                 Some(value) => (value, index),
@@ -100,24 +100,24 @@ fn of_flag(place: &Place<'_>, words: &[OsString], index: usize) -> Option<Result
         }
     };
     // A value that counts here too is left where it is.
-    let keeps_value = matches!((meaning, answer), (Meaning::Value(_), Answer::Ours(_)));
+    let keeps_value = matches!((meaning, equivalent), (Meaning::Value(_), Equivalent::Ours(_)));
     let (value, last) = if keeps_value { (value, index) } else { (None, last) };
-    answered(answer, &place.path, flag, value, words, index..=last)
+    substituted(equivalent, &place.path, flag, value, words, index..=last)
 }
 
-/// Puts in what the answer says, in place of the words in `range`.
-fn answered(
-    answer: Answer,
+/// Puts in what the equivalent says, in place of the words in `range`.
+fn substituted(
+    equivalent: Equivalent,
     path: &str,
     typed: &str,
     value: Option<&str>,
     words: &[OsString],
     range: std::ops::RangeInclusive<usize>,
 ) -> Option<Result<Vec<OsString>, Failure>> {
-    let ours = match answer {
-        Answer::Done => &[],
-        Answer::Ours(ours) => ours,
-        Answer::No(why, instead) => return Some(Err(refusal(path, typed, why, instead))),
+    let ours = match equivalent {
+        Equivalent::Done => &[],
+        Equivalent::Ours(ours) => ours,
+        Equivalent::No(why, instead) => return Some(Err(refusal(path, typed, why, instead))),
     };
     let mut put: Vec<OsString> = ours.iter().map(OsString::from).collect();
     if let (Some(last), Some(value)) = (put.last_mut(), value) {
@@ -139,12 +139,12 @@ fn refusal(path: &str, typed: &str, why: &str, instead: &str) -> Failure {
 }
 
 impl Meaning {
-    fn of_value(self, value: &str) -> Answer {
+    fn of_value(self, value: &str) -> Equivalent {
         match self {
             Self::Choice(known, other) => {
-                known.iter().find(|(known, _)| *known == value).map_or(other, |(_, answer)| *answer)
+                known.iter().find(|(known, _)| *known == value).map_or(other, |(_, equivalent)| *equivalent)
             }
-            Self::Switch(answer, _) | Self::Value(answer) | Self::Verb(answer) => answer,
+            Self::Switch(equivalent, _) | Self::Value(equivalent) | Self::Verb(equivalent) => equivalent,
         }
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     /// Returns what becomes of a line after `sealift`.
-    fn line(text: &str) -> Result<ArgMatches, Unread> {
+    fn line(text: &str) -> Result<ArgMatches, CommandLineError> {
         read(Cli::command, std::iter::once("sealift").chain(text.split(' ')).map(OsString::from).collect())
     }
 
@@ -226,7 +226,7 @@ mod tests {
             "--config f bundle create",
             "sign --slot r:1",
         ] {
-            assert!(matches!(line(refused), Err(Unread::Refused(_))), "{refused}");
+            assert!(matches!(line(refused), Err(CommandLineError::Foreign(_))), "{refused}");
         }
         for unknown in [
             "verify --nonsense r:1",
@@ -235,7 +235,7 @@ mod tests {
             "verify r:1 -- --sk",
             "verify --registry-referrers-mode --require-inclusion-proof r:1",
         ] {
-            assert!(!matches!(line(unknown), Err(Unread::Refused(_))), "{unknown}");
+            assert!(!matches!(line(unknown), Err(CommandLineError::Foreign(_))), "{unknown}");
         }
     }
 
@@ -257,11 +257,11 @@ mod tests {
             "delete --yes=maybe r:1",
             "delete --yes= r:1",
         ] {
-            assert!(matches!(line(wrong), Err(Unread::Parser(_))), "{wrong}");
+            assert!(matches!(line(wrong), Err(CommandLineError::Parser(_))), "{wrong}");
         }
         // A value that is typed like a switch stays a value.
         let signed = line("sign --key k -a --yes=false r:1");
-        assert!(matches!(signed, Err(Unread::Parser(_))));
+        assert!(matches!(signed, Err(CommandLineError::Parser(_))));
         assert_eq!(
             of_leaf(&line("delete -- --yes=true").unwrap()).get_raw("reference").unwrap().next().unwrap(),
             "--yes=true"

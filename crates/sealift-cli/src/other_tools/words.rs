@@ -15,19 +15,19 @@ pub(crate) struct Word {
 /// What comes with a word, and what it means.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Meaning {
-    /// A flag with a value that matters; the last answer is for any other.
-    Choice(&'static [(&'static str, Answer)], Answer),
+    /// A flag with a value that matters; the last equivalent is for any other.
+    Choice(&'static [(&'static str, Equivalent)], Equivalent),
     /// A switch, as typed alone or with `=true`, and with `=false`.
-    Switch(Answer, Answer),
+    Switch(Equivalent, Equivalent),
     /// A flag with a value.
-    Value(Answer),
+    Value(Equivalent),
     /// A command.
-    Verb(Answer),
+    Verb(Equivalent),
 }
 
-/// What a word means here.
+/// What stands here for a word of another tool.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Equivalent {
     /// What it asks for is done in any case: it is left out.
     Done,
     /// Why it is not taken, and what to do instead.
@@ -36,7 +36,7 @@ pub(crate) enum Answer {
     Ours(&'static [&'static str]),
 }
 
-use Answer::{Done, No, Ours};
+use Equivalent::{Done, No, Ours};
 use Meaning::{Choice, Switch, Value, Verb};
 
 const SIGN: &[&str] = &["sign", "attest", "sign-blob", "attest-blob"];
@@ -665,64 +665,64 @@ pub(crate) const WORDS: &[Word] = &[
     at(&["version"], "--json", Switch(Ours(&["--output", "json"]), Done)),
 ];
 
-const NO_TOKEN: Answer = No(
+const NO_TOKEN: Equivalent = No(
     "keys on hardware tokens are not supported",
     "sign with `cosign sign --sk`: `sealift verify --key` verifies that with the public key as a file",
 );
-const KEY_ON_TOKEN: Answer = No(
+const KEY_ON_TOKEN: Equivalent = No(
     "keys on hardware tokens are not supported",
     "`cosign public-key --sk > token.pub` exports the public key, for `--key token.pub`",
 );
-const OWN_CERTIFICATE: Answer = No(
+const OWN_CERTIFICATE: Equivalent = No(
     "a key signs without a certificate, and without a key one is issued",
     "leave it out; signatures that others made with a certificate are verified with `--certificate-chain` or `--ca-roots`",
 );
-const OUTPUT_OF_IMAGES: Answer = No(
+const OUTPUT_OF_IMAGES: Equivalent = No(
     "signature and payload are in the bundle",
     "`--bundle FILE` writes the bundle, and `sealift bundle inspect FILE` shows what is in it",
 );
-const AUTHORITY_TLS: Answer = No(
+const AUTHORITY_TLS: Equivalent = No(
     "client certificates and other names for timestamp authorities are not supported",
     "name an authority that everybody may ask with `--timestamp-server-url`",
 );
-const SIGNATURE_OF_IMAGES: Answer = No(
+const SIGNATURE_OF_IMAGES: Equivalent = No(
     "signatures of images are read where the image is",
     "`sealift attach signature --signature FILE --payload FILE REFERENCE` puts it there",
 );
-const CERTIFICATE_OF_IMAGES: Answer = No(
+const CERTIFICATE_OF_IMAGES: Equivalent = No(
     "the certificate is stored with the signature",
     "name whom it must be for with `--certificate-identity` and `--certificate-oidc-issuer`, and an authority of your own \
      with `--certificate-chain` or `--ca-roots`",
 );
-const DIGEST_OF_FILES: Answer = No("a digest is given in place of the file", "as in `sha256:...`");
-const SOURCE_CLAIMS: Answer = No(
+const DIGEST_OF_FILES: Equivalent = No("a digest is given in place of the file", "as in `sha256:...`");
+const SOURCE_CLAIMS: Equivalent = No(
     "what a certificate says of the source is demanded claim by claim",
     "`--certificate-claim source-repository-owner-uri=https://github.com/OWNER`, `source-repository-uri=`, \
      `source-repository-ref=` or `source-repository-digest=`",
 );
-const INSECURE: Answer = No(
+const INSECURE: Equivalent = No(
     "checks are switched off by what they are",
     "`--plain-http HOST` speaks HTTP with one registry, `--registry-cacert FILE` trusts an authority of your own, and \
      `--insecure-skip-tls-verify` accepts any certificate",
 );
-const INSECURE_END: Answer = No(
+const INSECURE_END: Equivalent = No(
     "checks are switched off by what they are",
     "`--from-plain-http` and `--to-plain-http` speak HTTP with one end, `--from-cacert FILE` and `--to-cacert FILE` trust \
      an authority of your own, and `--from-insecure-skip-tls-verify` and `--to-insecure-skip-tls-verify` accept any \
      certificate",
 );
-const CREDENTIALS_FILE: Answer = No(
+const CREDENTIALS_FILE: Equivalent = No(
     "files of credentials are named by variables",
     "set REGISTRY_AUTH_FILE to the file, or DOCKER_CONFIG to its directory",
 );
-const LAYOUT: Answer = No("a layout is named as one", "`oci-layout://DIRECTORY:TAG` in the place of a reference");
-const NO_PART: Answer = No(
+const LAYOUT: Equivalent = No("a layout is named as one", "`oci-layout://DIRECTORY:TAG` in the place of a reference");
+const NO_PART: Equivalent = No(
     "the artifact and what is attached to it travel together",
     "what is there already is not moved again; `sealift promote --exclude TYPE` leaves attachments behind",
 );
-const NO_PLATFORMS: Answer =
+const NO_PLATFORMS: Equivalent =
     No("an index is copied with every platform", "`--platform OS/ARCHITECTURE` copies one platform alone");
-const REFERRERS_APART: Answer = No(
+const REFERRERS_APART: Equivalent = No(
     "what is attached is looked for beside the artifact, or for both ends in one repository",
     "`--signature-repository REPOSITORY` names that",
 );
@@ -735,6 +735,6 @@ const fn any(word: &'static str, meaning: Meaning) -> Word {
     Word { at: &[], word, meaning }
 }
 
-const fn verb(word: &'static str, answer: Answer) -> Word {
-    Word { at: &[""], word, meaning: Verb(answer) }
+const fn verb(word: &'static str, equivalent: Equivalent) -> Word {
+    Word { at: &[""], word, meaning: Verb(equivalent) }
 }

@@ -5,7 +5,7 @@ use crate::support::{Outcome, User};
 #[path = "../../src/other_tools/words.rs"]
 mod words;
 
-use words::{Answer, Meaning, WORDS, Word};
+use words::{Equivalent, Meaning, WORDS, Word};
 
 /// A value that no flag takes it amiss to be given, or that all refuse alike.
 const VALUE: &str = "7";
@@ -17,40 +17,40 @@ fn every_word_is_taken_or_answered() {
     let user = User::new();
     for word in WORDS {
         match word.meaning {
-            Meaning::Verb(answer) => check(&user, word, &[word.word], None, answer),
+            Meaning::Verb(equivalent) => check(&user, word, &[word.word], None, equivalent),
             Meaning::Switch(on, off) => {
                 check(&user, word, &[word.word], None, on);
                 check(&user, word, &[&format!("{}=true", word.word)], None, on);
                 check(&user, word, &[&format!("{}=false", word.word)], None, off);
             }
-            Meaning::Value(answer) => {
-                check(&user, word, &[word.word, VALUE], Some(VALUE), answer);
-                check(&user, word, &[&format!("{}={VALUE}", word.word)], Some(VALUE), answer);
+            Meaning::Value(equivalent) => {
+                check(&user, word, &[word.word, VALUE], Some(VALUE), equivalent);
+                check(&user, word, &[&format!("{}={VALUE}", word.word)], Some(VALUE), equivalent);
             }
             Meaning::Choice(known, other) => {
-                for (value, answer) in known.iter().chain(&[("other", other)]) {
-                    check(&user, word, &[word.word, value], None, *answer);
-                    check(&user, word, &[&format!("{}={value}", word.word)], None, *answer);
+                for (value, equivalent) in known.iter().chain(&[("other", other)]) {
+                    check(&user, word, &[word.word, value], None, *equivalent);
+                    check(&user, word, &[&format!("{}={value}", word.word)], None, *equivalent);
                 }
             }
         }
     }
 }
 
-fn check(user: &User, word: &Word, typed: &[&str], value: Option<&str>, answer: Answer) {
+fn check(user: &User, word: &Word, typed: &[&str], value: Option<&str>, equivalent: Equivalent) {
     let command: Vec<&str> = word.at.first().unwrap_or(&"tree").split(' ').filter(|word| !word.is_empty()).collect();
     let found = user.run(&[&command, typed].concat());
     assert!(
         !found.stderr.contains("unexpected argument") && !found.stderr.contains("unrecognized subcommand"),
         "{typed:?} is not known: {found:?}"
     );
-    let ours = match answer {
-        Answer::No(why, instead) => {
+    let ours = match equivalent {
+        Equivalent::No(why, instead) => {
             found.assert_code(2).assert_stderr(&format!(": {why}\n")).assert_stderr(instead).assert_stderr(word.word);
             return;
         }
-        Answer::Done => Vec::new(),
-        Answer::Ours(ours) => ours.iter().copied().chain(value).collect(),
+        Equivalent::Done => Vec::new(),
+        Equivalent::Ours(ours) => ours.iter().copied().chain(value).collect(),
     };
     let expected = user.run(&[command, ours].concat());
     let said = |outcome: Outcome| (outcome.code, outcome.stdout, outcome.stderr);
