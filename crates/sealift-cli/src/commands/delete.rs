@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
         unlink(repository, &referred, std::slice::from_ref(subject.digest())).await?;
     }
     if !args.referrers {
-        deleted.orphans = left(repository, &attached).await;
+        deleted.orphans = orphans(repository, &attached).await;
     }
     Ok(deleted)
 }
@@ -132,12 +132,12 @@ async fn unlink(repository: &dyn Repository, subject: &Digest, gone: &[Digest]) 
 }
 
 /// Returns what is still there of what was attached: some registries, such as ACR, delete it along with its subject.
-async fn left(repository: &dyn Repository, attached: &[Attachment]) -> Vec<Orphan> {
-    let left = stream::iter(attached).map(|attachment| async move {
+async fn orphans(repository: &dyn Repository, attached: &[Attachment]) -> Vec<Orphan> {
+    let orphans = stream::iter(attached).map(|attachment| async move {
         // What cannot be told is named rather than forgotten.
         repository.exists(attachment.descriptor()).await.unwrap_or(true).then(|| Orphan::from(attachment))
     });
-    left.buffered(CONCURRENCY).filter_map(ready).collect().await
+    orphans.buffered(CONCURRENCY).filter_map(ready).collect().await
 }
 
 async fn delete(repository: &dyn Repository, selector: Selector, deleted: &mut Deleted) -> Result<(), CliError> {

@@ -21,8 +21,8 @@ pub(crate) fn exit(decision: &Decision) -> Exit {
     match decision.ruling() {
         Ruling::Allow => Exit::Ok,
         Ruling::Deny => insufficient(decision).map_or(Exit::PolicyDenied, evidence::exit),
-        Ruling::Undecided => match open(decision) {
-            Some(Open::Repository(error)) => undecided(exit_of_repository(error)),
+        Ruling::Undecided => match first_uncertainty(decision) {
+            Some(Uncertainty::Repository(error)) => undecided(exit_of_repository(error)),
             _ => Exit::Unavailable,
         },
     }
@@ -46,13 +46,13 @@ pub(crate) fn failure(reference: &Reference, platform: Option<&str>, decision: &
     let mut hint = decision.source().map(|source| {
         format!("`sealift policy explain --policy {} {}` shows what is demanded", source.file, reference.repository())
     });
-    match open(decision).filter(|_| decision.ruling() == Ruling::Undecided) {
-        Some(Open::Repository(error)) => {
+    match first_uncertainty(decision).filter(|_| decision.ruling() == Ruling::Undecided) {
+        Some(Uncertainty::Repository(error)) => {
             told.push(error.to_string());
             told.extend(causes(error));
             hint = hint::of_repository(error).or(hint);
         }
-        Some(Open::Marker(doubt)) => {
+        Some(Uncertainty::Marker(doubt)) => {
             told.push(doubt.to_string());
             told.extend(causes(doubt));
         }
@@ -69,20 +69,20 @@ fn insufficient(decision: &Decision) -> Option<&Evidence> {
 }
 
 /// What keeps a finding from being certain.
-enum Open<'a> {
+enum Uncertainty<'a> {
     Marker(&'a Doubt),
     Repository(&'a RepositoryError),
 }
 
 /// Returns the first of what keeps the decisive finding from being certain.
-fn open(decision: &Decision) -> Option<Open<'_>> {
+fn first_uncertainty(decision: &Decision) -> Option<Uncertainty<'_>> {
     let finding = decision.decisive()?;
     let of_evidence = finding.evidence().and_then(|evidence| evidence.undecided().first());
     let of_markers = || match finding.facts().markers()?.doubts().first()? {
-        Doubt::Unread(error) => Some(Open::Repository(error)),
-        doubt => Some(Open::Marker(doubt)),
+        Doubt::Unread(error) => Some(Uncertainty::Repository(error)),
+        doubt => Some(Uncertainty::Marker(doubt)),
     };
-    of_evidence.map(|unread| Open::Repository(&unread.error)).or_else(of_markers)
+    of_evidence.map(|unread| Uncertainty::Repository(&unread.error)).or_else(of_markers)
 }
 
 /// Writes a line for every rule, and below it what was found.
