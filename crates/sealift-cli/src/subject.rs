@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use sealift_core::attach::{Attachment, Scope, attachments};
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, Selector};
-use sealift_core::repository::{ReadRepository, Repository};
+use sealift_core::repository::{ReadRepository, Repository, RepositoryError};
 use sealift_oci::Client;
 
 use crate::error::CliError;
@@ -86,12 +87,28 @@ impl Subject<dyn ReadRepository> {
     }
 }
 
+/// Reads what is attached to a manifest.
+///
+/// # Errors
+/// Fails also where only some of it cannot be read: what is missing may be what matters.
+pub(crate) async fn attached(
+    repository: &dyn ReadRepository,
+    subject: &Digest,
+    scope: Scope,
+) -> Result<Vec<Attachment>, RepositoryError> {
+    let attached = attachments(repository, subject, scope).await?;
+    match attached.unread.into_iter().next() {
+        Some(unread) => Err(unread.error),
+        None => Ok(attached.found),
+    }
+}
+
 /// Opens the repository that something is copied or promoted to.
 pub(crate) async fn open_destination(client: &Client, reference: &Reference) -> Result<Arc<dyn Repository>, CliError> {
     let opened = client.open(&reference.repository()).await;
     opened.map_err(|source| CliError::Repository { task: "open", subject: reference.to_string(), source })
 }
 
-fn failed(reference: &Reference, source: sealift_core::repository::RepositoryError) -> CliError {
+fn failed(reference: &Reference, source: RepositoryError) -> CliError {
     CliError::Repository { task: "resolve", subject: reference.to_string(), source }
 }

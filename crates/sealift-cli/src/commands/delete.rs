@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use futures_util::stream::{self, StreamExt};
-use sealift_core::attach::{Attachment, Scope, attachments};
+use sealift_core::attach::{Attachment, Scope};
 use sealift_core::oci::{Digest, Selector};
 use sealift_core::repository::Repository;
 
@@ -13,7 +13,7 @@ use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::output::model::{Deleted, Orphan};
-use crate::subject::Subject;
+use crate::subject::{Subject, attached};
 
 /// Delete an artifact from a registry or a layout
 ///
@@ -71,7 +71,12 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
     let selector = Selector::Digest(subject.digest().clone());
     let failed = |source| CliError::Repository { task: "read", subject: selector.to_string(), source };
     let referred = repository.manifest(&selector).await.map_err(failed)?.subject_digest();
-    let attached = attached(repository, subject.digest()).await?;
+    let failed = |source| CliError::Repository {
+        task: "read what is attached to",
+        subject: subject.digest().to_string(),
+        source,
+    };
+    let attached = attached(repository.as_read(), subject.digest(), Scope::Nested).await.map_err(failed)?;
     if args.referrers {
         delete_attached(repository, &attached, &mut deleted).await?;
     }
@@ -83,16 +88,6 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
         deleted.orphans = orphans(repository, &attached).await;
     }
     Ok(deleted)
-}
-
-async fn attached(repository: &dyn Repository, subject: &Digest) -> Result<Vec<Attachment>, CliError> {
-    let failed =
-        |source| CliError::Repository { task: "read what is attached to", subject: subject.to_string(), source };
-    let attached = attachments(repository.as_read(), subject, Scope::Nested).await.map_err(failed)?;
-    match attached.unread.into_iter().next() {
-        Some(unread) => Err(failed(unread.error)),
-        None => Ok(attached.found),
-    }
 }
 
 async fn delete_attached(

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
-use sealift_core::attach::{Attachment, AttachmentKind, Scope, attachments};
+use sealift_core::attach::{Attachment, AttachmentKind, Scope};
 use sealift_core::entity::SignedContent;
 use sealift_core::evidence::MAX_SIGNATURE_BYTES;
 use sealift_core::oci::{Descriptor, annotation, media_type};
@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::model::Document;
 use crate::signed_content::{self, Signed};
-use crate::subject::Subject;
+use crate::subject::{Subject, attached};
 
 /// Print what is attached to an artifact, as it is stored and unverified
 #[derive(Clone, Debug, clap::Args)]
@@ -81,16 +81,13 @@ pub(crate) async fn run(args: &DownloadArgs, context: &Context) -> Result<Docume
     let failed =
         |source| CliError::Repository { task: "read what is attached to", subject: reference.to_string(), source };
     let repository = &*subject.repository;
-    let attached = attachments(repository, subject.digest(), Scope::Direct).await.map_err(failed)?;
-    if let Some(unread) = attached.unread.into_iter().next() {
-        return Err(failed(unread.error));
-    }
+    let attached = attached(repository, subject.digest(), Scope::Direct).await.map_err(failed)?;
     let lines = match &args.what {
-        What::Sbom(_) => sboms(repository, &attached.found).await,
-        What::Signature(_) => signed(repository, &attached.found, &signature_line).await,
+        What::Sbom(_) => sboms(repository, &attached).await,
+        What::Signature(_) => signed(repository, &attached, &signature_line).await,
         What::Attestation(args) => {
             let wanted = args.predicate_type.as_ref().map(|kind| kind.uri.as_str());
-            signed(repository, &attached.found, &|signed| attestation_line(signed, wanted)).await
+            signed(repository, &attached, &|signed| attestation_line(signed, wanted)).await
         }
     };
     let lines = lines.map_err(failed)?;

@@ -1,7 +1,7 @@
 //! `sealift inspect`.
 
 use clap::ValueEnum;
-use sealift_core::attach::{Scope, attachments};
+use sealift_core::attach::Scope;
 use sealift_core::entity::{SignedContent, SignedEntity, SimpleSigning};
 use sealift_core::evidence::Place;
 use sealift_core::oci::Digest;
@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::output::model::{Described, Document, Inspected, InspectedSignature};
 use crate::signed_content::{self, Signed};
 use crate::signing::is_about;
-use crate::subject::Subject;
+use crate::subject::{Subject, attached};
 
 /// Take the signatures of an artifact apart: payload, digest, signer, log entries and where each is stored
 ///
@@ -66,13 +66,10 @@ pub(crate) async fn run(args: &InspectArgs, context: &Context) -> Result<Exit, C
     let subject = Subject::open_read(&client, &reference, &selector).await?;
     let failed =
         |source| CliError::Repository { task: "read what is attached to", subject: reference.to_string(), source };
-    let attached = attachments(&*subject.repository, subject.digest(), Scope::Direct).await.map_err(failed)?;
-    if let Some(unread) = attached.unread.into_iter().next() {
-        return Err(failed(unread.error));
-    }
+    let attached = attached(&*subject.repository, subject.digest(), Scope::Direct).await.map_err(failed)?;
     let mut inspected = Inspected { reference: subject.by_digest().to_string(), signatures: Vec::new() };
     let mut raw = Vec::new();
-    for attachment in attached.found.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
+    for attachment in attached.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
         for signed in signed_content::read(&*subject.repository, attachment).await.map_err(failed)? {
             let place = Place {
                 storage: attachment.storage,

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use clap::ValueEnum;
-use sealift_core::attach::{
-    AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag, attachments,
-};
+use sealift_core::attach::{AttachmentKind, CosignSuffix, NewLayer, Scope, attach_bundle, attach_cosign_tag};
 use sealift_core::entity::{Bundle, LegacyFormError, SignedContent, SignedEntity, UpgradeError};
 use sealift_core::identity::{Identity, IdentityMatcher};
 use sealift_core::oci::{Descriptor, Digest, Reference, media_type};
@@ -23,7 +21,7 @@ use crate::manifests;
 use crate::output::model::{Migrated, MigratedSignature, Migration, Unfinished};
 use crate::proofs::{Logs, proven};
 use crate::signed_content;
-use crate::subject::Subject;
+use crate::subject::{Subject, attached};
 use crate::verifiers::requirements;
 
 /// Give existing attestations the other form, without signing again: Sigstore bundles, or cosign's `.att` tag
@@ -146,13 +144,10 @@ struct Found {
 impl Migrating<'_> {
     /// Converts what can be, and adds what became of each signature to `results`, also when it fails after some.
     async fn run(&self, to: Form, results: &mut Vec<MigratedSignature>) -> Result<(), CliError> {
-        let attached = attachments(self.repository.as_read(), &self.target.digest, Scope::Direct).await;
+        let attached = attached(self.repository.as_read(), &self.target.digest, Scope::Direct).await;
         let attached = attached.map_err(|source| self.failed(source))?;
-        if let Some(unread) = attached.unread.into_iter().next() {
-            return Err(self.failed(unread.error));
-        }
         let mut found = Vec::new();
-        for attachment in attached.found.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
+        for attachment in attached.iter().filter(|attachment| attachment.kind.is_sigstore_signature()) {
             let read = signed_content::read(self.repository.as_read(), attachment).await;
             for signature in read.map_err(|source| self.failed(source))? {
                 found.push(Found {
