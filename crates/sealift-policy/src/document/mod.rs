@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use sealift_core::document::{Document, DocumentError, Entry};
-use sealift_core::oci::{Digest, ReferenceError, RegistryHost, RepositoryName};
+use sealift_core::oci::{Digest, RegistryHost, RepositoryName};
 use sealift_core::pattern::Pattern;
 
 use crate::check::{ApprovedRegistry, Unmatched};
@@ -118,22 +118,26 @@ impl PolicyDocument {
 fn read_registries(entry: &Entry<'_>) -> Result<(String, Vec<Pattern>), DocumentError> {
     const EXPECTED: &str = "a registry, such as `ghcr.io`";
     let hosts = entry.list("registries", MAX_REGISTRIES)?;
-    let patterns = hosts.iter().map(|host| {
-        let pattern = host_pattern(bounded(host, EXPECTED)?);
-        let pattern = pattern.map_err(|error| host.refused(format!("expected {EXPECTED}"), error))?;
-        Ok(Pattern::glob(pattern))
-    });
+    let patterns = hosts.iter().map(|host| host_pattern(host, bounded(host, EXPECTED)?, EXPECTED).map(Pattern::glob));
     Ok((entry.path().to_owned(), patterns.collect::<Result<_, DocumentError>>()?))
 }
 
 /// Returns a registry, or a pattern of registries, as names of repositories spell them: one that they never have would
 /// match nothing, and leave its registries to a scope that says less.
-fn host_pattern(text: &str) -> Result<String, ReferenceError> {
+fn host_pattern(entry: &Entry<'_>, text: &str, expected: &str) -> Result<String, DocumentError> {
     if !text.contains(['*', '?']) {
-        return text.parse::<RegistryHost>().map(|host| host.to_string());
+        let host = text.parse::<RegistryHost>().map(|host| host.to_string());
+        return host.map_err(|error| entry.refused(format!("expected {expected}"), error));
     }
-    let lower = text.to_ascii_lowercase();
-    Ok(lower.strip_suffix(":443").map_or(lower.clone(), str::to_owned))
+    // Whether a name keeps the port depends on the host, which a pattern leaves open; and without the port, its
+    // wildcards would take in any port.
+    if text.rsplit_once(':').is_some_and(|(_, port)| port.parse() == Ok(HTTPS_PORT)) {
+        return Err(entry.expected(format!(
+            "{expected}; beside wildcards no port {HTTPS_PORT}, which most names leave out, so write each registry \
+             whole, or the pattern without the port, which fits any port where it ends in `*`"
+        )));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// Reads a text that becomes a pattern.
@@ -150,6 +154,8 @@ pub type KeyFileError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The one version there is.
 const VERSION: usize = 1;
+/// The port of HTTPS where none is written.
+const HTTPS_PORT: u16 = 443;
 /// The most scopes of a document. Every name is compared with each.
 pub const MAX_SCOPES: usize = 256;
 /// The most registries approved.

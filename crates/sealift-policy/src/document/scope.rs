@@ -143,8 +143,7 @@ fn read_pattern(entry: &Entry<'_>) -> Result<(Pattern, Specificity), DocumentErr
     }
     let text = match text.split_once('/') {
         Some((host, rest)) if !text.contains("://") => {
-            let host = host_pattern(host).map_err(|error| entry.refused(format!("expected {EXPECTED}"), error))?;
-            format!("{host}/{rest}")
+            format!("{}/{rest}", host_pattern(entry, host, EXPECTED)?)
         }
         // Every repository's name has a `/`, so a pattern without can only mean all of them.
         None if text != "**" => return Err(entry.expected(EXPECTED)),

@@ -113,8 +113,16 @@ fn every_spelling_of_a_registry_has_one_scope() {
     };
     let document = parse(
         &text(
-            "'ghcr.io:443', index.docker.io, '*.Acme.example:443'",
-            &["**", "ghcr.io:443/acme/**", "docker.io:443/library/*", "GHCR.io/acme/one", "*.acme.example:443/prod/**"],
+            "'ghcr.io:443', index.docker.io, '*.Acme.example', 'registry:443', 'a.localhost:443'",
+            &[
+                "**",
+                "ghcr.io:443/acme/**",
+                "docker.io:443/library/*",
+                "GHCR.io/acme/one",
+                "*.acme.example/prod/**",
+                "registry:443/**",
+                "a.localhost:443/**",
+            ],
         ),
         "p",
     )
@@ -127,6 +135,8 @@ fn every_spelling_of_a_registry_has_one_scope() {
         ("docker.io:443/alpine", "docker.io/library/*"),
         ("registry-1.docker.io:443/library/alpine", "docker.io/library/*"),
         ("eu.acme.example:443/prod/app", "*.acme.example/prod/**"),
+        ("registry:443/app", "registry:443/**"),
+        ("a.localhost:443/app", "a.localhost:443/**"),
     ] {
         let policy = document.policy_for(&name(repository), None);
         assert_eq!(policy.source().unwrap().scopes, [expected], "{repository}");
@@ -135,6 +145,25 @@ fn every_spelling_of_a_registry_has_one_scope() {
     }
     for wrong in ["ghcr.io/acme", "https://ghcr.io"] {
         assert!(parse(&text(wrong, &["**"]), "p").is_err(), "{wrong}");
+    }
+    // Without the port, `*` would approve any port; with it, it would fit next to nothing.
+    for wrong in ["*:443", "registry.example.*:443", "regist?y:443", "*.localhost:443", "**:0443"] {
+        for text in [text(&format!("'{wrong}'"), &["**"]), text("ghcr.io", &[&format!("{wrong}/**")])] {
+            let error = parse(&text, "p").unwrap_err().to_string();
+            assert!(
+                error.contains("beside wildcards no port 443") && error.contains("write each registry whole"),
+                "{error}"
+            );
+        }
+    }
+    // Any other port is in the name, so it limits the pattern.
+    let document = parse(&text("'*:5000'", &["**"]), "p").unwrap();
+    for (repository, is_approved) in
+        [("evil.example:5001/a", false), ("evil.example/a", false), ("x.example:5000/a", true)]
+    {
+        let policy = document.policy_for(&name(repository), None);
+        let denied = policy.foresee(&name(repository), &sealift_core::oci::Digest::sha256(b"x"));
+        assert_eq!(denied.is_none(), is_approved, "{repository}");
     }
 }
 
