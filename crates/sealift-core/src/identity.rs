@@ -77,6 +77,20 @@ impl IdentityMatcher {
         self.anyone || !self.certificates.is_empty()
     }
 
+    /// Returns the signer that is named exactly, a key or a name with its issuer, where no other is accepted; its
+    /// extensions are left open.
+    pub fn only_signer(&self) -> Option<Identity> {
+        match (self.anyone, self.keys.as_slice(), self.certificates.as_slice()) {
+            (false, [key], []) => Some(Identity::of_key(key)),
+            (false, [], [CertificateIdentity { subject, issuer, .. }]) => Some(Identity::Certificate {
+                subject: subject.only_name()?.to_owned(),
+                issuer: Some(issuer.only_name()?.to_owned()),
+                extensions: FulcioExtensions::default(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Says whether a verified signer is one of those accepted.
     pub fn accepts(&self, signer: &Identity) -> bool {
         match signer {

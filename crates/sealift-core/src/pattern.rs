@@ -44,6 +44,15 @@ impl Pattern {
         Ok(Self(Kind::Regex(Box::new(whole), expression.to_owned())))
     }
 
+    /// Returns the one name that is accepted, where the pattern is written as that name; expressions never are.
+    pub fn only_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Exact(text) => Some(text),
+            Kind::Glob(glob) => Some(glob.as_str()).filter(|glob| !glob.contains(['*', '?'])),
+            Kind::Regex(..) => None,
+        }
+    }
+
     /// Says whether `name` is accepted. Empty names never are.
     pub fn matches(&self, name: &str) -> bool {
         if name.is_empty() {

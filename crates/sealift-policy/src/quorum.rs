@@ -7,7 +7,8 @@ use sealift_core::evidence::Effort;
 use sealift_core::identity::{EmptyIdentity, Identity, IdentityMatcher};
 
 /// Signers of whom some, or all, must have signed. Counts people, not signatures: what one signs twice counts once. Who
-/// is the same, [`Identity::is_same_person`] says where a number is demanded, [`Identity::is_same_signer`] where all are.
+/// is the same, [`Identity::is_same_person`] says; where all are demanded, those named exactly are told apart by
+/// [`Identity::is_same_signer`].
 #[derive(Clone, Debug)]
 pub struct Quorum {
     signers: Vec<Signer>,
@@ -82,23 +83,34 @@ impl Quorum {
 
     /// Counts who signed, given the signer of each signature.
     pub fn count<'a>(&self, signatures: impl IntoIterator<Item = &'a Identity>) -> Count {
-        let mut signatures: Vec<_> = signatures.into_iter().filter(|signer| self.accepted.accepts(signer)).collect();
-        // Registries list signatures as they like; what is said of them, and recorded, must not depend on that.
-        signatures.sort_unstable();
-        // Where each is named, whoever wrote the names knows whose they are.
-        let is_same = match self.threshold {
-            Threshold::All => Identity::is_same_signer,
-            Threshold::AtLeast(_) => Identity::is_same_person,
+        // Whoever wrote the names of all knows whose they are; whom a pattern fits is nobody's choice.
+        let named: Vec<&IdentityMatcher> = match self.threshold {
+            Threshold::All => {
+                self.signers.iter().map(|signer| &signer.identities).filter(|one| one.only_signer().is_some()).collect()
+            }
+            Threshold::AtLeast(_) => Vec::new(),
         };
+        let is_named = |signer: &Identity| named.iter().any(|named| named.accepts(signer));
+        let mut signatures: Vec<_> = signatures
+            .into_iter()
+            .filter(|signer| self.accepted.accepts(signer))
+            .map(|signer| (!is_named(signer), signer))
+            .collect();
+        // Registries list signatures as they like; what is said of them, and recorded, must not depend on that. Those
+        // named come first: whoever else is the same person joins one of them, and joins no two into one.
+        signatures.sort_unstable();
         // Each person by all the certificates, since one may fit a description that another does not.
         let mut people: Vec<Vec<&Identity>> = Vec::new();
-        for signer in signatures {
+        for (is_unnamed, signer) in signatures {
+            let is_same = if is_unnamed { Identity::is_same_person } else { Identity::is_same_signer };
             match people.iter_mut().find(|known| known.iter().any(|known| is_same(known, signer))) {
                 Some(known) => known.push(signer),
                 None => people.push(vec![signer]),
             }
         }
-        let counted = people.iter().filter_map(|person| person.first()).map(|signer| (*signer).clone()).collect();
+        let mut counted: Vec<Identity> =
+            people.iter().filter_map(|person| person.first()).map(|signer| (*signer).clone()).collect();
+        counted.sort_unstable();
         match self.threshold {
             Threshold::AtLeast(count) => Count { is_met: people.len() >= count.get(), counted, missing: Vec::new() },
             Threshold::All => {
@@ -118,7 +130,10 @@ impl Quorum {
             .collect();
         let mut given: Vec<Option<usize>> = vec![None; people.len()];
         let mut missing = Vec::new();
-        for (index, signer) in self.signers.iter().enumerate() {
+        // Those named exactly first: whoever signed as one of them is not said to be missing for a pattern's sake.
+        let mut order: Vec<(usize, &Signer)> = self.signers.iter().enumerate().collect();
+        order.sort_by_key(|(_, signer)| signer.identities.only_signer().is_none());
+        for (index, signer) in order {
             if !assign(index, &fits, &mut given, &mut vec![false; people.len()]) {
                 missing.push(signer.name.clone());
             }
@@ -340,6 +355,53 @@ mod tests {
         let names = ["main", "release"].map(|branch| format!("{github}/r.yml@refs/heads/{branch}"));
         let all = Quorum::all(names.iter().map(|name| listed(name)).collect()).unwrap();
         assert!(all.count(&names.clone().map(|name| certificate(&name, a))).is_met);
+    }
+
+    /// A pattern fits every branch that somebody pushes, so what one workflow signs stands for one signer, unless the
+    /// signers are written out.
+    #[test]
+    fn of_all_patterns_each_needs_a_person_of_its_own() {
+        let issuer = "https://issuer.example";
+        let run = |workflow: &str, branch: &str| {
+            format!("https://github.com/acme/{workflow}/.github/workflows/r.yml@refs/heads/{branch}")
+        };
+        let signer = |subject: Pattern| {
+            let name = subject.to_string();
+            let identity = CertificateIdentity::new(subject, Pattern::exact(issuer.to_owned()));
+            Signer { name, identities: IdentityMatcher::certificates(vec![identity]).unwrap() }
+        };
+        let certificate = |subject: &str| Identity::Certificate {
+            subject: subject.to_owned(),
+            issuer: Some(issuer.to_owned()),
+            extensions: FulcioExtensions::from_iter([(FulcioExtension::Issuer, issuer.to_owned())]),
+        };
+        let exact = |workflow: &str, branch: &str| signer(Pattern::exact(run(workflow, branch)));
+        let regex = |text: &str| signer(Pattern::regex(text).unwrap());
+        let glob = |text: &str| signer(Pattern::glob(text));
+        let (app, acme) = ("https://github.com/acme/app/**", "https://github.com/acme/**");
+        let (main, x, lib) = (("app", "main"), ("app", "a"), ("lib", "main"));
+        let release = ("app", "release");
+        for (signers, signatures, is_met) in [
+            (vec![glob(app), glob(acme)], vec![main, x], false),
+            (vec![glob(app), glob(acme)], vec![main, lib], true),
+            (vec![regex(".*main"), regex(".*/a")], vec![main, x], false),
+            (vec![exact("app", "main"), glob(acme)], vec![main, x], false),
+            (vec![exact("app", "main"), glob(acme)], vec![main, lib], true),
+            (vec![exact("app", "main"), glob(&run("app", "a"))], vec![main, x], true),
+            (vec![exact("app", "main"), exact("app", "release"), glob(acme)], vec![main, release, x], false),
+            (vec![exact("app", "main"), exact("app", "release"), glob(acme)], vec![main, release, x, lib], true),
+            (vec![exact("app", "main"), exact("app", "release")], vec![main, x], false),
+        ] {
+            let quorum = Quorum::all(signers).unwrap();
+            let mut signatures: Vec<_> =
+                signatures.iter().map(|(workflow, branch)| certificate(&run(workflow, branch))).collect();
+            let count = quorum.count(&signatures);
+            assert_eq!(count.is_met, is_met, "{quorum}: {signatures:?}");
+            assert!(count.counted.is_sorted());
+            assert!(is_met || !count.missing.contains(&run("app", "main")), "who signed is not missing: {quorum}");
+            signatures.reverse();
+            assert_eq!(quorum.count(&signatures), count);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use sealift_core::document::{DocumentError, Entry, Fields};
-use sealift_core::identity::IdentityMatcher;
+use sealift_core::identity::{Identity, IdentityMatcher};
 use sealift_core::statement::predicate;
 
 use super::MAX_SIGNERS_OF_ONE;
@@ -73,12 +73,21 @@ pub(super) fn read_type(entry: &Entry<'_>) -> Result<String, DocumentError> {
     }
 }
 
-/// Reads how many must sign. More than there are keys can never be met, unless descriptions of certificates, which many
-/// people may fit, are among them.
+/// Reads how many must sign. More than there are people can never be met, unless patterns, which many people may fit,
+/// are among the signers.
 fn read_threshold(entry: &Entry<'_>, signers: &[Signer]) -> Result<NonZeroUsize, DocumentError> {
-    let has_certificates = signers.iter().any(|signer| signer.identities.accepts_certificates());
-    let most = if has_certificates { MAX_SIGNERS_OF_ONE } else { signers.len() };
+    let exact: Option<Vec<Identity>> = signers.iter().map(|signer| signer.identities.only_signer()).collect();
+    let most = if exact.is_some() { signers.len() } else { MAX_SIGNERS_OF_ONE };
     let count = entry.number(1, most)?;
+    let mut people: Vec<Identity> = Vec::new();
+    for signer in exact.into_iter().flatten() {
+        if !people.iter().any(|known| known.is_same_person(&signer)) {
+            people.push(signer);
+        }
+    }
+    if !people.is_empty() && count > people.len() {
+        return Err(entry.expected(format!("at most {}, as many distinct people as the signers are", people.len())));
+    }
     NonZeroUsize::new(count).ok_or_else(|| entry.expected("at least 1"))
 }
 

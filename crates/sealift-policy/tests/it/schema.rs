@@ -50,6 +50,7 @@ fn the_schema_takes_what_is_read_and_refuses_what_has_the_wrong_shape() {
         "unknown_signer",
         "unknown_type",
         "unreachable_threshold",
+        "unreachable_threshold_of_names",
     ];
     let mut unrefused = Vec::new();
     for (file, text) in files("invalid") {
