@@ -191,9 +191,12 @@ pub(crate) fn advice_on_certificate(error: &VerifyError) -> Option<String> {
             flags.map_or_else(
                 || compared.to_owned(),
                 |flags| {
+                    // The name is compared before the signature, so this may be anybody's certificate with no signature
+                    // of its holder; and each name is accepted by each issuer, which the flags given may be others of.
                     format!(
-                        "{compared}. If you know and trust who signed, these flags accept them; giving the flags means \
-                         trusting that name wherever it signs:\n  {flags}"
+                        "{compared}. A certificate of the name below is attached; nothing says yet that it signed this. \
+                         If you know and trust that name, these flags instead of those given accept it, which means \
+                         trusting it wherever it signs; beside others, every name counts by every issuer:\n  {flags}"
                     )
                 },
             )

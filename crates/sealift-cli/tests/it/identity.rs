@@ -64,7 +64,8 @@ fn identities_are_exact_patterns_or_expressions_over_the_whole_name() {
     let refused = services.run(&[&args(["verify"]), &eve, &services.trust(), &args([&image])]).assert_code(12);
     refused
         .assert_stderr(&format!("\n  --certificate-identity '{name}' --certificate-oidc-issuer '{issuer}'\n"))
-        .assert_stderr("means trusting that name wherever it signs");
+        .assert_stderr("nothing says yet that it signed this")
+        .assert_stderr("means trusting it wherever it signs; beside others, every name counts by every issuer");
 }
 
 #[test]
