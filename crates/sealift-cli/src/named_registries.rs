@@ -82,15 +82,18 @@ impl<'a> NamedRegistries<'a> {
             insecure_skip_tls_verify: end.insecure_skip_tls_verify,
             cacert: end.cacert,
             client: end.client,
-            cert_dir: end.cert_dir.or(self.args.cert_dir.as_deref()),
+            cert_dir: end.cert_dir,
         };
+        // An end of which nothing is said agrees with the other, so what is said of all registries comes in afterwards.
+        let said = self.certificates.entry(host.clone()).or_default();
         if certificates == Certificates::default() {
             return Ok(());
         }
-        match self.certificates.insert(host.clone(), certificates) {
-            Some(other) if other != certificates => Err(UsageError::OneRegistry { host: host.clone() }.into()),
-            _ => Ok(()),
+        if *said != Certificates::default() && *said != certificates {
+            return Err(UsageError::OneRegistry { host: host.clone() }.into());
         }
+        *said = certificates;
+        Ok(())
     }
 
     /// Returns where to ask first as whom to appear.
@@ -102,8 +105,11 @@ impl<'a> NamedRegistries<'a> {
     pub(crate) fn apply(self, access: &mut Access) -> Result<(), CliError> {
         access.plain_http.extend(self.plain_http);
         for (host, said) in self.certificates {
-            if let Some(folder) = said.cert_dir {
+            if let Some(folder) = said.cert_dir.or(self.args.cert_dir.as_deref()) {
                 access.certificates.set_folder_of(host.clone(), folder.to_owned());
+            }
+            if said == Certificates::default() {
+                continue;
             }
             let mut tls = access.tls.clone();
             if said.insecure_skip_tls_verify {

@@ -198,4 +198,7 @@ fn certificates_are_for_one_end() {
     let differing = ["--from-cert-dir", "one", "--to-cacert", "two/ca.crt"];
     run(&[&["copy", &from, &here], &differing[..]].concat()).assert_code(2).assert_stderr("both ends are in");
     run(&["copy", &from, &here, "--from-cert-dir", "one"]).assert_code(0);
+    // What is said of every registry is no word of the other end.
+    run(&["copy", &from, &here, "--cert-dir", "one", "--from-cacert", "one/ca.crt"]).assert_code(0);
+    run(&["copy", &from, &here, "--cert-dir", "two", "--to-cert-dir", "one"]).assert_code(0);
 }
