@@ -59,8 +59,10 @@ impl Judging {
             async |digest: &Digest| policy.gather(&snapshot, digest, &self.verifier, self.effort).await.evaluate();
         let answers = answers_about(&snapshot, &root, &self.depth, decide).await.map_err(failed)?;
         self.depth.refuse_absent(reference, &answers)?;
-        let manifests =
-            answers.into_iter().map(|(platform, decision)| DecidedManifest { platform, decision }).collect();
+        let manifests = answers
+            .into_iter()
+            .map(|(platforms, decision)| DecidedManifest { platform: platforms.text(), decision })
+            .collect();
         Ok(Decided { reference: reference.clone(), digest: root.digest().clone(), manifests })
     }
 }

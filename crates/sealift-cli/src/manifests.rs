@@ -1,6 +1,6 @@
 //! The manifests of an artifact: itself and, for an index, every platform.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sealift_core::oci::{Descriptor, Digest, RawManifest, Reference, Selector};
 use sealift_core::repository::graph::walk;
@@ -24,10 +24,10 @@ pub(crate) enum Depth {
 
 impl Depth {
     /// Says whether something is asked about a manifest below the artifact.
-    fn covers(&self, platform: Option<&String>) -> bool {
+    fn covers(&self, found: &Platforms) -> bool {
         match self {
             Self::Itself => false,
-            Self::Platforms(platforms) => platform.is_some_and(|platform| platforms.contains(platform)),
+            Self::Platforms(wanted) => wanted.iter().any(|platform| found.contains(platform)),
             Self::Recursive => true,
         }
     }
@@ -36,13 +36,9 @@ impl Depth {
     ///
     /// # Errors
     /// [`CliError::NoPlatform`].
-    pub(crate) fn refuse_absent<T>(
-        &self,
-        reference: &Reference,
-        answers: &[(Option<String>, T)],
-    ) -> Result<(), CliError> {
+    pub(crate) fn refuse_absent<T>(&self, reference: &Reference, answers: &[(Platforms, T)]) -> Result<(), CliError> {
         let Self::Platforms(platforms) = self else { return Ok(()) };
-        let is_absent = |wanted: &&String| !answers.iter().any(|(platform, _)| platform.as_ref() == Some(*wanted));
+        let is_absent = |wanted: &&String| !answers.iter().any(|(platforms, _)| platforms.contains(wanted));
         match platforms.iter().find(is_absent) {
             Some(platform) => {
                 Err(CliError::NoPlatform { platform: platform.clone(), reference: reference.to_string() })
@@ -71,7 +67,7 @@ impl Root {
     }
 }
 
-/// Answers about the artifact itself, then about every manifest below it if `depth` says so; each with its platform.
+/// Answers about the artifact itself, then about every manifest below it if `depth` says so; each with its platforms.
 ///
 /// # Errors
 /// As [`members`].
@@ -80,29 +76,46 @@ pub(crate) async fn answers_about<T>(
     root: &Root,
     depth: &Depth,
     answer: impl AsyncFn(&Digest) -> T,
-) -> Result<Vec<(Option<String>, T)>, RepositoryError> {
-    let mut answers = vec![(None, answer(root.digest()).await)];
+) -> Result<Vec<(Platforms, T)>, RepositoryError> {
+    let mut answers = vec![(Platforms::default(), answer(root.digest()).await)];
     if *depth != Depth::Itself {
         let root = match root {
             Root::Named(digest) => repository.resolve(&Selector::Digest(digest.clone())).await?,
             Root::Resolved(descriptor) => descriptor.clone(),
         };
         let below = members(repository, &root).await?.into_iter().skip(1);
-        for member in below.filter(|member| depth.covers(member.platform.as_ref())) {
+        for member in below.filter(|member| depth.covers(&member.platforms)) {
             let answer = answer(&member.descriptor().digest).await;
-            answers.push((member.platform, answer));
+            answers.push((member.platforms, answer));
         }
     }
     Ok(answers)
+}
+
+/// The platforms that indexes give one manifest, such as `linux/amd64`: mostly one, and several where it is listed again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Platforms(BTreeSet<String>);
+
+impl Platforms {
+    /// Says whether the manifest is for `platform`.
+    pub(crate) fn contains(&self, platform: &str) -> bool {
+        self.0.contains(platform)
+    }
+
+    /// Returns all of them as one text; none where no index gives it any.
+    pub(crate) fn text(&self) -> Option<String> {
+        let platforms: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        (!platforms.is_empty()).then(|| platforms.join(", "))
+    }
 }
 
 /// One manifest of an artifact.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) manifest: RawManifest,
-    /// The platform the index gives it, such as `linux/amd64`.
-    pub(crate) platform: Option<String>,
-    /// The index it is in; none for the artifact itself.
+    /// What it is for.
+    pub(crate) platforms: Platforms,
+    /// The first index it is in; none for the artifact itself.
     pub(crate) parent: Option<Digest>,
 }
 
@@ -122,20 +135,19 @@ pub(crate) async fn members(
     root: &Descriptor,
 ) -> Result<Vec<Member>, RepositoryError> {
     let graph = walk(repository, root, CONCURRENCY).await?;
-    let mut places: HashMap<Digest, (Option<String>, Digest)> = HashMap::new();
-    let mut members = Vec::new();
+    let mut places: HashMap<Digest, (Platforms, Digest)> = HashMap::new();
+    // All of them first: an index may list anew what one before it has listed for another platform.
     for manifest in graph.manifests() {
-        let descriptor = manifest.descriptor();
         // The walk has parsed it already, so this does not fail.
         for entry in manifest.parse().map(|manifest| manifest.manifests).unwrap_or_default() {
-            let platform = entry.platform.as_ref().map(ToString::to_string);
-            places.entry(entry.digest).or_insert((platform, descriptor.digest.clone()));
+            let parent = || (Platforms::default(), manifest.descriptor().digest.clone());
+            let (platforms, _) = places.entry(entry.digest).or_insert_with(parent);
+            platforms.0.extend(entry.platform.as_ref().map(ToString::to_string));
         }
-        let (platform, parent) = match places.get(&descriptor.digest) {
-            Some((platform, parent)) => (platform.clone(), Some(parent.clone())),
-            None => (None, None),
-        };
-        members.push(Member { manifest: manifest.clone(), platform, parent });
     }
-    Ok(members)
+    let member = |manifest: &RawManifest| {
+        let (platforms, parent) = places.remove(&manifest.descriptor().digest).unzip();
+        Member { manifest: manifest.clone(), platforms: platforms.unwrap_or_default(), parent }
+    };
+    Ok(graph.manifests().map(member).collect())
 }

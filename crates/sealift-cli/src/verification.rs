@@ -54,7 +54,10 @@ impl Verification {
         };
         let answers = answers_about(&*repository, &root, &self.depth, evidence).await.map_err(failed)?;
         self.depth.refuse_absent(reference, &answers)?;
-        let judgements = answers.into_iter().map(|(platform, evidence)| Judgement { platform, evidence }).collect();
+        let judgements = answers
+            .into_iter()
+            .map(|(platforms, evidence)| Judgement { platform: platforms.text(), evidence })
+            .collect();
         let judged = Judged { reference: reference.clone(), digest: root.digest().clone(), judgements };
         if judged.is_nothing_found() && matches!(selector, Selector::Digest(_)) {
             repository.resolve(selector).await.map_err(failed)?;

@@ -102,7 +102,7 @@ async fn root(
     let Some(platform) = &args.platform else { return Ok(subject.descriptor.clone()) };
     let failed = |source| CliError::Repository { task: "read", subject: subject.reference.to_string(), source };
     let members = manifests::members(repository, &subject.descriptor).await.map_err(failed)?;
-    let found = members.iter().find(|member| member.platform.as_ref() == Some(platform));
+    let found = members.iter().find(|member| member.platforms.contains(platform));
     found.map(|member| member.descriptor().clone()).ok_or_else(|| {
         let (platform, reference) = (platform.clone(), subject.reference.to_string());
         UsageError::Platform { platform, reference }.into()

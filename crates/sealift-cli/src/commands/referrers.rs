@@ -158,7 +158,10 @@ impl Auditing<'_> {
         if self.common.recursive {
             let root = self.repository.resolve(&Selector::Digest(root.clone())).await?;
             let members = manifests::members(self.repository, &root).await?;
-            next = members.into_iter().map(|member| (member.descriptor().digest.clone(), member.platform)).collect();
+            next = members
+                .into_iter()
+                .map(|member| (member.descriptor().digest.clone(), member.platforms.text()))
+                .collect();
         }
         let mut seen: HashSet<Digest> = next.iter().map(|(digest, _)| digest.clone()).collect();
         let mut audited = Vec::new();

@@ -93,7 +93,8 @@ impl<'a> Signing<'a> {
         if self.publish.recursive {
             let members = manifests::members(subject.repository.as_read(), &subject.descriptor).await;
             let members = members.map_err(|source| self.failed("read the platforms of", reference, source))?;
-            targets = members.into_iter().map(|member| (member.descriptor().clone(), member.platform)).collect();
+            targets =
+                members.into_iter().map(|member| (member.descriptor().clone(), member.platforms.text())).collect();
         }
         // All come to their end even if one fails: what is cut off in the middle would be logged and not stored.
         let manifests: Vec<_> = stream::iter(targets)

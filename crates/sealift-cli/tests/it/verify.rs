@@ -1,5 +1,6 @@
 //! `sealift verify`.
 
+use sealift_core::oci::{MediaType, RawManifest, media_type};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, RegistryOptions, Rule};
 
@@ -149,6 +150,32 @@ fn of_an_index_the_platforms_that_are_named_must_be_signed() {
     user.at(&registry, &["verify", "--key", "sealift.pub", "--recursive", "--platform", "linux/amd64", "@team/app:v1"])
         .assert_code(11);
     verify(&["--platform", "linux/amd64"]).assert_code(2);
+}
+
+#[test]
+fn a_manifest_that_an_index_lists_for_two_platforms_is_of_both() {
+    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
+    let image = fixture::index(3, &["arm"]);
+    let entry = image.root().parse().unwrap().manifests.remove(0);
+    let listed = ["v6", "v7"].map(|variant| {
+        serde_json::json!({
+            "mediaType": entry.media_type, "digest": entry.digest, "size": entry.size,
+            "platform": { "architecture": "arm", "os": "linux", "variant": variant }
+        })
+    });
+    let body = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": listed });
+    let index = RawManifest::new(MediaType::from_static(media_type::IMAGE_INDEX), body.to_string());
+    registry.add("team/multi", &image, None).unwrap();
+    registry.add_manifest("team/multi", &index, Some("v1")).unwrap();
+    user.at(&registry, &["sign", "--key", "sealift.key", "--recursive", "@team/multi:v1"]).assert_code(0);
+    let verify = ["verify", "--key", "sealift.pub", "--recursive", "@team/multi:v1"];
+    for platforms in [&["linux/arm/v6"][..], &["linux/arm/v7"], &["linux/arm/v6", "linux/arm/v7"]] {
+        let platforms: Vec<&str> = platforms.iter().flat_map(|platform| ["--platform", platform]).collect();
+        user.at(&registry, &[&verify[..], &platforms].concat()).assert_code(0);
+    }
+    user.at(&registry, &[&verify[..], &["--platform", "linux/arm/v8"]].concat()).assert_code(11);
+    let to = registry.reference("team/one:v7");
+    user.at(&registry, &["copy", "--platform", "linux/arm/v7", "@team/multi:v1", &to]).assert_code(0);
 }
 
 #[test]

@@ -189,7 +189,8 @@ impl Builder<'_> {
         let descriptor = member.descriptor();
         let manifest = member.manifest.parse().ok();
         let artifact_type = manifest.as_ref().and_then(|manifest| manifest.artifact_type()).map(str::to_owned);
-        let what = match (&member.platform, descriptor.media_type.is_index()) {
+        let platform = member.platforms.text();
+        let what = match (&platform, descriptor.media_type.is_index()) {
             (_, true) => "index".to_owned(),
             (Some(platform), false) => platform.clone(),
             (None, false) => artifact_name(artifact_type.as_deref()),
@@ -202,7 +203,7 @@ impl Builder<'_> {
             artifact_type,
             kind: if member.parent.is_some() { "platform" } else { "artifact" },
             label: what,
-            platform: member.platform.clone(),
+            platform,
             children: self.attached_to(&descriptor.digest).chain(platforms).collect(),
             ..Node::default()
         }
