@@ -46,18 +46,6 @@ impl Subject<dyn Repository> {
         let descriptor = repository.resolve(selector).await.map_err(failed)?;
         Ok(Self { reference: reference.clone(), repository, descriptor })
     }
-
-    /// Opens the artifact's own repository for reading and writing and resolves the reference.
-    pub(crate) async fn open_artifact(
-        client: &Client,
-        reference: &Reference,
-        selector: &Selector,
-    ) -> Result<Self, CliError> {
-        let failed = |source| failed(reference, source);
-        let repository = client.open(&reference.repository()).await.map_err(failed)?;
-        let descriptor = repository.resolve(selector).await.map_err(failed)?;
-        Ok(Self { reference: reference.clone(), repository, descriptor })
-    }
 }
 
 impl Subject<dyn ReadRepository> {

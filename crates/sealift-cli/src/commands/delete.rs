@@ -3,23 +3,24 @@
 use std::future::ready;
 
 use futures_util::stream::{self, StreamExt};
-use sealift_core::attach::{Attachment, Scope};
+use sealift_core::attach::{Attachment, Scope, attachments};
 use sealift_core::oci::{Digest, Selector};
-use sealift_core::repository::Repository;
+use sealift_core::repository::{Repository, RepositoryError};
 
 use crate::args::output::OutputArgs;
 use crate::args::reference::{self, REFERENCE_HELP};
 use crate::args::registry::RegistryArgs;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
-use crate::output::model::{Deleted, Orphan};
-use crate::subject::{Subject, attached};
+use crate::output::model::{Deleted, MayBeLeft, Orphan};
+use crate::subject::attached;
 
 /// Delete an artifact from a registry or a layout
 ///
 /// Deletes the manifest itself, whatever tags point at it. With `--referrers` what is attached goes first, the deepest
-/// first, so that nothing is left without what it refers to; without it, what is left behind is named. What was itself
-/// attached to something is taken off that one's list. Many registries delete nothing; they say so.
+/// first, so that nothing is left without what it refers to, and nothing is deleted while any of it cannot be read;
+/// without it, what is left behind is named, and what may be. What was itself attached to something is taken off that
+/// one's list. Many registries delete nothing; they say so.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = format!("\
 Examples:
@@ -59,35 +60,74 @@ pub(crate) async fn run(args: &DeleteArgs, context: &Context) -> Result<Deleted,
         return Err(UsageError::Unconfirmed { reference: reference.to_string() }.into());
     }
     let client = context.client(&args.registry, &[&reference])?;
-    let subject = Subject::open_artifact(&client, &reference, &selector).await?;
-    let repository = &*subject.repository;
-    let mut deleted = Deleted::new(&subject.by_digest());
+    let failed = |source| CliError::Repository { task: "resolve", subject: reference.to_string(), source };
+    let repository = client.open(&reference.repository()).await.map_err(failed)?;
+    let repository = &*repository;
+    let digest = digest(repository, &selector).await.map_err(failed)?;
+    let mut deleted = Deleted::new(&reference.with_digest(digest.clone()));
     if args.tag_only {
         let tag = reference.tag().ok_or_else(|| UsageError::NoTag { reference: reference.to_string() })?;
         delete(repository, Selector::Tag(tag.clone()), &mut deleted).await?;
         return Ok(deleted);
     }
     // Once it is deleted, nothing says what it was attached to, and registries differ in what they still list for it.
-    let selector = Selector::Digest(subject.digest().clone());
-    let failed = |source| CliError::Repository { task: "read", subject: selector.to_string(), source };
-    let referred = repository.manifest(&selector).await.map_err(failed)?.subject_digest();
-    let failed = |source| CliError::Repository {
-        task: "read what is attached to",
-        subject: subject.digest().to_string(),
-        source,
+    let selector = Selector::Digest(digest.clone());
+    let referred = match repository.manifest(&selector).await {
+        Ok(manifest) => manifest.subject_digest(),
+        Err(error) if !args.referrers || is_damage(&error) => {
+            deleted.may_be_left.push(MayBeLeft::entry_of(&digest, &error));
+            None
+        }
+        Err(source) => return Err(CliError::Repository { task: "read", subject: digest.to_string(), source }),
     };
-    let attached = attached(repository.as_read(), subject.digest(), Scope::Nested).await.map_err(failed)?;
+    let attached = match args.referrers {
+        true => attached(repository.as_read(), &digest, Scope::Nested).await.map_err(|source| {
+            CliError::Repository { task: "read what is attached to", subject: digest.to_string(), source }
+        })?,
+        false => readable_attached(repository, &digest, &mut deleted).await,
+    };
     if args.referrers {
         delete_attached(repository, &attached, &mut deleted).await?;
     }
     delete(repository, selector, &mut deleted).await?;
     if let Some(referred) = referred {
-        unlink(repository, &referred, std::slice::from_ref(subject.digest())).await?;
+        unlink(repository, &referred, std::slice::from_ref(&digest)).await?;
     }
     if !args.referrers {
         deleted.orphans = orphans(repository, &attached).await;
     }
     Ok(deleted)
+}
+
+/// Returns the digest of what is deleted, also of what is damaged: that goes by its digest.
+async fn digest(repository: &dyn Repository, selector: &Selector) -> Result<Digest, RepositoryError> {
+    match (repository.resolve(selector).await, selector) {
+        (Ok(found), _) => Ok(found.digest),
+        (Err(error), Selector::Digest(digest)) if is_damage(&error) => Ok(digest.clone()),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Says whether the manifest is there and cannot be read, however often it is asked for.
+fn is_damage(error: &RepositoryError) -> bool {
+    matches!(error, RepositoryError::Content { .. } | RepositoryError::Manifest { .. })
+}
+
+/// Returns what can be read of what is attached, and notes what cannot. Whoever may attach could otherwise keep what is
+/// taken down, by attaching more than is read.
+async fn readable_attached(repository: &dyn Repository, subject: &Digest, deleted: &mut Deleted) -> Vec<Attachment> {
+    match attachments(repository.as_read(), subject, Scope::Nested).await {
+        Ok(attached) => {
+            deleted.may_be_left.extend(attached.unread.into_iter().map(MayBeLeft::from));
+            attached.found
+        }
+        Err(error) => {
+            deleted.may_be_left.push(MayBeLeft::attached_to(subject, &error));
+            // The listing that failed may be that of something attached.
+            let direct = attachments(repository.as_read(), subject, Scope::Direct).await;
+            direct.map(|attached| attached.found).unwrap_or_default()
+        }
+    }
 }
 
 async fn delete_attached(

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealift_core::attach::MAX_ATTACHMENT_DEPTH;
 use sealift_core::oci::{Digest, Tag};
 use sealift_sandbox::fixture;
 use sealift_sandbox::registry::{Effect, Endpoint, RegistryOptions, Rule};
 
-use crate::support::{User, both_kinds, registry};
+use crate::support::{User, both_kinds, registry, write_layout};
 
 #[test]
 fn a_file_is_attached_alike_on_both_kinds_of_registries() {
@@ -101,11 +102,54 @@ fn what_is_deleted_leaves_its_subjects_list_and_names_who_it_leaves_behind() {
         assert_eq!(told["orphans"][0]["digest"], left.digest.to_string(), "{kind}: {told}");
         assert_eq!(told["orphans"][0]["storage"], kind, "{told}");
     }
-    // What else it is the subject of must be known before it is gone.
-    let (user, registry) = (User::with_key(), registry(RegistryOptions::default()));
-    registry.set_faults([Rule::new(Effect::Status(500)).on(Endpoint::Referrers)]);
-    user.at(&registry, &["delete", "--yes", "--timeout", "100ms", "@team/app:v1"]).assert_code(22);
-    assert_eq!(registry.tags("team/app"), ["v1"]);
+}
+
+#[test]
+fn what_cannot_be_read_keeps_nothing_that_is_deleted_alone() {
+    let app = fixture::image(1);
+    let delete = ["delete", "--yes", "--timeout", "100ms", "--output", "json", "@team/app:v1"];
+    let with_referrers = [&delete[..], &["--referrers"]].concat();
+    for status in [403, 500] {
+        let (user, registry) = (User::new(), registry(RegistryOptions::default()));
+        registry.set_faults([Rule::new(Effect::Status(status)).on(Endpoint::Referrers)]);
+        // What else it is the subject of must be known before it is gone.
+        assert_ne!(user.at(&registry, &with_referrers).code, Some(0), "{status}");
+        assert_eq!(registry.tags("team/app"), ["v1"], "{status}");
+        let told = user.at(&registry, &delete).assert_code(0).json();
+        assert_eq!(told["deleted"], serde_json::json!([app.digest()]), "{status}");
+        assert_eq!(told["mayBeLeft"][0]["subject"], app.digest().to_string(), "{status}: {told}");
+        assert!(registry.tags("team/app").is_empty(), "{status}");
+    }
+    // Attached deeper than is read.
+    let (user, registry) = (User::new(), registry(RegistryOptions::default()));
+    let mut last = app.descriptor().clone();
+    for _ in 0..=MAX_ATTACHMENT_DEPTH {
+        last = registry.add("team/app", &fixture::bare_artifact("a/b", Some(&last)), None).unwrap();
+    }
+    user.at(&registry, &with_referrers).assert_code(22);
+    let outcome = user.at(&registry, &["delete", "--yes", "@team/app:v1"]).assert_code(0);
+    outcome
+        .assert_stdout("deleted")
+        .assert_stdout("orphan")
+        .assert_stdout("may be left behind what else is attached to");
+    assert!(registry.tags("team/app").is_empty());
+}
+
+#[test]
+fn what_is_damaged_is_deleted_by_its_digest() {
+    let (user, registry) = (User::new(), registry(RegistryOptions::default()));
+    let app = fixture::image(1);
+    registry.set_faults([Rule::new(Effect::Corrupt).method("GET").on(Endpoint::Manifest)]);
+    let told = user.at(&registry, &["delete", "--yes", "--output", "json", &format!("@team/app@{}", app.digest())]);
+    let told = told.assert_code(0).json();
+    assert_eq!(told["mayBeLeft"][0]["what"], "listEntry", "{told}");
+    assert!(registry.tags("team/app").is_empty());
+
+    write_layout(&user.path("layout"), &app, "v1");
+    let manifest = format!("layout/blobs/sha256/{}", app.digest().hex());
+    user.write(&manifest, "damaged");
+    user.run(&["delete", "--yes", &format!("oci-layout://./layout@{}", app.digest())]).assert_code(0);
+    assert!(!user.path(&manifest).exists());
 }
 
 #[test]

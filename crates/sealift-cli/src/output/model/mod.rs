@@ -36,7 +36,7 @@ pub(crate) use blob::{SignedBlob, VerifiedBlob};
 pub(crate) use bundle::InspectedBundle;
 pub(crate) use copied::{Copied, LeftBehind, size};
 pub(crate) use decided::{Decided, DecidedManifest};
-pub(crate) use deleted::{Deleted, Orphan};
+pub(crate) use deleted::{Deleted, MayBeLeft, Orphan};
 pub(crate) use described::Described;
 pub(crate) use document::Document;
 pub(crate) use ending::{Ending, Endings};
