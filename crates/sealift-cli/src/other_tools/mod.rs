@@ -219,8 +219,11 @@ mod tests {
         let signed = line("sign --key k --registry-referrers-mode legacy --use-signing-config=true r:1").unwrap();
         let format = of_leaf(&signed).get_raw("format").unwrap().next().unwrap();
         assert_eq!(format, "legacy");
+        assert!(line("copy -f r:1 s:1").is_ok());
         for refused in [
             "verify --check-claims=false r:1",
+            "copy --force=false r:1 s:1",
+            "copy -f=false r:1 s:1",
             "sign --sk r:1",
             "clean r:1",
             "--config f bundle create",

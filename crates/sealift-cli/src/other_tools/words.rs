@@ -507,29 +507,9 @@ pub(crate) const WORDS: &[Word] = &[
     any("--retry-times", Value(Done)),
     any("--no-tty", Switch(Ours(&["--no-progress"]), Done)),
     // Copying.
-    at(
-        &["copy"],
-        "--force",
-        Switch(
-            Done,
-            No(
-                "a tag at the destination is moved",
-                "`sealift promote` refuses to move a tag that holds something else",
-            ),
-        ),
-    ),
-    at(&["copy"], "-f", Switch(Done, Done)),
-    at(
-        &["copy"],
-        "--no-clobber",
-        Switch(
-            No(
-                "a tag at the destination is moved",
-                "`sealift promote` refuses to move a tag that holds something else",
-            ),
-            Done,
-        ),
-    ),
+    at(&["copy"], "--force", Switch(Done, TAG_MOVES)),
+    at(&["copy"], "-f", Switch(Done, TAG_MOVES)),
+    at(&["copy"], "--no-clobber", Switch(TAG_MOVES, Done)),
     at(&["copy"], "--only", Value(NO_PART)),
     at(&["copy"], "--sig-only", Switch(NO_PART, Done)),
     at(&["copy"], "--recursive", Switch(Ours(&["--referrers"]), Ours(&["--referrers=false"]))),
@@ -716,6 +696,8 @@ const CREDENTIALS_FILE: Equivalent = No(
     "set REGISTRY_AUTH_FILE to the file, or DOCKER_CONFIG to its directory",
 );
 const LAYOUT: Equivalent = No("a layout is named as one", "`oci-layout://DIRECTORY:TAG` in the place of a reference");
+const TAG_MOVES: Equivalent =
+    No("a tag at the destination is moved", "`sealift promote` refuses to move a tag that holds something else");
 const NO_PART: Equivalent = No(
     "the artifact and what is attached to it travel together",
     "what is there already is not moved again; `sealift promote --exclude TYPE` leaves attachments behind",
