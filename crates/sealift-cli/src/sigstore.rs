@@ -13,7 +13,7 @@ use sealift_keyless::trust::{
 use sealift_keyless::{Transport, TransportOptions};
 
 use crate::args::keyless::InstanceName;
-use crate::config::environment::{self, Effect, OtherVariable};
+use crate::config::environment::{self, COSIGN_TLOG_UPLOAD, Effect, OtherVariable};
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::files;
@@ -28,7 +28,10 @@ pub(crate) enum Network {
 /// What an installation is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum InstanceUse {
-    Signing,
+    Signing {
+        /// Whether a flag says if signatures are logged.
+        says_logging: bool,
+    },
     Trusting,
 }
 
@@ -84,7 +87,10 @@ impl Context {
                 let others = &self.environment().others;
                 let is_against = |other: &&OtherVariable| match other.effect {
                     Effect::Trust => true,
-                    Effect::Signing => usage == InstanceUse::Signing,
+                    Effect::Signing => match usage {
+                        InstanceUse::Signing { says_logging } => !says_logging || other.name != COSIGN_TLOG_UPLOAD,
+                        InstanceUse::Trusting => false,
+                    },
                     Effect::Cache | Effect::Other => false,
                 };
                 if let Some(variable) = others.iter().find(is_against) {

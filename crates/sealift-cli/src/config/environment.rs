@@ -35,6 +35,8 @@ pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Home directory.
 pub(crate) const HOME: &str = "HOME";
+/// Whether cosign logs signatures, which `--tlog-upload` answers.
+pub(crate) const COSIGN_TLOG_UPLOAD: &str = "COSIGN_TLOG_UPLOAD";
 /// Time to put into what is made, in seconds since 1970: makes output reproducible.
 pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
@@ -99,7 +101,12 @@ pub(crate) struct OtherVariable {
     pub(crate) effect: Effect,
     /// What says the same here.
     pub(crate) instead: &'static str,
+    /// The values that ask for what is done in any case.
+    usual: &'static [&'static str],
 }
+
+/// The value of [`COSIGN_TLOG_UPLOAD`] that is cosign's default, in every spelling that cosign reads.
+const YES: &[&str] = &["true", "True", "TRUE", "t", "T", "1"];
 
 /// What it changes for cosign.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,18 +137,19 @@ const OTHERS: &[OtherVariable] = &[
     ),
     other("SIGSTORE_REKOR_PUBLIC_KEY", Effect::Trust, KEYS_OF_LOGS),
     other("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", Effect::Trust, KEYS_OF_LOGS),
-    other("SIGSTORE_TSA_CERTIFICATE_FILE", Effect::Trust, "`--timestamp-certificate-chain FILE`"),
-    other("TUF_MIRROR", Effect::Trust, INSTANCE_MADE_KNOWN),
+    other("SIGSTORE_TSA_CERTIFICATE_FILE", Effect::Trust, OWN_AUTHORITY),
+    other("TUF_MIRROR", Effect::Trust, INSTANCE_MADE_KNOWN).unless(&["https://tuf-repo-cdn.sigstore.dev"]),
     other("TUF_ROOT_JSON", Effect::Trust, INSTANCE_MADE_KNOWN),
     other("COSIGN_TRUSTED_ROOT", Effect::Trust, "`--trusted-root FILE`"),
     other("COSIGN_CA_ROOTS", Effect::Trust, "`--ca-roots FILE`"),
     other("COSIGN_CERTIFICATE_CHAIN", Effect::Trust, "`--certificate-chain FILE`"),
-    other("COSIGN_TIMESTAMP_CERTIFICATE_CHAIN", Effect::Trust, "`--timestamp-certificate-chain FILE`"),
+    other("COSIGN_TIMESTAMP_CERTIFICATE_CHAIN", Effect::Trust, OWN_AUTHORITY),
     other("COSIGN_SIGNING_CONFIG", Effect::Signing, "`--signing-config FILE`"),
-    other("COSIGN_FULCIO_URL", Effect::Signing, "`--fulcio-url URL`"),
-    other("COSIGN_REKOR_URL", Effect::Signing, "`--rekor-url URL`"),
-    other("COSIGN_TIMESTAMP_SERVER_URL", Effect::Signing, "`--timestamp-server-url URL`"),
-    other("COSIGN_TLOG_UPLOAD", Effect::Signing, "`--tlog-upload=false`"),
+    other("COSIGN_FULCIO_URL", Effect::Signing, "`--fulcio-url URL`").unless(&["https://fulcio.sigstore.dev"]),
+    other("COSIGN_REKOR_URL", Effect::Signing, "`--rekor-url URL`").unless(&["https://rekor.sigstore.dev"]),
+    other("COSIGN_TIMESTAMP_SERVER_URL", Effect::Signing, "`--timestamp-server-url URL`")
+        .unless(&["https://timestamp.sigstore.dev/api/v1/timestamp"]),
+    other(COSIGN_TLOG_UPLOAD, Effect::Signing, "`--tlog-upload=false`").unless(YES),
     other(
         "TUF_ROOT",
         Effect::Cache,
@@ -156,11 +164,34 @@ const OTHERS: &[OtherVariable] = &[
     other("COSIGN_DOCKER_MEDIA_TYPES", Effect::Other, "nothing to say: signatures have the media types of OCI"),
     other("COSIGN_PKCS11_MODULE_PATH", Effect::Other, NO_TOKENS),
     other("COSIGN_PKCS11_IGNORE_CERTIFICATE", Effect::Other, NO_TOKENS),
-    OtherVariable { name: "COSIGN_PKCS11_PIN", exposure: Exposure::Secret, effect: Effect::Other, instead: NO_TOKENS },
+    OtherVariable {
+        name: "COSIGN_PKCS11_PIN",
+        exposure: Exposure::Secret,
+        effect: Effect::Other,
+        instead: NO_TOKENS,
+        usual: &[],
+    },
 ];
 
+/// A timestamp authority beside an installation: alone it is one that issues no certificates.
+const OWN_AUTHORITY: &str = "`--instance public-good --timestamp-certificate-chain FILE`";
+
 const fn other(name: &'static str, effect: Effect, instead: &'static str) -> OtherVariable {
-    OtherVariable { name, exposure: Exposure::Public, effect, instead }
+    OtherVariable { name, exposure: Exposure::Public, effect, instead, usual: &[] }
+}
+
+impl OtherVariable {
+    /// Returns the same, but for values that ask for what is done in any case.
+    const fn unless(self, usual: &'static [&'static str]) -> Self {
+        Self { usual, ..self }
+    }
+
+    /// Says whether it is set, and asks for something else than what is done in any case.
+    fn asks(&self) -> bool {
+        let Some(value) = named(self.name).filter(|value| !value.is_empty()) else { return false };
+        // What is not text is none of the usual values.
+        !value.to_str().is_some_and(|text| self.usual.contains(&text.strip_suffix('/').unwrap_or(text)))
+    }
 }
 
 /// Returns every variable of other tools that is not read, and of cosign's flags in variables those that are set: its
@@ -202,7 +233,7 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     pub(crate) instance: Option<String>,
     pub(crate) log: Option<String>,
-    /// The variables of other tools that are set and not read.
+    /// The variables of other tools that are set and not read, and ask for something else than what is done.
     pub(crate) others: Vec<OtherVariable>,
     /// The passphrase and the variable it is in.
     pub(crate) passphrase: Option<(&'static str, String)>,
@@ -232,7 +263,7 @@ impl Environment {
             home: path(HOME),
             instance: text(SEALIFT_INSTANCE).filter(|name| !name.is_empty()),
             log: text(SEALIFT_LOG),
-            others: OTHERS.iter().filter(|other| path(other.name).is_some()).copied().collect(),
+            others: OTHERS.iter().filter(|other| other.asks()).copied().collect(),
             passphrase,
             proxies: PROXIES.into_iter().filter_map(text).collect(),
             registry_auth_file: path(REGISTRY_AUTH_FILE),
@@ -299,5 +330,11 @@ mod tests {
         for name in ambient::Environment::VARIABLES {
             assert!(variables().any(|(listed, ..)| listed == name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_usual_mirror_is_that_of_the_installation_that_is_meant() {
+        let mirror = OTHERS.iter().find(|other| other.name == "TUF_MIRROR").unwrap();
+        assert_eq!(mirror.usual, [sealift_keyless::trust::public_good().url()]);
     }
 }

@@ -62,7 +62,8 @@ impl Services {
             let failed = |source| CliError::SigningConfig { from: path.display().to_string(), source };
             Self::of_config(&config.map_err(failed)?, Context::clock()).map_err(failed)?
         } else if args.instance.is_some() || !addresses.names_service() {
-            let name = args.instance.clone().map_or_else(|| context.default_instance(InstanceUse::Signing), Ok)?;
+            let usage = InstanceUse::Signing { says_logging: addresses.tlog_upload.is_some() };
+            let name = args.instance.clone().map_or_else(|| context.default_instance(usage), Ok)?;
             let installation = context.installation(&name, Network::Allowed).await?;
             let config = installation.signing_config.ok_or(UsageError::NoSigningConfig)?;
             let failed = |source| CliError::SigningConfig { from: "the installation".to_owned(), source };

@@ -92,7 +92,7 @@ fn no_variable_of_cosigns_that_changes_whom_it_trusts_is_ignored_without_a_word(
         ("SIGSTORE_ROOT_FILE", "--ca-roots"),
         ("SIGSTORE_REKOR_PUBLIC_KEY", "--trusted-root"),
         ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", "--trusted-root"),
-        ("SIGSTORE_TSA_CERTIFICATE_FILE", "--timestamp-certificate-chain"),
+        ("SIGSTORE_TSA_CERTIFICATE_FILE", "--instance public-good --timestamp-certificate-chain"),
         ("TUF_MIRROR", "--instance"),
         ("TUF_ROOT_JSON", "--instance"),
         ("COSIGN_TRUSTED_ROOT", "--trusted-root"),
@@ -117,6 +117,33 @@ fn no_variable_of_cosigns_that_changes_whom_it_trusts_is_ignored_without_a_word(
         run(&["sign", "--identity-token", "token", layout], set).assert_code(20).assert_stderr(name);
         assert_ne!(run(&verify, set).code, Some(20), "{name}");
     }
+    // What is done in any case may be said; no service is reached from here.
+    let run = |args: &[&str], variable: (&str, &str)| {
+        let mut command = user.command(env!("CARGO_BIN_EXE_sealift"));
+        user.run_command(command.args(args).env("HTTPS_PROXY", "http://127.0.0.1:9").env(variable.0, variable.1))
+    };
+    for (name, value) in [
+        ("COSIGN_REKOR_URL", "https://rekor.sigstore.dev"),
+        ("COSIGN_FULCIO_URL", "https://fulcio.sigstore.dev/"),
+        ("COSIGN_TIMESTAMP_SERVER_URL", "https://timestamp.sigstore.dev/api/v1/timestamp"),
+        ("COSIGN_TLOG_UPLOAD", "true"),
+        ("COSIGN_TLOG_UPLOAD", "1"),
+        ("TUF_MIRROR", "https://tuf-repo-cdn.sigstore.dev"),
+    ] {
+        let signed = run(&["sign", "--identity-token", "token", layout], (name, value));
+        assert!(signed.code != Some(20) && !signed.stderr.contains(name), "{signed:?}");
+        assert_ne!(run(&verify, (name, value)).code, Some(20), "{name}");
+    }
+    let unlogged = ("COSIGN_TLOG_UPLOAD", "false");
+    let sign = ["sign", "--identity-token", "token", layout];
+    run(&sign, unlogged).assert_code(20).assert_stderr("`--tlog-upload=false`");
+    for flag in ["--tlog-upload=false", "--tlog-upload"] {
+        let signed = run(&[&sign[..], &[flag]].concat(), unlogged);
+        assert!(signed.code != Some(20) && !signed.stderr.contains("COSIGN_TLOG_UPLOAD"), "{signed:?}");
+    }
+    // It answers that variable alone.
+    let other = [&sign[..], &["--tlog-upload=false"]].concat();
+    run(&other, ("COSIGN_REKOR_URL", "https://rekor.example.com")).assert_code(20);
     let warned = run(&verify, ("TUF_ROOT", "tuf")).assert_stderr("warning: the variable TUF_ROOT is set and not read");
     assert_ne!(warned.code, Some(20));
     let shown = run(&["env"], ("COSIGN_IDENTITY_TOKEN", "hunter2")).assert_stdout("COSIGN_IDENTITY_TOKEN=(set)");

@@ -234,6 +234,7 @@ fn keyless_signatures_of_2022_verify_offline() {
     let Some(author) = shared("author-2022") else { return };
     let Some(root) = shared("conformance/trusted_root_public_good.json") else { return };
     let root = text(&root);
+    let tsa = authority_chain(&root);
     for name in ["v1.json", "v2.json", "v3.json"] {
         let printed: Value = serde_json::from_slice(&std::fs::read(author.join(name)).unwrap()).unwrap();
         let (user, registry) = (User::new(), Registry::start(RegistryOptions::default()).unwrap());
@@ -247,8 +248,25 @@ fn keyless_signatures_of_2022_verify_offline() {
             let identity = ["--certificate-identity", signer, "--certificate-oidc-issuer", issuer];
             let verify = ["verify", "--offline", "--trusted-root", &root];
             user.run(&[&verify[..], &identity, &[&image]].concat()).assert_code(code);
+            // As the hint on cosign's variables for authorities says: one more authority, beside the whole installation.
+            user.write("tsa.pem", &tsa);
+            let beside =
+                ["verify", "--offline", "--instance", "public-good", "--timestamp-certificate-chain", "tsa.pem"];
+            user.run(&[&beside[..], &identity, &[&image]].concat()).assert_code(code);
         }
     }
+}
+
+/// Returns the certificates of a trusted root's first timestamp authority, as PEM.
+fn authority_chain(root: &str) -> String {
+    let root: Value = serde_json::from_slice(&std::fs::read(root).unwrap()).unwrap();
+    let certificates = root["timestampAuthorities"][0]["certChain"]["certificates"].as_array().unwrap();
+    let pem = certificates.iter().map(|certificate| {
+        let bytes = certificate["rawBytes"].as_str().unwrap().as_bytes();
+        let lines: Vec<_> = bytes.chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    });
+    pem.collect()
 }
 
 /// Stores a signature as cosign 1 did, from what `cosign verify` printed; returns the digest it is about.
