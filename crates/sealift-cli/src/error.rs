@@ -102,6 +102,12 @@ pub(crate) enum CliError {
         /// What says the same here.
         instead: &'static str,
     },
+    #[error("the variable {variable} says who signs or what is demanded, and is not read")]
+    UnreadVariable {
+        variable: &'static str,
+        /// What says the same here.
+        instead: &'static str,
+    },
     #[error("writing to standard output failed")]
     Output(#[source] io::Error),
     #[error("the certificate just issued is not usable")]
@@ -365,7 +371,8 @@ impl CliError {
             | Self::TooLarge { .. }
             | Self::Transport(_)
             | Self::TrustConfig { .. }
-            | Self::TrustedRoot { .. } => Exit::Configuration,
+            | Self::TrustedRoot { .. }
+            | Self::UnreadVariable { .. } => Exit::Configuration,
             Self::Manifest(error) => exit_of_manifest(error),
             Self::NoPlatform { .. } | Self::NothingAttached { .. } => Exit::NotFound,
             Self::Fulcio(error) if error.may_pass() => Exit::Unavailable,

@@ -31,6 +31,7 @@ pub(crate) fn of(error: &CliError) -> Option<String> {
         CliError::OtherTrust { variable, instead } => Some(format!(
             "say it by {instead}; or unset {variable}, or name the public-good installation with `--instance public-good`"
         )),
+        CliError::UnreadVariable { variable, instead } => Some(format!("say it by {instead}, or unset {variable}")),
         CliError::OwnCertificateRefused(_) => Some(
             "give the trusted root of the installation that signs, with `--trusted-root` or `--instance`".to_owned(),
         ),

@@ -91,7 +91,7 @@ impl Context {
                         InstanceUse::Signing { says_logging } => !says_logging || other.name != COSIGN_TLOG_UPLOAD,
                         InstanceUse::Trusting => false,
                     },
-                    Effect::Cache | Effect::Other => false,
+                    Effect::Cache | Effect::Command | Effect::Other => false,
                 };
                 if let Some(variable) = others.iter().find(is_against) {
                     return Err(CliError::OtherTrust { variable: variable.name, instead: variable.instead });
@@ -105,6 +105,14 @@ impl Context {
                 let malformed = |source| UsageError::InstanceVariable { text: foreign_text(text), source };
                 Ok(text.parse().map_err(malformed)?)
             }
+        }
+    }
+
+    /// Refuses a variable of cosign's that no flag answers.
+    pub(crate) fn check_unset(&self, name: &'static str) -> Result<(), CliError> {
+        match self.environment().others.iter().find(|other| other.name == name) {
+            Some(OtherVariable { instead, .. }) => Err(CliError::UnreadVariable { variable: name, instead }),
+            None => Ok(()),
         }
     }
 

@@ -6,6 +6,9 @@ use sealift_core::identity::{CertificateIdentity, IdentityMatcher};
 use sealift_core::verify::{Requirements, Verifier};
 
 use crate::args::identity::{CertificateArgs, CertificateClaim, IdentityArgs, TrustArgs};
+use crate::config::environment::{
+    COSIGN_WORKFLOW_NAME, COSIGN_WORKFLOW_REF, COSIGN_WORKFLOW_REPOSITORY, COSIGN_WORKFLOW_SHA, COSIGN_WORKFLOW_TRIGGER,
+};
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 use crate::trust::{self, CertificateUse};
@@ -61,9 +64,25 @@ impl<'a> Verifiers<'a> {
     }
 }
 
+/// Refuses variables in which cosign is told to demand more of certificates, where no flag says how much.
+fn check_demands(context: &Context, args: &CertificateArgs) -> Result<(), CliError> {
+    let demands = [
+        (COSIGN_WORKFLOW_NAME, &args.certificate_github_workflow_name),
+        (COSIGN_WORKFLOW_REF, &args.certificate_github_workflow_ref),
+        (COSIGN_WORKFLOW_REPOSITORY, &args.certificate_github_workflow_repository),
+        (COSIGN_WORKFLOW_SHA, &args.certificate_github_workflow_sha),
+        (COSIGN_WORKFLOW_TRIGGER, &args.certificate_github_workflow_trigger),
+    ];
+    let unanswered = demands.into_iter().filter(|(_, flag)| flag.is_none());
+    unanswered.map(|(name, _)| name).try_for_each(|name| context.check_unset(name))
+}
+
 /// Returns whose signatures count: any key, and any name vouched for by any issuer.
 pub(crate) fn accepted(context: &Context, args: &IdentityArgs) -> Result<IdentityMatcher, CliError> {
     let certificates = certificates(&args.certificate)?;
+    if certificates.is_some() {
+        check_demands(context, &args.certificate)?;
+    }
     match (args.key.is_empty(), certificates) {
         (true, None) => Err(UsageError::NoIdentity.into()),
         (true, Some(certificates)) => Ok(certificates),

@@ -98,6 +98,7 @@ impl EndorsementArgs {
                 addresses: self.services.clone(),
             },
             yes: self.yes,
+            is_keyless_said: self.sign_keyless,
         };
         Ok(Some(Endorsement { signer, resigning: self.resigning()?, records: !self.no_record }))
     }

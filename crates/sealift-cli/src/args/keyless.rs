@@ -31,6 +31,10 @@ pub(crate) struct SignerArgs {
 
     #[command(flatten)]
     pub(crate) services: ServiceArgs,
+
+    /// Whether a flag says that no key signs, so that no variable that names one is obeyed
+    #[arg(skip)]
+    pub(crate) is_keyless_said: bool,
 }
 
 /// Who signs without a key

@@ -14,6 +14,7 @@ use crate::args::output::OutputArgs;
 use crate::args::policy::PolicyArgs;
 use crate::args::reference::REFERENCE_HELP;
 use crate::args::registry::RegistryArgs;
+use crate::config::environment::COSIGN_ANNOTATIONS;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -125,6 +126,9 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Cl
 
 /// Returns the verifier and what is demanded, of signatures and of the end of life, as the flags say.
 async fn demands(args: &VerifyArgs, context: &Context) -> Result<(Verifier, Rules, Option<EndOfLife>), CliError> {
+    if args.annotations.is_empty() {
+        context.check_unset(COSIGN_ANNOTATIONS)?;
+    }
     let annotations = annotation::to_map(&args.annotations)?;
     let end_of_life = args.end_of_life.check(context)?;
     let rules = Rules::read(context, &args.policy, &args.identity)?;

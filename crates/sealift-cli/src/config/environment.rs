@@ -35,6 +35,20 @@ pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 pub(crate) const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 /// Home directory.
 pub(crate) const HOME: &str = "HOME";
+/// The key that cosign signs with, and verifies by.
+pub(crate) const COSIGN_KEY: &str = "COSIGN_KEY";
+/// Annotations that cosign demands.
+pub(crate) const COSIGN_ANNOTATIONS: &str = "COSIGN_ANNOTATIONS";
+/// What cosign demands of a certificate: `--certificate-github-workflow-name`.
+pub(crate) const COSIGN_WORKFLOW_NAME: &str = "COSIGN_CERTIFICATE_GITHUB_WORKFLOW_NAME";
+/// What cosign demands of a certificate: `--certificate-github-workflow-ref`.
+pub(crate) const COSIGN_WORKFLOW_REF: &str = "COSIGN_CERTIFICATE_GITHUB_WORKFLOW_REF";
+/// What cosign demands of a certificate: `--certificate-github-workflow-repository`.
+pub(crate) const COSIGN_WORKFLOW_REPOSITORY: &str = "COSIGN_CERTIFICATE_GITHUB_WORKFLOW_REPOSITORY";
+/// What cosign demands of a certificate: `--certificate-github-workflow-sha`.
+pub(crate) const COSIGN_WORKFLOW_SHA: &str = "COSIGN_CERTIFICATE_GITHUB_WORKFLOW_SHA";
+/// What cosign demands of a certificate: `--certificate-github-workflow-trigger`.
+pub(crate) const COSIGN_WORKFLOW_TRIGGER: &str = "COSIGN_CERTIFICATE_GITHUB_WORKFLOW_TRIGGER";
 /// Whether cosign logs signatures, which `--tlog-upload` answers.
 pub(crate) const COSIGN_TLOG_UPLOAD: &str = "COSIGN_TLOG_UPLOAD";
 /// Time to put into what is made, in seconds since 1970: makes output reproducible.
@@ -117,7 +131,9 @@ pub(crate) enum Effect {
     Signing,
     /// Where trust roots are kept, which may be those of another installation.
     Cache,
-    /// Neither.
+    /// Who signs, or what is demanded of signatures: to leave it out would do something else, or accept more.
+    Command,
+    /// None of these.
     Other,
 }
 
@@ -150,6 +166,19 @@ const OTHERS: &[OtherVariable] = &[
     other("COSIGN_TIMESTAMP_SERVER_URL", Effect::Signing, "`--timestamp-server-url URL`")
         .unless(&["https://timestamp.sigstore.dev/api/v1/timestamp"]),
     other(COSIGN_TLOG_UPLOAD, Effect::Signing, "`--tlog-upload=false`").unless(YES),
+    OtherVariable {
+        name: COSIGN_KEY,
+        exposure: Exposure::Secret,
+        effect: Effect::Command,
+        instead: "`--key KEY`",
+        usual: &[],
+    },
+    other(COSIGN_ANNOTATIONS, Effect::Command, "`--annotation KEY=VALUE`"),
+    other(COSIGN_WORKFLOW_NAME, Effect::Command, "`--certificate-github-workflow-name VALUE`"),
+    other(COSIGN_WORKFLOW_REF, Effect::Command, "`--certificate-github-workflow-ref VALUE`"),
+    other(COSIGN_WORKFLOW_REPOSITORY, Effect::Command, "`--certificate-github-workflow-repository VALUE`"),
+    other(COSIGN_WORKFLOW_SHA, Effect::Command, "`--certificate-github-workflow-sha VALUE`"),
+    other(COSIGN_WORKFLOW_TRIGGER, Effect::Command, "`--certificate-github-workflow-trigger VALUE`"),
     other(
         "TUF_ROOT",
         Effect::Cache,

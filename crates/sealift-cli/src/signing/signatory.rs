@@ -18,6 +18,7 @@ use super::keyless::Keyless;
 use super::provider;
 use super::services::{LegacyProblem, Services};
 use crate::args::keyless::SignerArgs;
+use crate::config::environment::COSIGN_KEY;
 use crate::context::Context;
 use crate::error::{CliError, UsageError};
 
@@ -53,7 +54,12 @@ impl Signatory {
             Some(source) => {
                 Self::of_key(context, args, context.private_key(source, &args.passphrase)?, artifacts).await
             }
-            None => Self::keyless(context, args, artifacts).await,
+            None => {
+                if !args.is_keyless_said {
+                    context.check_unset(COSIGN_KEY)?;
+                }
+                Self::keyless(context, args, artifacts).await
+            }
         }
     }
 

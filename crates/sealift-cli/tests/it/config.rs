@@ -149,3 +149,35 @@ fn no_variable_of_cosigns_that_changes_whom_it_trusts_is_ignored_without_a_word(
     let shown = run(&["env"], ("COSIGN_IDENTITY_TOKEN", "hunter2")).assert_stdout("COSIGN_IDENTITY_TOKEN=(set)");
     assert!(!shown.stdout.contains("hunter2") && shown.stdout.contains("give `--identity-token`"), "{}", shown.stdout);
 }
+
+/// To sign as somebody else, or to demand less, is not what was asked for.
+#[test]
+fn no_variable_that_says_who_signs_or_what_is_demanded_is_dropped() {
+    let user = User::with_key();
+    let run = |args: &[&str], variable: (&str, &str)| {
+        let mut command = user.command(env!("CARGO_BIN_EXE_sealift"));
+        user.run_command(command.args(args).env(variable.0, variable.1))
+    };
+    let layout = "oci-layout://nowhere:1";
+    let key = ("COSIGN_KEY", "cosign.key");
+    let sign = ["sign", "--yes", "--instance", "public-good", layout];
+    run(&sign, key).assert_code(20).assert_stderr("COSIGN_KEY").assert_stderr("`--key KEY`");
+    let verify = ["verify", "--offline", "--instance", "public-good", layout];
+    let by_key = ["--key", "sealift.pub"];
+    let identity =
+        ["--certificate-identity", "ci@example.com", "--certificate-oidc-issuer", "https://issuer.example.com"];
+    for (name, flag, who) in [
+        ("COSIGN_CERTIFICATE_GITHUB_WORKFLOW_NAME", "--certificate-github-workflow-name", &identity[..]),
+        ("COSIGN_CERTIFICATE_GITHUB_WORKFLOW_REF", "--certificate-github-workflow-ref", &identity),
+        ("COSIGN_CERTIFICATE_GITHUB_WORKFLOW_REPOSITORY", "--certificate-github-workflow-repository", &identity),
+        ("COSIGN_CERTIFICATE_GITHUB_WORKFLOW_SHA", "--certificate-github-workflow-sha", &identity),
+        ("COSIGN_CERTIFICATE_GITHUB_WORKFLOW_TRIGGER", "--certificate-github-workflow-trigger", &identity),
+        ("COSIGN_ANNOTATIONS", "--annotation", &by_key),
+    ] {
+        let set = (name, "a=b");
+        let verify = [&verify[..], who].concat();
+        run(&verify, set).assert_code(20).assert_stderr(name).assert_stderr(flag);
+        let answered = run(&[&verify[..], &[flag, "a=b"]].concat(), set);
+        assert!(answered.code != Some(20) && !answered.stderr.contains(name), "{answered:?}");
+    }
+}
