@@ -298,7 +298,7 @@ impl RegistryHost {
         if self.is_docker_hub() { "registry-1.docker.io" } else { &self.name }
     }
 
-    /// Says whether the host was written with [`HTTPS_PORT`], which its name leaves out: over plain HTTP, that is where it
+    /// Says whether the host was written with the port 443, which its name leaves out: over plain HTTP, that is where it
     /// is.
     pub fn writes_https_port(&self) -> bool {
         self.writes_https_port
